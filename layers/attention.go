@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layers
+
+import (
+	"math"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+)
+
+// SelfAttention lets every position of x, [B, S, H], read every other: softmax(QKᵀ/√(H/N) + bias)·V with heads = N,
+// then a dense map back to H.
+//
+//   - bias, if not nil, broadcasts to [B, N, S, S]: a relative position bias [1, N, S, S], a padding mask
+//     [B, 1, 1, S] (see [PaddingBias]), or their sum.
+//   - key and rate drop attention weights (see [Dropout]).
+//
+// It is built from plain operations, never from a backend's fused attention: the fused CUDA kernel gives a learned
+// bias no gradient and says nothing. It panics if heads do not divide H.
+func SelfAttention(scope *model.Scope, x, bias, key *Node, heads int, rate float64, init Initializer) *Node {
+	b, s, h := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
+	if h%heads != 0 {
+		exceptions.Panicf("layers: %d heads do not divide width %d", heads, h)
+	}
+	project := func(name string) *Node { // [B, S, N, H/N]
+		return Reshape(Dense(scope.In("%s", name), x, h, init), b, s, heads, h/heads)
+	}
+	q, k, v := project("query"), project("key"), project("value")
+	logits := MulScalar(Einsum("bqnd,bknd->bnqk", q, k), 1/math.Sqrt(float64(h/heads)))
+	if bias != nil {
+		logits = Add(logits, bias)
+	}
+	weights := Dropout(scope.In("weights"), softmax(logits), key, rate)
+	mixed := Einsum("bnqk,bknd->bqnd", weights, v)
+	return Dense(scope.In("output"), Reshape(mixed, b, s, h), h, init)
+}
+
+// PaddingBias turns mask, [B, S], true at real tokens, into the attention bias [B, 1, 1, S] that hides the others:
+// 0 and −1e9. It has the dtype of like.
+func PaddingBias(mask, like *Node) *Node {
+	hidden := MulScalar(OneMinus(ConvertDType(mask, like.DType())), -1e9)
+	return InsertAxes(hidden, 1, 1)
+}
+
+// softmax over the last axis, from plain operations on every backend.
+func softmax(x *Node) *Node {
+	e := Exp(Sub(x, StopGradient(ReduceAndKeep(x, ReduceMax, -1))))
+	return Div(e, ReduceAndKeep(e, ReduceSum, -1))
+}

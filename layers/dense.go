@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layers
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+)
+
+// Dense maps the last axis of x, [..., in], to width: x·W + b, with W [in, width] drawn by init and b [width] zero.
+func Dense(scope *model.Scope, x *Node, width int, init Initializer) *Node {
+	in := x.Shape().Dim(-1)
+	w := Param(scope, x, "weights", init, in, width)
+	b := Param(scope, x, "bias", InitZeros, width)
+	return Add(MatMul(x, w), alignLast(b, x.Rank()))
+}
+
+// Embed looks up the rows of table, [V, H], that ids, [...], name: [..., H]. Ids must be below V; backends differ in
+// what they do with others.
+func Embed(table, ids *Node) *Node {
+	return Gather(table, InsertAxes(ids, -1))
+}
+
+// LayerNorm normalises the last axis of x, [..., H], to mean 0 and variance 1 (biased, plus epsilon), then applies
+// a learned gain (1 at first) and offset (0 at first). Ba et al., 2016.
+func LayerNorm(scope *model.Scope, x *Node, epsilon float64) *Node {
+	h := x.Shape().Dim(-1)
+	gain := Param(scope, x, "gain", InitOnes, h)
+	offset := Param(scope, x, "offset", InitZeros, h)
+	centred := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
+	variance := ReduceAndKeep(Square(centred), ReduceMean, -1)
+	x = Div(centred, Sqrt(AddScalar(variance, epsilon)))
+	return Add(Mul(x, alignLast(gain, x.Rank())), alignLast(offset, x.Rank()))
+}
+
+// GELU is x·Φ(x) with the exact error function. Hendrycks & Gimpel, 2016.
+func GELU(x *Node) *Node {
+	return Mul(x, MulScalar(OnePlus(Erf(MulScalar(x, 0.7071067811865476))), 0.5))
+}
+
+// GELUTanh is the tanh approximation of [GELU], x·(1+tanh(√(2/π)(x+0.044715x³)))/2, written with a sigmoid: the same
+// function (tanh(u) = 2σ(2u)−1), and the fastest form on every backend tried.
+func GELUTanh(x *Node) *Node {
+	u := Mul(MulScalar(x, 1.5957691216057308), OnePlus(MulScalar(Square(x), 0.044715)))
+	return Mul(x, Sigmoid(u))
+}
+
+// Activations by the names that configs use.
+var Activations = map[string]func(*Node) *Node{"gelu": GELU, "gelu_tanh": GELUTanh}
+
+// alignLast reshapes a vector so that it broadcasts along the last of rank axes.
+func alignLast(v *Node, rank int) *Node {
+	if v.Rank() != 1 {
+		exceptions.Panicf("layers: expected a vector, got %s", v.Shape())
+	}
+	return ExpandLeftToRank(v, rank)
+}
