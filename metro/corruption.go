@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metro
+
+import (
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// SampleReplacements draws one token a masked position from softmax(logits), [B, P, V], and returns ids [B, P] int32.
+// No gradient flows back.
+//
+// The noise is an argument: uniforms, [B, P] in [0, 1 − 2⁻²³], one number a position, turned into a token through the
+// inverse of the cumulative distribution. So the same numbers give the same tokens on every backend (up to the
+// rounding of the logits), and a test can choose what is drawn. The distribution is summed in two levels of about √V,
+// which keeps the sums short (precise in f32) and cheap for any V. A token of probability 0 is never drawn.
+func SampleReplacements(logits, uniforms *Node) *Node {
+	b, p, v := logits.Shape().Dim(0), logits.Shape().Dim(1), logits.Shape().Dim(2)
+	n := b * p
+	probs := Softmax(Reshape(StopGradient(logits), n, v), -1)
+	u := ConvertDType(Reshape(uniforms, n), probs.DType())
+
+	width := int(math.Ceil(math.Sqrt(float64(v))))
+	blocks := (v + width - 1) / width
+	if pad := blocks*width - v; pad > 0 {
+		probs = Concatenate([]*Node{probs, MulScalar(Slice(probs, AxisRange(), AxisRange(0, pad)), 0)}, 1)
+	}
+	probs = Reshape(probs, n, blocks, width)
+
+	cumulative := CumSum(ReduceSum(probs, -1), -1) // [n, blocks]
+	target := Mul(u, ReduceMax(cumulative, -1))
+	block := countAtMost(cumulative, target) // [n]
+	chosen := InsertAxes(OneHot(block, blocks, probs.DType()), -1)
+	within := ReduceSum(Mul(probs, chosen), 1) // [n, width]
+	before := ReduceMax(Mul(cumulative, ConvertDType(LessOrEqual(cumulative, InsertAxes(target, -1)), probs.DType())), -1)
+
+	cumulative = CumSum(within, -1)
+	// Rounding may leave a hair more than the block holds; staying below its sum keeps off tokens of probability 0.
+	target = Min(Sub(target, before), MulScalar(ReduceMax(cumulative, -1), 1-1e-6))
+	offset := countAtMost(cumulative, target)
+	return Reshape(Add(MulScalar(block, width), offset), b, p)
+}
+
+// countAtMost counts the elements of each row of sums, [n, k], that are ≤ limit, [n]: int32, [n].
+func countAtMost(sums, limit *Node) *Node {
+	return ReduceSum(ConvertDType(LessOrEqual(sums, InsertAxes(limit, -1)), dtypes.Int32), -1)
+}
+
+// Corrupt writes samples, [B, P], into tokens, [B, S], at positions, [B, P], wherever weights, [B, P], are above 0
+// (all ids int32), and says which positions now differ: corrupted [B, S] int32, replaced [B, S] bool. A sample that
+// happens to equal the original counts as original. The positions of a row must be distinct.
+func Corrupt(tokens, positions, samples, weights *Node) (corrupted, replaced *Node) {
+	g, s := tokens.Graph(), tokens.Shape().Dim(1)
+	slots := InsertAxes(positions, -1) // [B, P, 1]
+	columns := Iota(g, sequenceShape(positions, s), 2)
+	hit := And(Equal(BroadcastToShape(slots, columns.Shape()), columns),
+		BroadcastToShape(InsertAxes(GreaterThan(weights, ZerosLike(weights)), -1), boolShape(columns)))
+	hits := ConvertDType(hit, dtypes.Int32) // [B, P, S], at most one 1 a column
+	written := ReduceSum(Mul(hits, InsertAxes(samples, -1)), 1)
+	corrupted = Add(written, Mul(tokens, OneMinus(ReduceSum(hits, 1))))
+	return corrupted, NotEqual(corrupted, tokens)
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package metro is the METRO recipe for pretraining encoders with model-generated signals: a small masked language
+// model, the generator, writes plausible wrong tokens into a text; the main model finds them (replaced token
+// detection, RTD) and writes the right ones back (corrective language modelling, CLM).
+//
+// Each ingredient is one graph function that can be used alone: [GeneratorLogits], [SampleReplacements], [Corrupt],
+// [RTDLogits], [RTDLoss], [CorrectiveLogits], [CrossEntropy]. [Model] is nothing but these put together, as [Config]
+// says. Sources: ELECTRA (Clark et al., 2020), COCO-LM (Meng et al., 2021), METRO-LM (Bajaj et al., 2022,
+// arXiv:2204.06644) and the published code of COCO-LM and METRO-T0.
+//
+// Graph functions panic, as GoMLX's do; [Model.Build] is the boundary that turns panics into errors. Shapes are
+// written B (rows), S (positions), P (masked positions), H (width), V (vocabulary).
+package metro

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package recipes
+
+import "metrolab/metro"
+
+// Micro is [Tiny] cut down until 100 steps take a second or two: one layer of width 16, for tests of everything but
+// learning.
+//
+//	metro pretrain --recipe micro --set training.steps=20
+func Micro() metro.Config {
+	c := Tiny()
+	c.Main.Layers, c.Main.Width, c.Main.FFN = 1, 16, 32
+	c.Generator = c.Main
+	c.Data.VocabSize, c.Data.SeqLen = 300, 16
+	c.Optimizer.WarmupSteps = 10
+	c.Training = metro.Training{Steps: 100, BatchSize: 8, LogEvery: 10, EvalEvery: 50, CheckpointEvery: 50, KeepCheckpoints: 2}
+	c.Evaluation = metro.Evaluation{Rows: 32}
+	return c
+}
