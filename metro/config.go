@@ -74,7 +74,15 @@ type Objective struct {
 	RTDWeight float64 `json:"rtd_weight"` // 50 in ELECTRA, COCO-LM and METRO-T0
 	RTDHead   string  `json:"rtd_head"`   // RTDHeadLinear or RTDHeadProjected
 	CLMWeight float64 `json:"clm_weight"` // of the simplified CLM: cross-entropy at masked positions, no copy term
+
+	GeneratorHead string `json:"generator_head"` // GeneratorHeadNorm or GeneratorHeadPlain
 }
+
+// Values of Objective.GeneratorHead.
+const (
+	GeneratorHeadNorm  = "norm"  // dense, activation, layer normalisation, tied output (ELECTRA, COCO-LM, METRO-T0)
+	GeneratorHeadPlain = "plain" // the same without the normalisation: leaves the unigram plateau much sooner in short runs
+)
 
 // Values of Objective.RTDHead. The output weights start at 0 in both, so RTD starts at ln 2.
 const (
@@ -186,6 +194,7 @@ func (c Config) Validate() error {
 	within("objective.mask_rate", c.Objective.MaskRate, 0.001, 0.9)
 	within("objective.rtd_weight", c.Objective.RTDWeight, 0, 1e6)
 	within("objective.clm_weight", c.Objective.CLMWeight, 0, 1e6)
+	oneOf("objective.generator_head", c.Objective.GeneratorHead, GeneratorHeadNorm, GeneratorHeadPlain)
 	oneOf("objective.rtd_head", c.Objective.RTDHead, RTDHeadLinear, RTDHeadProjected)
 
 	o := c.Optimizer

@@ -15,10 +15,13 @@ import (
 //	LN(act(W·h + b))·Eᵀ + b_V   [B, P, V]
 //
 // with E, [V, E], the token table that the models read with (tied). Source: ELECTRA, COCO-LM and METRO-T0, published
-// code.
-func GeneratorLogits(scope *model.Scope, c Encoder, states, tokenTable *Node) *Node {
+// code. head is GeneratorHeadNorm, or GeneratorHeadPlain to leave LN out.
+func GeneratorLogits(scope *model.Scope, c Encoder, states, tokenTable *Node, head string) *Node {
 	x := layers.Dense(scope.In("transform"), states, tokenTable.Shape().Dim(-1), c.initializer())
-	x = layers.LayerNorm(scope.In("norm"), layers.Activations[c.Activation](x), c.Epsilon)
+	x = layers.Activations[c.Activation](x)
+	if head == GeneratorHeadNorm {
+		x = layers.LayerNorm(scope.In("norm"), x, c.Epsilon)
+	}
 	return tiedLogits(scope, x, tokenTable)
 }
 

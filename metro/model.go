@@ -62,7 +62,7 @@ func (m Model) Forward(scope *model.Scope, batch Batch, s Scalars) Output {
 
 	h := states(generator, m.Config.Generator, m.Config.Positions, generatorTables, batch.Masked, nonPad, s.BiasScale, batch.Key)
 	out := Output{NonPad: nonPad}
-	out.GeneratorLogits = GeneratorLogits(generator.At("head"), m.Config.Generator, GatherPositions(h, batch.Positions), generatorTables.token)
+	out.GeneratorLogits = GeneratorLogits(generator.At("head"), m.Config.Generator, GatherPositions(h, batch.Positions), generatorTables.token, m.Config.Objective.GeneratorHead)
 	originals := gatherTokens(batch.Tokens, batch.Positions)
 	out.GeneratorLoss = CrossEntropy(out.GeneratorLogits, originals, batch.Weights)
 

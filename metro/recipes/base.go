@@ -29,7 +29,7 @@ func Base() metro.Config {
 		Main: encoder, Generator: generator,
 		Positions: metro.Positions{Relative: metro.RelativeSignedLog, Bins: 32, MaxDistance: 128, Scale: 1},
 		Sharing:   metro.SharingTokenPosition,
-		Objective: metro.Objective{MaskRate: 0.15, RTDWeight: 50, RTDHead: metro.RTDHeadLinear, CLMWeight: 1},
+		Objective: metro.Objective{MaskRate: 0.15, RTDWeight: 50, RTDHead: metro.RTDHeadLinear, CLMWeight: 1, GeneratorHead: metro.GeneratorHeadNorm},
 		Optimizer: metro.Optimizer{
 			LearningRate: 4e-4, WarmupSteps: 10_000, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.01, ClipNorm: 2,
 		},

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ablations runs studies: a baseline and named changes, each trained at the same seeds, compared on one outcome
+// that is fixed beforehand.
+//
+// A [Study] is a value. [Study.Run] trains what is missing, in an order that completes pairs early, and may be stopped
+// and started again at will: the run store is the only state, so nothing that was trained is trained twice.
+// [Compare] is the statistics: differences paired by seed, Student's intervals, Holm's correction, and a verdict that
+// is "undecided" unless the data say otherwise. [Results.Write] leaves report.html, results.csv and the pictures.
+package ablations

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ablations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"metrolab/metro/runs"
+	"metrolab/metro/training"
+)
+
+// Event is news of a study under way: progress of a run, or its end.
+type Event struct {
+	Arm      string
+	Seed     int64
+	Worker   int // 0 … workers−1: whose run it is
+	Progress training.Progress
+	Result   *training.Result // set at the end of a run
+	Done     int              // runs that have ended
+	Total    int
+}
+
+// job is one run of the plan.
+type job struct {
+	arm  Arm
+	seed int64
+}
+
+// plan lists the runs seed by seed, so that pairs are complete early and a study that is stopped says the most.
+func (s Study) plan() ([]job, error) {
+	arms, err := s.Arms()
+	if err != nil {
+		return nil, err
+	}
+	var jobs []job
+	for _, seed := range s.Seeds {
+		for _, arm := range arms {
+			arm.Config.Seed = seed
+			jobs = append(jobs, job{arm, seed})
+		}
+	}
+	return jobs, nil
+}
+
+// Run trains all runs of the study that are not finished, workers at a time, and returns the results. Events are
+// reported from one goroutine at a time. When ctx ends, the runs under way are saved, and the error wraps
+// [training.ErrInterrupted]; Run again goes on from there. Errors of single runs do not stop the others; divergence is
+// a result, not an error.
+func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, report func(Event)) (Results, error) {
+	jobs, err := s.plan()
+	if err != nil {
+		return Results{}, err
+	}
+	if report == nil {
+		report = func(Event) {}
+	}
+	results := Results{Study: s, Runs: make([]Run, len(jobs))}
+	if results.Arms, err = s.Arms(); err != nil {
+		return Results{}, err
+	}
+	var mu sync.Mutex // guards what follows, and report
+	done, problems := 0, []error(nil)
+	queue := make(chan int)
+	var group sync.WaitGroup
+	for worker := range workers {
+		group.Go(func() {
+			for i := range queue {
+				j := jobs[i]
+				event := Event{Arm: j.arm.Name, Seed: j.seed, Worker: worker, Total: len(jobs)}
+				result, err := runner.Run(ctx, s.Recipe, j.arm.Config, func(p training.Progress) {
+					mu.Lock()
+					defer mu.Unlock()
+					event.Progress, event.Done = p, done
+					report(event)
+				})
+				mu.Lock()
+				results.Runs[i] = Run{Arm: j.arm.Name, Seed: j.seed, ID: runID(result), Result: result, Ended: err == nil}
+				if err != nil {
+					problems = append(problems, fmt.Errorf("%s, seed %d: %w", j.arm.Name, j.seed, err))
+				} else {
+					done++
+					event.Result, event.Done = &result, done
+					report(event)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for i := range jobs {
+		if ctx.Err() != nil {
+			break
+		}
+		queue <- i
+	}
+	close(queue)
+	group.Wait()
+	if ctx.Err() != nil {
+		return results, training.ErrInterrupted
+	}
+	return results, errors.Join(problems...)
+}
+
+func runID(r training.Result) string {
+	if r.Run == nil {
+		return ""
+	}
+	return r.Run.ID
+}
+
+// Load reads a study's results from the run store without training anything: what is finished stands in them, the
+// rest is missing.
+func Load(store runs.Store, plan Plan) (Results, error) {
+	results := Results{Study: plan.study(), Arms: plan.Arms}
+	for _, run := range plan.Runs {
+		if run.ID != "" {
+			found, err := store.Open(run.ID)
+			if err != nil {
+				return Results{}, err
+			}
+			result, ended, err := training.ReadResult(found)
+			if err != nil {
+				return Results{}, err
+			}
+			run.Result, run.Ended = result, ended
+		}
+		results.Runs = append(results.Runs, run)
+	}
+	return results, nil
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ablations
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro"
+)
+
+// Study is a baseline and named changes to it, all trained at the same seeds. At one seed every arm starts from the
+// same weights (where shapes agree) and sees the same rows, masks and noise: the differences are paired.
+type Study struct {
+	Name     string  // of its folder
+	Question string  // what it is for, in a sentence
+	Recipe   string  // names the baseline and the runs' directories
+	Outcome  Outcome // fixed before anything is trained
+	Baseline metro.Config
+	Changes  []Change
+	Seeds    []int64
+}
+
+// Change is one arm: assignments to the baseline's fields, as [metro.Config.Set] takes them.
+type Change struct {
+	Name string   `json:"name"`
+	Set  []string `json:"set"`
+}
+
+// Outcome is the one number by which arms are compared.
+type Outcome struct {
+	Metric string    `json:"metric"` // of the run's last evaluation
+	Label  string    `json:"label"`  // for people
+	Better Direction `json:"better"`
+}
+
+// Arm is the baseline or one change, made whole.
+type Arm struct {
+	Name   string       `json:"name"`
+	Set    []string     `json:"set,omitempty"`
+	Config metro.Config `json:"config"` // its seed is that of no run
+}
+
+// BaselineName is the name of the arm without a change.
+const BaselineName = "baseline"
+
+// Arms returns the baseline and the changes, each a valid config. Two arms of one name, a change that changes nothing
+// and a study without seeds or with one seed twice are the user's errors.
+func (s Study) Arms() ([]Arm, error) {
+	problems := []error{s.checkSeeds()}
+	arms := []Arm{{Name: BaselineName, Config: s.Baseline}}
+	seen := map[string]string{configText(s.Baseline): BaselineName}
+	names := map[string]bool{BaselineName: true}
+	for _, change := range s.Changes {
+		arm := Arm{Name: change.Name, Set: change.Set, Config: s.Baseline}
+		for _, assignment := range change.Set {
+			if err := arm.Config.Set(assignment); err != nil {
+				problems = append(problems, fmt.Errorf("arm %q: %w", change.Name, err))
+			}
+		}
+		if names[arm.Name] || arm.Name == "" {
+			problems = append(problems, usererr.New("study %q: every arm needs a name of its own, %q is not", s.Name, arm.Name))
+		}
+		if other, twin := seen[configText(arm.Config)]; twin {
+			problems = append(problems, usererr.New("arm %q has the same config as %q: %q changes nothing", arm.Name, other, change.Set))
+		}
+		names[arm.Name], seen[configText(arm.Config)] = true, arm.Name
+		arms = append(arms, arm)
+	}
+	for _, arm := range arms {
+		if err := arm.Config.Validate(); err != nil {
+			problems = append(problems, fmt.Errorf("arm %q: %w", arm.Name, err))
+		}
+	}
+	return arms, errors.Join(problems...)
+}
+
+// Adjust keeps only the named changes (all if there are none), makes assignments to the baseline, and puts other seeds
+// in the place of the study's own (if there are any). A change that the study does not have is the user's error.
+func (s *Study) Adjust(arms, assignments []string, seeds []int64) error {
+	if len(arms) > 0 {
+		var kept []Change
+		for _, name := range arms {
+			i := slices.IndexFunc(s.Changes, func(c Change) bool { return c.Name == name })
+			if i < 0 {
+				return usererr.New("study %s has no change %q; it has %q", s.Name, name, s.changeNames())
+			}
+			kept = append(kept, s.Changes[i])
+		}
+		s.Changes = kept
+	}
+	if len(seeds) > 0 {
+		s.Seeds = seeds
+	}
+	for _, assignment := range assignments {
+		if err := s.Baseline.Set(assignment); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Study) changeNames() (names []string) {
+	for _, c := range s.Changes {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func (s Study) checkSeeds() error {
+	if len(s.Seeds) == 0 {
+		return usererr.New("study %q has no seeds", s.Name)
+	}
+	seen := map[int64]bool{}
+	for _, seed := range s.Seeds {
+		if seen[seed] {
+			return usererr.New("study %q names seed %d twice", s.Name, seed)
+		}
+		seen[seed] = true
+	}
+	return nil
+}
+
+func configText(c metro.Config) string { return fmt.Sprintf("%+v", c) }

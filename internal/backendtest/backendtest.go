@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package backendtest runs a test on every backend of this machine.
+//
+// Pure Go is always there. XLA CPU is there where scripts/setup was run; elsewhere its half of a test is skipped with a line
+// that says so, or fails if METROLAB_REQUIRE_XLA=1, which is how a full test run makes sure that nothing was skipped.
+package backendtest
+
+import (
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/gomlx/compute"
+
+	"metrolab/metro/backend"
+)
+
+// Backends are opened once a process: opening XLA takes memory and a quarter of a second.
+var (
+	openGo  = sync.OnceValues(func() (compute.Backend, error) { return backend.Open("go") })
+	openXLA = sync.OnceValues(func() (compute.Backend, error) { return backend.Open("xla:cpu") })
+)
+
+// ForEach runs test as the subtests "go" and "xla". The backends are shared by all tests of the process: test must not
+// finalize them.
+func ForEach(t *testing.T, test func(t *testing.T, be compute.Backend)) {
+	t.Helper()
+	t.Run("go", func(t *testing.T) { test(t, Go(t)) })
+	t.Run("xla", func(t *testing.T) { test(t, XLA(t)) })
+}
+
+// Go returns the process's pure-Go backend.
+func Go(t testing.TB) compute.Backend {
+	t.Helper()
+	be, err := openGo()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return be
+}
+
+// XLA returns the process's XLA CPU backend. Where there is none the test is skipped, or fails if METROLAB_REQUIRE_XLA=1.
+func XLA(t testing.TB) compute.Backend {
+	t.Helper()
+	be, err := openXLA()
+	if err == nil {
+		return be
+	}
+	if os.Getenv("METROLAB_REQUIRE_XLA") == "1" {
+		t.Fatalf("METROLAB_REQUIRE_XLA=1 and XLA does not open: %v", err)
+	}
+	t.Skipf("no XLA here: %v", err)
+	return nil
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rooms
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// mayImport says for each room which other rooms its packages may import outside tests; every room may import itself and
+// internal. A package belongs to the room with the longest matching name.
+var mayImport = map[string][]string{
+	"internal":             {},
+	"internal/backendtest": {"metro/backend"},
+	"layers":               {},
+	"metro":                {"layers"},
+	"metro/backend":        {},
+	"metro/data":           aboveMetro,
+	"metro/hf":             aboveMetro,
+	"metro/recipes":        aboveMetro,
+	"metro/runs":           aboveMetro,
+	"metro/tasks":          aboveMetro,
+	"metro/training":       aboveMetro,
+	"viz":                  {},
+	"ablations":            append([]string{"viz"}, aboveMetro...),
+	"scripts":              everything,
+	"notebooks":            everything,
+}
+
+var (
+	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/recipes", "metro/runs", "metro/tasks", "metro/training"}
+	everything = append([]string{"ablations", "metro/backend", "viz"}, aboveMetro...)
+)
+
+const module = "metrolab/"
+
+// engines are the packages that run graphs; only programs and tests choose one.
+var engines = []string{"github.com/gomlx/go-xla", "github.com/gomlx/compute/gobackend"}
+
+type pkg struct {
+	ImportPath                               string
+	Imports, TestImports, XTestImports, Deps []string
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	for _, p := range project(t) {
+		from := room(p.ImportPath)
+		require.NotEmpty(t, from, "%s is in no room; see docs/design.md", p.ImportPath)
+		for _, path := range p.Imports {
+			require.True(t, allowed(from, room(path)), "%s must not import %s", p.ImportPath, path)
+		}
+	}
+}
+
+func TestTheRules(t *testing.T) {
+	for path, want := range map[string]string{
+		"metrolab/layers": "layers", "metrolab/metro": "metro", "metrolab/metro/data/wordpiece": "metro/data",
+		"metrolab/ablations/studies": "ablations", "metrolab/internal/usererr": "internal", "metrolab/elsewhere": "",
+		"github.com/gomlx/gomlx/core/graph": "", "fmt": "",
+	} {
+		require.Equal(t, want, room(path), path)
+	}
+	require.True(t, allowed("metro", "layers"))
+	require.True(t, allowed("metro/training", "metro/data"))
+	require.True(t, allowed("viz", "internal"))
+	require.True(t, allowed("layers", ""))
+	require.False(t, allowed("layers", "metro"))
+	require.False(t, allowed("metro", "metro/data"))
+	require.False(t, allowed("viz", "metro/runs"))
+	require.False(t, allowed("ablations", "metro/backend"))
+	require.False(t, allowed("internal", "metro"))
+}
+
+func TestOnlyTheBackendPackageImportsXLA(t *testing.T) {
+	for _, p := range project(t) {
+		if room(p.ImportPath) == "metro/backend" {
+			continue
+		}
+		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			require.False(t, strings.HasPrefix(path, engines[0]), "%s imports %s; use metro/backend", p.ImportPath, path)
+		}
+	}
+}
+
+func TestLibrariesLinkNoEngine(t *testing.T) {
+	for _, p := range project(t) {
+		switch room(p.ImportPath) {
+		case "metro/backend", "internal/backendtest", "scripts", "notebooks":
+			continue
+		}
+		for _, engine := range engines {
+			linked := func(dep string) bool { return dep == engine || strings.HasPrefix(dep, engine+"/") }
+			require.False(t, slices.ContainsFunc(p.Deps, linked), "%s links %s", p.ImportPath, engine)
+		}
+	}
+}
+
+// allowed reports whether a package of one room may import a package of the other. Packages of other modules are in no room.
+func allowed(from, to string) bool {
+	return to == "" || to == from || to == "internal" || slices.Contains(mayImport[from], to)
+}
+
+// room returns the room that a package of this module belongs to, or "" for other packages.
+func room(path string) string {
+	path, ours := strings.CutPrefix(path, module)
+	for ours && path != "" {
+		if _, ok := mayImport[path]; ok {
+			return path
+		}
+		path = path[:max(0, strings.LastIndexByte(path, '/'))]
+	}
+	return ""
+}
+
+func project(t *testing.T) []pkg {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("the go command is not here to list the packages")
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", module+"...")
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s", cmd)
+	var pkgs []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else {
+			require.NoError(t, err)
+		}
+		pkgs = append(pkgs, p)
+	}
+	require.NotEmpty(t, pkgs)
+	return pkgs
+}

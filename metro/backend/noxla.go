@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !(linux && amd64 && cgo && !noxla)
+
+package backend
+
+import (
+	"errors"
+
+	"github.com/gomlx/compute"
+)
+
+const xlaBuilt = false
+
+func openXLA(string) (compute.Backend, error) {
+	return nil, errors.New("this program is built without XLA")
+}
+
+func loadedPlugin(compute.Backend) (path, version string, ok bool) { return "", "", false }

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/gobackend"
+
+	"metrolab/internal/usererr"
+)
+
+// EnvVar names the environment variable whose spec takes the place of auto.
+const EnvVar = "METROLAB_BACKEND"
+
+// Open opens the backend that the spec asks for:
+//
+//	auto or ""         what $METROLAB_BACKEND says, else the fastest that is here
+//	go                 pure Go
+//	xla or xla:cpu     XLA on the processor
+//	xla:cuda           XLA on an NVIDIA GPU
+//	xla:/abs/path.so   this plugin; its name must contain cpu or cuda
+//
+// Options follow behind commas, as in "xla:cuda,deterministic,tf32=false" and "go,creation_order": deterministic, which
+// every kind takes, and those of GoMLX's backends.
+//
+// Open never downloads and never panics. A plugin that was found but cannot be used is reported by a warning to [slog] and
+// the next best is taken; auto ends at pure Go, which always opens. A spec that makes no sense, or asks for a plugin that is
+// not there, is a user error.
+func Open(specText string) (compute.Backend, error) {
+	s := parseSpec(specText)
+	fromEnv := ""
+	if env := os.Getenv(EnvVar); env != "" && s.engine == "auto" {
+		asked := s.deterministic
+		s, fromEnv = parseSpec(env), "$"+EnvVar+": "
+		s.deterministic = s.deterministic || asked
+	}
+	machine := Probe()
+	list, err := machine.targets(s)
+	if err != nil {
+		return nil, fmt.Errorf("%s%w", fromEnv, err)
+	}
+	if s.searches() {
+		machine.warnBroken()
+	}
+	return openFirst(list, target.open)
+}
+
+// warnBroken reports the plugins that are passed over because of what their files look like.
+func (m Machine) warnBroken() {
+	for _, p := range m.Plugins {
+		if p.Problem != "" {
+			slog.Warn("backend: passed over plugin " + p.Path + ", which " + p.Problem)
+		}
+	}
+}
+
+// openFirst returns the first backend that opens, after a warning for each that did not.
+func openFirst(list []target, open func(target) (compute.Backend, error)) (compute.Backend, error) {
+	var failed []error
+	for _, t := range list {
+		be, err := open(t)
+		if err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		for _, err := range failed {
+			slog.Warn("backend: passed over: " + err.Error())
+		}
+		return be, nil
+	}
+	return nil, errors.Join(failed...)
+}
+
+// open is the boundary at which panics of the libraries below become errors.
+func (t target) open() (be compute.Backend, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			be, err = nil, fmt.Errorf("opening %s: panic: %v", t, r)
+		}
+	}()
+	switch t.kind {
+	case Go:
+		if be, err = gobackend.New(t.config()); err != nil {
+			return nil, usererr.New("opening %s: %w", t, err) // it fails for unknown options only
+		}
+		return be, nil
+	case XLACUDA:
+		err = setCUDAEnv(t.plugin, t.deterministic)
+	}
+	if err == nil {
+		be, err = openXLA(t.config())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", t, err)
+	}
+	return be, nil
+}

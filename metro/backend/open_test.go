@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package backend_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/backendtest"
+	"metrolab/internal/usererr"
+	"metrolab/metro/backend"
+)
+
+func TestDescribe(t *testing.T) {
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		info := backend.Describe(be)
+		require.Equal(t, be.NumDevices(), info.Devices)
+		if info.Kind == backend.Go {
+			require.Empty(t, info.Plugin)
+			require.Contains(t, info.String(), "backend: pure Go")
+			return
+		}
+		require.Equal(t, backend.XLACPU, info.Kind)
+		require.FileExists(t, info.Plugin)
+		require.Regexp(t, `^PJRT API 0\.\d+, sha256 [0-9a-f]{12}$`, info.PluginVersion)
+		require.Contains(t, info.String(), "backend: XLA CPU ("+info.Plugin)
+	})
+}
+
+func TestAutoFallsBackToPureGo(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(backend.EnvVar, "")
+	t.Setenv("PJRT_PLUGIN_LIBRARY_PATH", dir)
+	broken := filepath.Join(dir, "pjrt_c_api_cpu_plugin.so")
+	require.NoError(t, os.WriteFile(broken, []byte("\x7fELF, but no more"), 0o644))
+
+	be, err := backend.Open("auto")
+	require.NoError(t, err)
+	require.Equal(t, backend.Go, backend.Describe(be).Kind)
+
+	_, err = backend.Open("xla:cpu")
+	require.Error(t, err)
+	require.True(t, usererr.Is(err))
+}
+
+func TestEnvironmentReplacesAutoOnly(t *testing.T) {
+	t.Setenv(backend.EnvVar, "nonsense")
+	_, err := backend.Open("auto")
+	require.ErrorContains(t, err, backend.EnvVar)
+	require.ErrorContains(t, err, `unknown backend "nonsense"`)
+	require.True(t, usererr.Is(err))
+
+	_, err = backend.Open("go")
+	require.NoError(t, err)
+}
+
+func TestUnknownOptionIsTheUsersMistake(t *testing.T) {
+	_, err := backend.Open("go:nonsense")
+	require.ErrorContains(t, err, "nonsense")
+	require.True(t, usererr.Is(err))
+}

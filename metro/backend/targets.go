@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package backend
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"metrolab/internal/usererr"
+)
+
+// A target is one backend that could be opened.
+type target struct {
+	kind          Kind
+	plugin        string // absolute path; empty for pure Go
+	options       []string
+	deterministic bool
+}
+
+// String is the target as GoMLX's configuration.
+func (t target) String() string {
+	if t.kind == Go {
+		return "go:" + strings.Join(t.options, ",")
+	}
+	return "xla:" + t.config()
+}
+
+// config is what the constructor of the target's engine takes.
+func (t target) config() string {
+	if t.kind == Go {
+		return strings.Join(t.options, ",")
+	}
+	return strings.Join(append([]string{t.plugin}, t.options...), ",")
+}
+
+// targets returns the backends to try on this machine, best first: at least one, or an error.
+func (m Machine) targets(s spec) ([]target, error) {
+	switch {
+	case s.engine == "auto" && s.plugin == "" && len(s.options) == 0:
+		return m.autoTargets(s), nil
+	case s.engine == "go":
+		return []target{{kind: Go, options: s.goOptions()}}, nil
+	case s.engine == "xla" && !m.XLA:
+		return nil, usererr.New("this program is built without XLA and cannot open %q; "+
+			"use go, or build it on Linux amd64 with cgo and without the tag noxla", s.text)
+	case s.engine == "xla":
+		return m.xlaTargets(s)
+	}
+	return nil, usererr.New("unknown backend %q; use auto, go, xla:cpu, xla:cuda or xla:/path/to/plugin.so", s.text)
+}
+
+func (m Machine) autoTargets(s spec) []target {
+	var list []target
+	if m.XLA && len(m.GPUs) > 0 {
+		list = s.pluginTargets(m.sound(XLACUDA))
+	}
+	if m.XLA {
+		list = append(list, s.pluginTargets(m.sound(XLACPU))...)
+	}
+	return append(list, target{kind: Go, options: s.goOptions()})
+}
+
+func (m Machine) xlaTargets(s spec) ([]target, error) {
+	switch {
+	case s.plugin == "" || s.plugin == "cpu":
+		return m.kindTargets(s, XLACPU, "./scripts/setup")
+	case s.plugin == "cuda":
+		return m.kindTargets(s, XLACUDA, "./scripts/setup --cuda")
+	case !filepath.IsAbs(s.plugin):
+		return nil, usererr.New("unknown XLA plugin %q; use cpu, cuda or the absolute path of a plugin", s.plugin)
+	}
+	kind, ok := kindOf(s.plugin)
+	if !ok {
+		return nil, usererr.New("the name of plugin %s says neither cpu nor cuda; rename it or link to it", s.plugin)
+	}
+	if problem := inspect(realPath(s.plugin, kind), kind); problem != "" {
+		return nil, usererr.New("plugin %s %s", s.plugin, problem)
+	}
+	return s.pluginTargets([]Plugin{{Path: s.plugin, Kind: kind}}), nil
+}
+
+// kindTargets are the sound plugins of a kind. Without one the error says where it was looked for and what was broken.
+func (m Machine) kindTargets(s spec, kind Kind, setup string) ([]target, error) {
+	if sound := m.sound(kind); len(sound) > 0 {
+		return s.pluginTargets(sound), nil
+	}
+	var broken strings.Builder
+	for _, p := range m.Plugins {
+		if p.Kind == kind {
+			fmt.Fprintf(&broken, "; %s %s", p.Path, p.Problem)
+		}
+	}
+	return nil, usererr.New("no usable %s plugin in %s%s; run %s, or use the backend go",
+		kind.label(), strings.Join(m.SearchPath, ", "), broken.String(), setup)
+}
+
+func (s spec) pluginTargets(plugins []Plugin) []target {
+	var list []target
+	for _, p := range plugins {
+		list = append(list, target{kind: p.Kind, plugin: realPath(p.Path, p.Kind), options: s.options, deterministic: s.deterministic})
+	}
+	return list
+}

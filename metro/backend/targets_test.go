@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package backend
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/usererr"
+)
+
+var (
+	cpuPlugin    = Plugin{Path: "/p/pjrt_c_api_cpu_plugin.so", Kind: XLACPU}
+	cudaPlugin   = Plugin{Path: "/p/pjrt_c_api_cuda_plugin.so", Kind: XLACUDA}
+	brokenPlugin = Plugin{Path: "/q/pjrt_c_api_cpu_plugin.so", Kind: XLACPU, Problem: "is cut short"}
+	gpu          = []string{"/dev/nvidia0"}
+)
+
+const (
+	cpuTarget  = "xla:/p/pjrt_c_api_cpu_plugin.so"
+	cudaTarget = "xla:/p/pjrt_c_api_cuda_plugin.so"
+	goTarget   = "go:ops_sequential"
+)
+
+func TestTargets(t *testing.T) {
+	all := []Plugin{brokenPlugin, cpuPlugin, cudaPlugin}
+	for _, c := range []struct {
+		name, spec string
+		machine    Machine
+		want       []string
+	}{
+		{"bare machine", "auto", Machine{XLA: true}, []string{goTarget}},
+		{"CPU plugin", "", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, []string{cpuTarget, goTarget}},
+		{"GPU without its plugin", "auto", Machine{XLA: true, GPUs: gpu, Plugins: []Plugin{cpuPlugin}}, []string{cpuTarget, goTarget}},
+		{"CUDA plugin without a GPU", "auto", Machine{XLA: true, Plugins: all}, []string{cpuTarget, goTarget}},
+		{"everything", "auto", Machine{XLA: true, GPUs: gpu, Plugins: all}, []string{cudaTarget, cpuTarget, goTarget}},
+		{"only a broken plugin", "auto", Machine{XLA: true, Plugins: []Plugin{brokenPlugin}}, []string{goTarget}},
+		{"built without XLA", "auto", Machine{GPUs: gpu, Plugins: all}, []string{goTarget}},
+		{"go asked for", "go", Machine{XLA: true, GPUs: gpu, Plugins: all}, []string{goTarget}},
+		{"cpu asked for", "xla", Machine{XLA: true, GPUs: gpu, Plugins: all}, []string{cpuTarget}},
+		{"cuda asked for", "xla:cuda,tf32=false,deterministic", Machine{XLA: true, Plugins: all}, []string{cudaTarget + ",tf32=false"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			list, err := c.machine.targets(parseSpec(c.spec))
+			require.NoError(t, err)
+			var got []string
+			for _, target := range list {
+				got = append(got, target.String())
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestSpecsThatCannotBeMet(t *testing.T) {
+	with := Machine{XLA: true, SearchPath: []string{"/q"}, Plugins: []Plugin{brokenPlugin}}
+	for _, c := range []struct {
+		spec    string
+		machine Machine
+		want    string
+	}{
+		{"xla:cpu", with, "no usable XLA CPU plugin in /q; /q/pjrt_c_api_cpu_plugin.so is cut short; run ./scripts/setup, or"},
+		{"xla:cuda", with, "no usable XLA CUDA plugin in /q; run ./scripts/setup --cuda, or"},
+		{"xla:cpu", Machine{}, "built without XLA"},
+		{"xla:tpu", with, `unknown XLA plugin "tpu"`},
+		{"xla:relative/cpu.so", with, "absolute path"},
+		{"xla:/nowhere/cpu.so", with, "plugin /nowhere/cpu.so cannot be read"},
+		{"xla:/nowhere/plugin.so", with, "says neither cpu nor cuda"},
+		{"torch", with, `unknown backend "torch"; use auto, go, xla:cpu`},
+		{"auto:cpu", with, `unknown backend "auto:cpu"`},
+		{"auto,tf32=false", with, "unknown backend"},
+	} {
+		_, err := c.machine.targets(parseSpec(c.spec))
+		require.ErrorContains(t, err, c.want, c.spec)
+		require.True(t, usererr.Is(err), c.spec)
+	}
+}
+
+func TestTheNextTargetIsTakenIfOneDoesNotOpen(t *testing.T) {
+	list := []target{{kind: XLACUDA, plugin: "/a"}, {kind: Go}}
+	var tried []Kind
+	_, err := openFirst(list, func(t target) (compute.Backend, error) {
+		tried = append(tried, t.kind)
+		if t.kind == Go {
+			return nil, nil
+		}
+		return nil, errors.New("no driver")
+	})
+	require.NoError(t, err)
+	require.Equal(t, []Kind{XLACUDA, Go}, tried)
+
+	_, err = openFirst(list[:1], func(target) (compute.Backend, error) { return nil, errors.New("no driver") })
+	require.ErrorContains(t, err, "no driver")
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && amd64 && cgo && !noxla
+
+package backend
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/go-xla/compute/xla"
+	"github.com/gomlx/go-xla/pjrt"
+)
+
+// xlaBuilt is true where XLA plugins can be loaded.
+const xlaBuilt = true
+
+// openXLA opens the plugin at an absolute path, with options behind commas.
+func openXLA(config string) (compute.Backend, error) { return xla.New(config) }
+
+// loadedPlugin returns path and API version of the plugin behind be, or ok = false if be is not XLA.
+func loadedPlugin(be compute.Backend) (path, version string, ok bool) {
+	x, ok := be.(*xla.Backend)
+	if !ok {
+		return "", "", false
+	}
+	path = x.PluginName() // the path that openXLA was given
+	plugin, err := pjrt.GetPlugin(path)
+	if err != nil {
+		return path, "unknown", true
+	}
+	major, minor := plugin.Version()
+	return plugin.Path(), fmt.Sprintf("PJRT API %d.%d", major, minor), true
+}

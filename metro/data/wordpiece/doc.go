@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package wordpiece turns text into token ids and trains the vocabulary for it.
+//
+// WordPiece is BERT's tokenizer: text is cleaned, lowered and stripped of accents (or not), cut into words at white
+// space and punctuation, and every word is covered from the left by the longest pieces that the vocabulary has; a
+// piece that continues a word is written with ## before it. Files are Hugging Face's tokenizer.json in both
+// directions, and ids and offsets are equal to those of its tokenizers library (0.23.3) on any text, down to the
+// versions of the Unicode tables that it uses.
+//
+// [Train] finds the vocabulary by byte-pair encoding, as that library's trainer does, but breaks ties by a rule, so
+// that the same text gives the same file every time.
+//
+// The stages lie in files of their own: added.go finds tokens such as [MASK] in the raw text, normalize.go and
+// chars.go normalize, split.go makes words, encode.go pieces; count.go and merge.go are the trainer's two halves.
+//
+// Errors about a file or an option are marked by package usererr as the user's.
+package wordpiece

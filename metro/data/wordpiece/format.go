@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wordpiece
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// JSON returns the tokenizer as a tokenizer.json that Hugging Face's tokenizers loads. It is canonical: the same
+// tokenizer gives the same bytes, [Parse] of them gives the same tokenizer, and a file that says the same in another
+// order or layout comes out alike.
+func (t *Tokenizer) JSON() []byte {
+	cls, sep := t.Token(t.special.CLS), t.Token(t.special.SEP)
+	single, pair := templates(cls, sep)
+	spec := func(token string, id int32) templateSpec {
+		return templateSpec{token, []int64{int64(id)}, []string{token}}
+	}
+	r := t.rules
+	raw := rawJSON(file{
+		Version:     "1.0",
+		AddedTokens: t.added,
+		Normalizer: rawJSON(normalizerPart{
+			part{"BertNormalizer"}, &r.cleanText, &r.spaceIdeographs, t.stripWritten, &r.lowercase,
+		}),
+		PreTokenizer: rawJSON(part{"BertPreTokenizer"}),
+		PostProcessor: rawJSON(templatePart{part{"TemplateProcessing"}, single, pair, map[string]templateSpec{
+			cls: spec(cls, t.special.CLS), sep: spec(sep, t.special.SEP),
+		}}),
+		Decoder: rawJSON(decoderPart{part{"WordPiece"}, t.prefix, t.cleanup}),
+		Model: rawJSON(modelPart[orderedVocab]{
+			part{"WordPiece"}, t.Token(t.special.UNK), t.prefix, t.maxWordChars, t.tokens[:len(t.pieces)],
+		}),
+	})
+	var out bytes.Buffer
+	if err := json.Indent(&out, raw, "", "  "); err != nil {
+		panic(fmt.Sprintf("wordpiece: indenting own JSON: %v", err))
+	}
+	out.WriteByte('\n')
+	return out.Bytes()
+}
+
+// Hash returns the SHA-256 of [Tokenizer.JSON] in hexadecimal. It encodes the tokenizer anew each time.
+func (t *Tokenizer) Hash() string {
+	sum := sha256.Sum256(t.JSON())
+	return hex.EncodeToString(sum[:])
+}
+
+// Save writes [Tokenizer.JSON] to path, all or nothing: a file that was there stays whole until the new one is.
+func (t *Tokenizer) Save(path string) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".tmp*")
+	if err != nil {
+		return fmt.Errorf("saving tokenizer %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(tmp.Name())
+			err = fmt.Errorf("saving tokenizer %s: %w", path, err)
+		}
+	}()
+	if err = errors.Join(fill(tmp, t.JSON()), tmp.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func fill(f *os.File, data []byte) error {
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// syncDir makes a rename in dir last through a power failure.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wordpiece
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+
+	"metrolab/internal/usererr"
+)
+
+const (
+	padToken, unkToken, clsToken, sepToken, maskToken = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
+
+	trainedPrefix       = "##"
+	trainedMaxWordChars = 100
+)
+
+// Options says what kind of tokenizer [Train] makes. The zero value is a cased one of 8,192 tokens.
+type Options struct {
+	// VocabSize is the wanted number of tokens, special ones included; 0 means 8192. The vocabulary is smaller where
+	// the text runs out of pairs, and larger where the alphabet alone is.
+	VocabSize int
+	// Lowercase makes the tokenizer uncased: letters are lowered and accents stripped.
+	Lowercase bool
+	// MinFrequency is how often a pair must occur to become a piece; 0 means 2.
+	MinFrequency int64
+	// MaxAlphabet is how many different characters are kept, the most frequent first; 0 means 1000. A word with
+	// another character takes no part in the training, and is unknown to the tokenizer.
+	MaxAlphabet int
+	// Special holds further special tokens. Their ids follow those of [PAD], [UNK], [CLS], [SEP] and [MASK], 0 to 4.
+	Special []string
+}
+
+func (o *Options) fill() error {
+	if o.VocabSize < 0 || o.MinFrequency < 0 || o.MaxAlphabet < 0 {
+		return usererr.New("vocabulary size %d, minimal frequency %d and alphabet size %d must not be negative",
+			o.VocabSize, o.MinFrequency, o.MaxAlphabet)
+	}
+	o.VocabSize = cmp.Or(o.VocabSize, 8192)
+	o.MinFrequency = cmp.Or(o.MinFrequency, 2)
+	o.MaxAlphabet = cmp.Or(o.MaxAlphabet, 1000)
+	o.Special = append([]string{padToken, unkToken, clsToken, sepToken, maskToken}, o.Special...)
+	for i, token := range o.Special {
+		if token == "" || slices.Contains(o.Special[:i], token) {
+			return usererr.New("special token %q is empty or named twice", token)
+		}
+	}
+	return nil
+}
+
+// Train makes a tokenizer from texts.
+//
+// The pieces are found by byte-pair encoding as Hugging Face's WordPieceTrainer does it: words start as characters,
+// those after the first prefixed by ##, and the most frequent pair of neighbors is made one piece until the vocabulary
+// is full. Of equally frequent pairs, the one whose first piece, then whose second piece, has the lower id goes first.
+// Ids are given to special tokens, to the characters by code point, to the ##-characters by code point, and then to
+// pieces as they are made. The result is a function of the texts' words and opts alone.
+//
+// Memory is bounded: past 2²⁰ different words the rarest are forgotten. Words of over 100 characters are left out, since the tokenizer knows none. Texts without a word are the user's error.
+func Train(texts iter.Seq[string], opts Options) (*Tokenizer, error) {
+	if err := opts.fill(); err != nil {
+		return nil, err
+	}
+	r := rules{cleanText: true, spaceIdeographs: true, stripAccents: opts.Lowercase, lowercase: opts.Lowercase}
+	counter := newWordCounter(r, maxWords)
+	for text := range texts {
+		counter.add(text)
+	}
+	words := keepAlphabet(counter.sorted(), opts.MaxAlphabet)
+	if len(words) == 0 {
+		return nil, usererr.New("the text to train a tokenizer on has no words")
+	}
+	m := newMerger(opts.Special, words)
+	m.run(opts.VocabSize, opts.MinFrequency)
+	return trained(r, m.tokens, m.ids, opts.Special), nil
+}
+
+func trained(r rules, tokens []string, ids map[string]int32, special []string) *Tokenizer {
+	t := &Tokenizer{
+		rules: r, tokens: tokens, pieces: ids, addedIDs: make(map[string]int32, len(special)),
+		special: Special{PAD: 0, UNK: 1, CLS: 2, SEP: 3, MASK: 4},
+		prefix:  trainedPrefix, maxWordChars: trainedMaxWordChars, cleanup: true,
+	}
+	for id, token := range special {
+		t.added = append(t.added, addedToken{ID: int64(id), Content: token, Special: true})
+		t.addedIDs[token] = int32(id)
+	}
+	t.finish()
+	return t
+}
+
+// keepAlphabet returns the words that are made of the n most frequent characters alone (of equally frequent ones, the
+// lower code points).
+func keepAlphabet(words []wordCount, n int) []wordCount {
+	counts := make(map[rune]int64)
+	for _, w := range words {
+		for _, r := range w.word {
+			counts[r] += w.count
+		}
+	}
+	if len(counts) <= n {
+		return words
+	}
+	alphabet := make([]rune, 0, len(counts))
+	for r := range counts {
+		alphabet = append(alphabet, r)
+	}
+	slices.SortFunc(alphabet, func(a, b rune) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b)) })
+	for _, r := range alphabet[n:] {
+		delete(counts, r)
+	}
+	return slices.DeleteFunc(words, func(w wordCount) bool {
+		for _, r := range w.word {
+			if _, ok := counts[r]; !ok {
+				return true
+			}
+		}
+		return false
+	})
+}

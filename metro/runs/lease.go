@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"metrolab/internal/usererr"
+)
+
+var (
+	// ErrHeld is wrapped by the error of [Run.Acquire] when a live process has the run.
+	ErrHeld = errors.New("the run is held")
+	// ErrLost is wrapped by the errors of a lease, and of all that writes under it, once another process has taken the
+	// run over or its directory has gone. The holder must stop; its last checkpoint is the other's to go on from.
+	ErrLost = errors.New("the run's lease is lost")
+)
+
+// Lease is the right to write to a run. Each lease of a run has its own attempt number, one higher than the one
+// before; the highest is the holder's.
+//
+// An attempt is a directory of that number with the holder's record in it, made aside and renamed into place. Renaming
+// onto an existing directory fails on every system, so that of many processes exactly one gets a number, and nothing
+// is ever locked that a killed process would have to unlock. What makes a lease end is the next number.
+type Lease struct {
+	run   *Run
+	quit  chan struct{} // closed by stop
+	ended chan struct{} // closed when the heart has stopped
+
+	mu       sync.Mutex
+	record   record
+	stopped  bool
+	released bool
+}
+
+// record is the lease.json of an attempt.
+type record struct {
+	Attempt int `json:"attempt"`
+	process
+	Since     time.Time `json:"since"`
+	Heartbeat time.Time `json:"heartbeat"`
+	Released  bool      `json:"released,omitempty"`
+	Step      int       `json:"step"`
+	Total     int       `json:"total"`
+}
+
+// Acquire takes the run, or says who holds it and since when (an error that wraps [ErrHeld], and the user's).
+// A lease whose process is dead is taken over at once; one whose process cannot be seen from here, when its last sign
+// of life is older than the store's TTL. While the lease is held a goroutine gives signs of life.
+func (r *Run) Acquire() (*Lease, error) {
+	const tries = 100 // each one lost means that another process has won
+	for range tries {
+		last, err := r.lastRecord()
+		if err != nil {
+			return nil, fmt.Errorf("acquire run %q: %w", r.ID, err)
+		}
+		if r.store.live(last) {
+			return nil, r.heldError(last)
+		}
+		lease, err := r.claim(last)
+		if err != nil {
+			return nil, fmt.Errorf("acquire run %q, attempt %d: %w", r.ID, last.Attempt+1, err)
+		}
+		if lease != nil {
+			return lease, nil
+		}
+	}
+	return nil, fmt.Errorf("acquire run %q: other processes were quicker %d times", r.ID, tries)
+}
+
+func (r *Run) heldError(holder record) error {
+	return usererr.New("%w: run %q, attempt %d, by process %d on %s since %s, last sign of life %s; wait for it or stop that process",
+		ErrHeld, r.ID, holder.Attempt, holder.PID, holder.Host, holder.Since.Format(time.DateTime), holder.Heartbeat.Format(time.DateTime))
+}
+
+func (r *Run) attemptDir(attempt int) string {
+	return filepath.Join(r.Dir, attemptsDir, fmt.Sprintf("%06d", attempt))
+}
+
+// lastRecord returns the record of the highest attempt; its Attempt is 0 if there was none.
+func (r *Run) lastRecord() (record, error) {
+	entries, err := r.store.disk.ReadDir(r.Path(attemptsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return record{}, err
+	}
+	last := 0
+	for _, entry := range entries {
+		if n, err := strconv.Atoi(entry.Name()); err == nil {
+			last = max(last, n)
+		}
+	}
+	if last == 0 {
+		return record{Released: true}, nil
+	}
+	return r.readRecord(last)
+}
+
+// readRecord returns an attempt's record. A damaged one, which only a power failure or a strange hand leaves, belongs
+// to nobody and ages like one of another machine.
+func (r *Run) readRecord(attempt int) (record, error) {
+	var found record
+	err := readJSON(r.store.disk, filepath.Join(r.attemptDir(attempt), leaseFile), &found)
+	if err == nil && found.Attempt == attempt {
+		return found, nil
+	}
+	info, err := r.store.disk.Lstat(r.attemptDir(attempt))
+	if err != nil {
+		return record{}, err
+	}
+	return record{Attempt: attempt, process: process{Host: "unknown"}, Since: info.ModTime(), Heartbeat: info.ModTime()}, nil
+}
+
+// live reports whether the holder of a record may still be at work.
+func (s Store) live(r record) bool {
+	if r.Released {
+		return false
+	}
+	if s.self().sees(r.process) {
+		switch r.process.state() {
+		case dead:
+			return false
+		case alive:
+			return true // stopped or slow, perhaps, but it will go on
+		}
+	}
+	// A sign of life from the far future comes from a wrong clock and must not hold the run until then.
+	return s.Now().Sub(r.Heartbeat).Abs() < s.TTL
+}
+
+// claim makes the next attempt, or returns nil if another process was quicker.
+func (r *Run) claim(last record) (*Lease, error) {
+	d, now := r.store.disk, r.store.Now()
+	next := record{Attempt: last.Attempt + 1, process: r.store.self(), Since: now, Heartbeat: now, Step: last.Step, Total: last.Total}
+	text, err := indented(next)
+	if err != nil {
+		return nil, err
+	}
+	target := r.attemptDir(next.Attempt)
+	temp := tempPath(target)
+	err = ensureDir(d, r.Path(attemptsDir))
+	if err == nil {
+		err = d.Mkdir(temp)
+	}
+	if err == nil {
+		err = createFile(d, filepath.Join(temp, leaseFile), text)
+	}
+	if err == nil {
+		err = d.SyncDir(temp)
+	}
+	if err == nil {
+		err = d.Rename(temp, target)
+	}
+	if err != nil {
+		_ = d.RemoveAll(temp)
+		if taken, statErr := exists(d, target); taken && statErr == nil {
+			return nil, nil
+		}
+		return nil, err
+	}
+	err = errors.Join(d.SyncDir(r.Path(attemptsDir)), r.tidy(last.Attempt))
+	lease := &Lease{run: r, record: next, quit: make(chan struct{}), ended: make(chan struct{})}
+	go lease.beat()
+	if err != nil {
+		return nil, errors.Join(err, lease.Release())
+	}
+	return lease, nil
+}
+
+// tidy removes what interrupted work has left aside. Nobody needs it any more: the attempt before has ended, and no one
+// else can get the number that this one has.
+func (r *Run) tidy(lastAttempt int) (err error) {
+	for _, dir := range []string{r.Dir, r.Path(CheckpointsDir), r.Path(attemptsDir), r.attemptDir(lastAttempt)} {
+		err = errors.Join(err, removeStrays(r.store.disk, dir))
+	}
+	return err
+}
+
+// beat gives signs of life until the lease ends. That one fails, on a full disk say, does not matter by itself: if all
+// fail for the TTL, another process may take over, and Check says so.
+func (l *Lease) beat() {
+	defer close(l.ended)
+	ticker := time.NewTicker(l.run.store.TTL / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-l.quit:
+			return
+		case <-ticker.C:
+			if errors.Is(l.update(func(*record) {}), ErrLost) {
+				return
+			}
+		}
+	}
+}
+
+// Attempt is the number of this lease among all of the run: 1 for the first.
+func (l *Lease) Attempt() int { return l.record.Attempt }
+
+// Check returns an error that wraps [ErrLost] if the lease is not held any more. Whoever writes to the run calls it
+// before each commit. It costs two look-ups of a file name.
+//
+// A process that stops for longer than the TTL between the check and the commit can still commit once on top of
+// another's work; as all commits are whole and equal for equal runs, that costs nothing but the order of the log, which
+// the next resume repairs.
+func (l *Lease) Check() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.check()
+}
+
+func (l *Lease) check() error {
+	d, attempt := l.run.store.disk, l.record.Attempt
+	if l.released {
+		return fmt.Errorf("%w: run %q, attempt %d, was released", ErrLost, l.run.ID, attempt)
+	}
+	taken, err := exists(d, l.run.attemptDir(attempt+1))
+	if err != nil {
+		return fmt.Errorf("check lease of run %q: %w", l.run.ID, err)
+	}
+	if taken {
+		holder, _ := l.run.readRecord(attempt + 1)
+		return fmt.Errorf("%w: run %q, attempt %d, was taken over by process %d on %s at %s",
+			ErrLost, l.run.ID, attempt, holder.PID, holder.Host, holder.Since.Format(time.DateTime))
+	}
+	mine, err := exists(d, filepath.Join(l.run.attemptDir(attempt), leaseFile))
+	if err != nil {
+		return fmt.Errorf("check lease of run %q: %w", l.run.ID, err)
+	}
+	if !mine {
+		return fmt.Errorf("%w: run %q, attempt %d: its directory %s has gone", ErrLost, l.run.ID, attempt, l.run.Dir)
+	}
+	return nil
+}
+
+// Progress records how far the run is, for [Store.List], and is a sign of life. It fails like Check.
+func (l *Lease) Progress(step, total int) error {
+	return l.update(func(r *record) { r.Step, r.Total = step, total })
+}
+
+func (l *Lease) update(change func(*record)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.write(change)
+}
+
+// write checks the lease, changes its record and puts it in place.
+func (l *Lease) write(change func(*record)) error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	change(&l.record)
+	l.record.Heartbeat = l.run.store.Now()
+	return writeJSON(l.run.store.disk, filepath.Join(l.run.attemptDir(l.record.Attempt), leaseFile), l.record)
+}
+
+// stop ends the signs of life.
+func (l *Lease) stop() {
+	l.mu.Lock()
+	first := !l.stopped
+	l.stopped = true
+	l.mu.Unlock()
+	if first {
+		close(l.quit)
+	}
+	<-l.ended
+}
+
+// Release gives the run back, so that the next process need not wait. It may be called again, and is an error that
+// wraps [ErrLost] if the lease had been lost.
+func (l *Lease) Release() error {
+	l.stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.released {
+		return nil
+	}
+	err := l.write(func(r *record) { r.Released = true })
+	l.released = err == nil || errors.Is(err, ErrLost)
+	return err
+}
+
+// WriteJSON is [WriteJSON] for one of the run's files, after a Check.
+func (l *Lease) WriteJSON(name string, v any) error {
+	if err := l.Check(); err != nil {
+		return err
+	}
+	return writeJSON(l.run.store.disk, l.run.Path(name), v)
+}
+
+// Metrics opens the run's log for writing under this lease.
+func (l *Lease) Metrics() (*Metrics, error) {
+	return openMetrics(l.run.store.disk, l.run.Path(MetricsFile), l.Check)
+}
+
+// Checkpoints returns the run's checkpoints, to be saved under this lease, of which the newest keep stay.
+func (l *Lease) Checkpoints(keep int) Checkpoints {
+	return Checkpoints{Dir: l.run.Path(CheckpointsDir), Keep: keep, Fence: l.Check, disk: l.run.store.disk}
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runs
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// workingSource asks git about a directory: a program started by `go run` or `go test` has no commit stamped in.
+func workingSource(dir string) Source {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	commit, err := git(ctx, dir, "rev-parse", "--verify", "HEAD")
+	if err != nil {
+		return Source{}
+	}
+	changes, err := git(ctx, dir, "status", "--porcelain")
+	return Source{Commit: commit, Dirty: err != nil || changes != "", From: "working directory"}
+}
+
+func git(ctx context.Context, dir string, args ...string) (string, error) {
+	command := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "--no-optional-locks"}, args...)...)
+	out, err := command.Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+func cpuModel() string { return systemField("/proc/cpuinfo", "model name") }
+
+func memoryBytes() int64 {
+	kib, _, _ := strings.Cut(systemField("/proc/meminfo", "MemTotal"), " ")
+	n, _ := strconv.ParseInt(kib, 10, 64)
+	return n << 10
+}
+
+// systemField returns the first value of a "name : value" file of Linux, empty elsewhere.
+func systemField(path, name string) string {
+	text, _ := os.ReadFile(path)
+	for line := range strings.Lines(string(text)) {
+		if key, value, _ := strings.Cut(line, ":"); strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runs
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+)
+
+// Provenance says how a run was made: everything that may help to explain a difference and is not part of the run's
+// identity. What cannot be found out is empty.
+type Provenance struct {
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished,omitzero"`
+	Command  []string  `json:"command"`
+
+	Source  Source            `json:"source"`
+	Module  string            `json:"module"`  // of the program that runs
+	Modules map[string]string `json:"modules"` // path → version of all that is linked in
+	Go      string            `json:"go"`
+	// Experiments is GOEXPERIMENT, such as "simd"; Tags are the build tags.
+	Experiments string `json:"experiments,omitempty"`
+	Tags        string `json:"tags,omitempty"`
+
+	OS           string `json:"os"`
+	Architecture string `json:"architecture"`
+	Host         string `json:"host"`
+	CPU          string `json:"cpu,omitempty"`
+	Cores        int    `json:"cores"`
+	Threads      int    `json:"threads"`                // GOMAXPROCS
+	MemoryBytes  int64  `json:"memory_bytes,omitempty"` // of the machine
+
+	Backend Backend `json:"backend"`
+	// Environment holds the variables that change what compilers and backends do: XLA_*, GOMLX_*, PJRT_*, GOMAXPROCS,
+	// GOGC, GOMEMLIMIT, GODEBUG.
+	Environment map[string]string `json:"environment,omitempty"`
+}
+
+// Source is the commit that the program was built from, or that its working directory is at.
+type Source struct {
+	Commit string `json:"commit,omitempty"`
+	Dirty  bool   `json:"dirty"`          // there were changes beside the commit
+	From   string `json:"from,omitempty"` // "build" or "working directory"
+}
+
+// Backend describes what computed the run, in the backend's own words.
+type Backend struct {
+	Name     string `json:"name"`     // "xla", "go"
+	Platform string `json:"platform"` // "cpu", "cuda"
+	Plugin   string `json:"plugin,omitempty"`
+	Version  string `json:"version,omitempty"`
+}
+
+// CollectProvenance looks at the program and the machine. Finished is left for the caller to set.
+func CollectProvenance(started time.Time, backend Backend) Provenance {
+	p := Provenance{
+		Started: started, Command: os.Args, Backend: backend,
+		Go: runtime.Version(), OS: runtime.GOOS, Architecture: runtime.GOARCH,
+		Host: thisProcess().Host, CPU: cpuModel(), Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0), MemoryBytes: memoryBytes(),
+		Environment: backendEnvironment(os.Environ()),
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		p.addBuild(info)
+	}
+	if p.Source.Commit == "" {
+		p.Source = workingSource(".")
+	}
+	return p
+}
+
+func (p *Provenance) addBuild(info *debug.BuildInfo) {
+	p.Module = info.Main.Path
+	p.Modules = map[string]string{}
+	for _, module := range info.Deps {
+		version := module.Version
+		if with := module.Replace; with != nil {
+			version = strings.TrimSpace(version + " => " + with.Path + " " + with.Version)
+		}
+		p.Modules[module.Path] = version
+	}
+	for _, setting := range info.Settings {
+		switch setting.Key {
+		case "GOEXPERIMENT":
+			p.Experiments = setting.Value
+		case "-tags":
+			p.Tags = setting.Value
+		case "vcs.revision":
+			p.Source.Commit, p.Source.From = setting.Value, "build"
+		case "vcs.modified":
+			p.Source.Dirty = setting.Value == "true"
+		}
+	}
+}
+
+func backendEnvironment(environ []string) map[string]string {
+	found := map[string]string{}
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		switch prefix, _, _ := strings.Cut(name, "_"); {
+		case prefix == "XLA", prefix == "GOMLX", prefix == "PJRT",
+			name == "GOMAXPROCS", name == "GOGC", name == "GOMEMLIMIT", name == "GODEBUG":
+			found[name] = value
+		}
+	}
+	return found
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runs
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"metrolab/internal/usererr"
+)
+
+// The names in a run's directory.
+const (
+	ConfigFile     = "config.json"     // what the run is; its hash is the run's name
+	MetricsFile    = "metrics.jsonl"   // what it measured, one line each time
+	CheckpointsDir = "checkpoints"     // where it can go on from
+	ResultFile     = "result.json"     // written last: the run is finished
+	ProvenanceFile = "provenance.json" // how it was made; see Provenance
+	TokenizerFile  = "tokenizer.json"
+
+	attemptsDir = "attempts"
+	leaseFile   = "lease.json"
+)
+
+// Store is a directory of runs. The zero values of TTL and Now serve.
+type Store struct {
+	Root string
+	// TTL is how long a run whose process cannot be looked at (another machine, another container) counts as held
+	// after its last sign of life; 0 is two minutes. Machines that share a store need clocks that agree better than that.
+	TTL time.Duration
+	// Now tells the time; nil is [time.Now].
+	Now func() time.Time
+
+	disk disk
+	self func() process
+}
+
+// Run is one directory of a store.
+type Run struct {
+	ID  string
+	Dir string
+
+	store Store
+}
+
+// Path returns the path of one of the run's files.
+func (r *Run) Path(name string) string { return filepath.Join(r.Dir, name) }
+
+// withDefaults fills in what a caller may leave out.
+func (s Store) withDefaults() Store {
+	if s.TTL == 0 {
+		s.TTL = 2 * time.Minute
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+	if s.disk == nil {
+		s.disk = osDisk{}
+	}
+	if s.self == nil {
+		s.self = thisProcess
+	}
+	return s
+}
+
+const hashDigits = 10
+
+// ID names a run: the name in lower-case letters, digits and dashes, and the first 10 hex digits of the SHA-256 of
+// the identity's [Canonical] JSON. The identity holds everything that decides the numbers, and nothing else. It is an
+// error if it has no JSON, such as a NaN.
+func ID(name string, identity any) (string, error) {
+	text, err := Canonical(identity)
+	if err != nil {
+		return "", fmt.Errorf("name run %q: %w", name, err)
+	}
+	sum := sha256.Sum256(text)
+	return slug(name) + "-" + hex.EncodeToString(sum[:])[:hashDigits], nil
+}
+
+func slug(name string) string {
+	const longest = 48
+	var out strings.Builder
+	for _, r := range strings.ToLower(name) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			out.WriteRune(r)
+		} else if text := out.String(); text != "" && !strings.HasSuffix(text, "-") {
+			out.WriteByte('-')
+		}
+		if out.Len() == longest {
+			break
+		}
+	}
+	if text := strings.Trim(out.String(), "-"); text != "" {
+		return text
+	}
+	return "run"
+}
+
+// path refuses an id that could lead out of the store, or to what the store keeps for itself.
+func (s Store) path(id string) (string, error) {
+	if id == "" || strings.HasPrefix(id, ".") || strings.ContainsAny(id, `/\`) || !filepath.IsLocal(id) {
+		return "", usererr.New("%q does not name a run: it must be the name of a directory in %s", id, s.Root)
+	}
+	return filepath.Join(s.Root, id), nil
+}
+
+// Open returns a run that exists.
+func (s Store) Open(id string) (*Run, error) {
+	s = s.withDefaults()
+	dir, err := s.path(id)
+	if err != nil {
+		return nil, err
+	}
+	run := &Run{ID: id, Dir: dir, store: s}
+	info, err := s.disk.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usererr.New("there is no run %q in %s", id, s.Root)
+	}
+	isRun := false
+	if err == nil && info.IsDir() {
+		isRun, err = run.isRun()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open run %q: %w", id, err)
+	}
+	if !isRun {
+		return nil, usererr.New("%s is not a run: it is no directory with a %s in it", dir, ConfigFile)
+	}
+	return run, nil
+}
+
+// Create returns the run of that id, and makes its directory with the identity as its config.json if there is none.
+// A directory with another config, or with files that are no run's, is the user's error and stays untouched.
+func (s Store) Create(id string, identity any) (*Run, error) {
+	s = s.withDefaults()
+	dir, err := s.path(id)
+	if err != nil {
+		return nil, err
+	}
+	run := &Run{ID: id, Dir: dir, store: s}
+	if err := ensureDir(s.disk, s.Root); err != nil {
+		return nil, fmt.Errorf("create run %s: %w", dir, err)
+	}
+	s.removeOldStrays()
+	found, err := s.find(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !found {
+		err = run.make(identity)
+	}
+	if err != nil {
+		// Somebody else may have made it in this moment; then it is to be compared like any other.
+		if found, findErr := s.find(dir); findErr != nil || !found {
+			return nil, fmt.Errorf("create run %s: %w", dir, err)
+		}
+	}
+	if err := run.compare(identity); err != nil {
+		return nil, err
+	}
+	return run, nil
+}
+
+// find says whether the directory holds a run, and refuses one that holds something else.
+func (s Store) find(dir string) (bool, error) {
+	info, err := s.disk.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for a run: %w", err)
+	}
+	if !info.IsDir() {
+		return false, usererr.New("%s is in the way of a run's directory: choose another place or move it", dir)
+	}
+	found, err := exists(s.disk, filepath.Join(dir, ConfigFile))
+	if found || err != nil {
+		return found, err
+	}
+	entries, err := s.disk.ReadDir(dir)
+	if err != nil {
+		return false, fmt.Errorf("look for a run: %w", err)
+	}
+	if len(entries) > 0 {
+		return false, usererr.New("%s holds %d files, such as %s, but no %s: it is not a run, choose an empty or a new directory", dir, len(entries), entries[0].Name(), ConfigFile)
+	}
+	return false, nil
+}
+
+// make builds the directory aside, so that it never exists without its config.
+func (r *Run) make(identity any) error {
+	text, err := indented(identity)
+	if err != nil {
+		return err
+	}
+	d, temp := r.store.disk, tempPath(r.Dir)
+	err = d.Mkdir(temp)
+	if err == nil {
+		err = createFile(d, filepath.Join(temp, ConfigFile), text)
+	}
+	if err == nil {
+		err = d.SyncDir(temp)
+	}
+	if err == nil {
+		_ = d.Remove(r.Dir) // an empty one that the user has made would be in the way
+		err = d.Rename(temp, r.Dir)
+	}
+	if err != nil {
+		return errors.Join(err, d.RemoveAll(temp))
+	}
+	return d.SyncDir(r.store.Root)
+}
+
+// compare refuses a run of another identity.
+func (r *Run) compare(identity any) error {
+	var stored json.RawMessage
+	if err := readJSON(r.store.disk, r.Path(ConfigFile), &stored); err != nil {
+		return usererr.New("%s is damaged: %w; restore it or move the directory away", r.Path(ConfigFile), err)
+	}
+	found, err := differences(stored, identity)
+	if err != nil {
+		return fmt.Errorf("compare with %s: %w", r.Path(ConfigFile), err)
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	const shown = 8
+	var lines strings.Builder
+	for _, d := range found[:min(len(found), shown)] {
+		fmt.Fprintf(&lines, "\n  %s", d)
+	}
+	if len(found) > shown {
+		fmt.Fprintf(&lines, "\n  and %d more", len(found)-shown)
+	}
+	return usererr.New("%s holds another run: choose another directory, or the settings of that run; %d fields differ, there and here:%s", r.Dir, len(found), lines.String())
+}
+
+// removeOldStrays tidies up after a Create or Remove that was killed. Other processes may be at work in the root, so
+// only what is a day old goes, and failing to remove it hurts nobody.
+func (s Store) removeOldStrays() {
+	entries, _ := s.disk.ReadDir(s.Root)
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err == nil && strings.HasPrefix(entry.Name(), tempPrefix) && s.Now().Sub(info.ModTime()) > 24*time.Hour {
+			_ = s.disk.RemoveAll(filepath.Join(s.Root, entry.Name()))
+		}
+	}
+}
+
+// Remove deletes a run. It is the user's error if a process holds its lease, or if the id is not a run's.
+func (s Store) Remove(id string) error {
+	run, err := s.Open(id)
+	if err != nil {
+		return err
+	}
+	lease, err := run.Acquire()
+	if err != nil {
+		return fmt.Errorf("remove run %q: %w", id, err)
+	}
+	lease.stop()
+	// Under its new name it is no longer a run, so that a removal cut short leaves no half of one.
+	gone := tempPath(run.Dir)
+	if err := run.store.disk.Rename(run.Dir, gone); err != nil {
+		return fmt.Errorf("remove run %q: %w", id, errors.Join(err, lease.Release()))
+	}
+	if err := run.store.disk.RemoveAll(gone); err != nil {
+		return fmt.Errorf("remove run %q: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package runs
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+// state is what the toy training below has at a step: some bytes that no other step has.
+func state(step int) []byte { return bytes.Repeat(fmt.Appendf(nil, "state %d;", step), 50) }
+
+// saver writes a checkpoint of two files, one of them in a folder, as any caller may: without syncing.
+func saver(d disk, step int) func(dir string) error {
+	return func(dir string) error {
+		for _, name := range []string{"state.bin", "optimizer/moments.bin"} {
+			path := filepath.Join(dir, filepath.FromSlash(name))
+			if err := ensureDir(d, filepath.Dir(path)); err != nil {
+				return err
+			}
+			file, err := d.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
+			if err != nil {
+				return err
+			}
+			if _, err := file.Write(state(step)); err != nil {
+				_ = file.Close()
+				return err
+			}
+			if err := file.Close(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// loadState checks a checkpoint as a training that goes on from it would.
+func loadState(d disk, c Checkpoint) error {
+	for _, name := range []string{"state.bin", "optimizer/moments.bin"} {
+		got, err := readFile(d, filepath.Join(c.Dir, filepath.FromSlash(name)))
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(got, state(c.Step)) {
+			return fmt.Errorf("%s of step %d is not what was saved", name, c.Step)
+		}
+	}
+	return nil
+}
+
+type toyResult struct {
+	Steps   int
+	Outcome Values
+}
+
+const (
+	toySteps = 6
+	toyEvery = 2
+)
+
+// train is the protocol of the package comment: find or resume the run, log each step, save at every few, and finish.
+// It stands no damaged checkpoint: there is none but by a strange hand. The callback runs before each step.
+func train(s Store, id string, steps int, each func(step int)) (err error) {
+	s = s.withDefaults()
+	run, err := s.Create(id, "toy")
+	if err != nil {
+		return err
+	}
+	lease, err := run.Acquire()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if released := lease.Release(); err == nil {
+			err = released
+		}
+	}()
+	checkpoints := lease.Checkpoints(2)
+	var damaged []string
+	last, found, err := checkpoints.Latest(func(dir string, err error) { damaged = append(damaged, dir+": "+err.Error()) })
+	if err != nil {
+		return err
+	}
+	if len(damaged) > 0 {
+		return fmt.Errorf("damaged checkpoints: %s", strings.Join(damaged, ", "))
+	}
+	begin := -1
+	if found {
+		begin = last.Step
+		if err := loadState(s.disk, last); err != nil {
+			return err
+		}
+	}
+	log, err := lease.Metrics()
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err := log.TruncateAfter(begin); err != nil {
+		return err
+	}
+	for step := max(begin, 0) + 1; step <= steps; step++ {
+		each(step)
+		if err := log.Append(step, Values{"loss": 1 / float64(step)}); err != nil {
+			return err
+		}
+		if step%toyEvery != 0 {
+			continue
+		}
+		if err := lease.Progress(step, steps); err != nil {
+			return err
+		}
+		if err := log.Sync(); err != nil {
+			return err
+		}
+		if err := checkpoints.Save(step, saver(s.disk, step)); err != nil {
+			return err
+		}
+	}
+	return lease.WriteJSON(ResultFile, toyResult{Steps: steps, Outcome: Values{"loss": 1 / float64(steps)}})
+}
+
+// toyMetrics is the log of a training that nothing happened to.
+func toyMetrics(steps int) string {
+	var out strings.Builder
+	for step := 1; step <= steps; step++ {
+		fmt.Fprintf(&out, "{\"step\":%d,\"loss\":%s}\n", step, canonicalText(1/float64(step)))
+	}
+	return out.String()
+}
+
+// finished says what a finished run lacks.
+func finished(s Store, id string, steps int) error {
+	s = s.withDefaults()
+	run, err := s.Open(id)
+	if err != nil {
+		return err
+	}
+	log, err := readFile(s.disk, run.Path(MetricsFile))
+	if err != nil {
+		return err
+	}
+	if string(log) != toyMetrics(steps) {
+		return fmt.Errorf("the log is\n%s", log)
+	}
+	var result toyResult
+	if err := readJSON(s.disk, run.Path(ResultFile), &result); err != nil {
+		return err
+	}
+	last, found, err := Checkpoints{Dir: run.Path(CheckpointsDir), disk: s.disk}.Latest(nil)
+	if err != nil || !found || last.Step != steps {
+		return fmt.Errorf("the last checkpoint is of step %d, %v, %w", last.Step, found, err)
+	}
+	return loadState(s.disk, last)
+}
+
+// elsewhere is a process on a machine that nobody here can look at, so that only the clock decides about its lease.
+func elsewhere(host string) func() process {
+	return func() process { return process{Host: host, Space: "somewhere", PID: 1, Start: "1"} }
+}
+
+func clock(now time.Time) func() time.Time { return func() time.Time { return now } }
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package training
+
+import (
+	"fmt"
+	"strings"
+
+	"metrolab/metro"
+)
+
+// Divergence is the error of a run whose loss or gradient stopped being a number. The last checkpoint before it is
+// kept; nothing was saved after it.
+type Divergence struct {
+	Step         int
+	Parts        []string // the losses that are not finite, in the order in which they are computed
+	GradientNorm float64
+	LearningRate float64
+	LossBefore   float64 // mean since the last record; NaN if there is none
+	NormBefore   float64
+	Advice       string
+}
+
+// Error implements error.
+func (d *Divergence) Error() string {
+	what := "the gradient"
+	if len(d.Parts) > 0 {
+		what = strings.Join(d.Parts, ", ")
+	}
+	return fmt.Sprintf("diverged at step %d: %s not finite (learning rate %.3g, gradient norm %.3g; mean loss before %.4g, mean gradient norm %.4g); %s",
+		d.Step, what, d.LearningRate, d.GradientNorm, d.LossBefore, d.NormBefore, d.Advice)
+}
+
+func (l *loop) diverged(step int, t metro.Tally, norm float64) error {
+	d := &Divergence{
+		Step: step, GradientNorm: norm, LearningRate: LearningRate(l.config, step), LossBefore: nan, NormBefore: nan,
+		Advice: "try a lower optimizer.learning_rate or more optimizer.warmup_steps",
+	}
+	if n := l.state.Window.Tally.Batches; n > 0 {
+		d.LossBefore, d.NormBefore = l.state.Window.Tally.Loss/n, l.state.Window.GradientNorm/n
+	}
+	if l.config.Optimizer.ClipNorm == 0 {
+		d.Advice += ", or set optimizer.clip_norm (2 in COCO-LM)"
+	}
+	for _, part := range []struct {
+		name string
+		loss float64
+	}{{"generator_loss", t.GeneratorLoss}, {"rtd_loss", t.RTDLoss}, {"clm_loss", t.CLMLoss}} {
+		if !finite(part.loss) {
+			d.Parts = append(d.Parts, part.name)
+		}
+	}
+	return d
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package training
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"metrolab/metro"
+	"metrolab/metro/data"
+	"metrolab/metro/runs"
+)
+
+// ErrInterrupted is what a run ends with when it was asked to stop: its state is saved, and running it again goes on
+// from there.
+var ErrInterrupted = errors.New("interrupted; the state is saved, run the same command again to go on")
+
+// TimingMetrics are the metrics that differ between equal runs.
+var TimingMetrics = []string{"seconds", "tokens_per_second", "loader_wait_seconds"}
+
+// Progress is how far a run is.
+type Progress struct {
+	Step, Steps     int
+	Phase           string  // "compiling", "training", "evaluating"
+	Loss            float64 // of the last record; NaN before the first
+	TokensPerSecond float64
+}
+
+// loop is one run under way.
+type loop struct {
+	config  metro.Config
+	program *Program
+	heldOut *HeldOut
+	loader  data.Loader
+	report  func(Progress)
+
+	lease       *runs.Lease
+	metrics     *runs.Metrics
+	checkpoints runs.Checkpoints
+
+	state    state
+	pending  []StepOutput // steps whose counts are still on the device
+	last     runs.Values  // the last evaluation
+	progress Progress
+	clock    clock
+}
+
+// clock splits wall time into training and waiting for batches since the last record.
+type clock struct {
+	started          time.Time
+	training, loader time.Duration
+}
+
+// run trains from the last checkpoint, or from the start, to the last step, and returns the last evaluation.
+func (l *loop) run(ctx context.Context) (runs.Values, error) {
+	if err := l.resume(); err != nil {
+		return nil, err
+	}
+	l.progress = Progress{Step: l.state.Step, Steps: l.config.Training.Steps, Phase: "compiling", Loss: nan}
+	l.report(l.progress)
+	batches, stop := prefetch(&l.loader, l.state.Step, l.config.Training.Steps)
+	defer stop()
+
+	for l.state.Step < l.config.Training.Steps {
+		if ctx.Err() != nil {
+			if err := l.save(); err != nil {
+				return nil, err
+			}
+			return nil, ErrInterrupted
+		}
+		if err := l.step(batches); err != nil {
+			return nil, err
+		}
+	}
+	return l.last, nil
+}
+
+// step runs one training step and whatever is due after it.
+func (l *loop) step(batches <-chan prefetched) error {
+	started := time.Now()
+	batch := <-batches
+	if batch.err != nil {
+		return batch.err
+	}
+	l.clock.loader += time.Since(started)
+	out, err := l.program.Step(batch.Batch, l.state.Step+1)
+	if err != nil {
+		return err
+	}
+	l.state.Step++
+	l.pending = append(l.pending, out)
+	l.clock.training += time.Since(started)
+
+	t := l.config.Training
+	due := func(every int) bool { return l.state.Step%every == 0 || l.state.Step == t.Steps }
+	if due(t.LogEvery) || due(t.EvalEvery) {
+		if err := l.record(out, due(t.LogEvery), due(t.EvalEvery)); err != nil {
+			return err
+		}
+	}
+	if due(t.CheckpointEvery) {
+		if err := l.save(); err != nil {
+			return err
+		}
+	}
+	l.progress.Step, l.progress.Phase = l.state.Step, "training"
+	l.report(l.progress)
+	return nil
+}
+
+// record writes one line of metrics.
+func (l *loop) record(out StepOutput, log, evaluate bool) error {
+	values := runs.Values{}
+	if log {
+		logits, replaced, err := out.Detections()
+		if err != nil {
+			return err
+		}
+		if err := l.drain(); err != nil {
+			return err
+		}
+		values = l.state.Window.metrics()
+		values["rtd_auc"] = AUC(logits, replaced)
+		values["learning_rate"] = LearningRate(l.config, l.state.Step)
+		values["tokens"] = l.state.Tokens
+		l.addTimings(values)
+		l.progress.Loss, l.progress.TokensPerSecond = values["loss"], values["tokens_per_second"]
+		l.state.Window = window{}
+	}
+	if evaluate {
+		l.progress.Phase = "evaluating"
+		l.report(l.progress)
+		measured, err := l.heldOut.Evaluate(l.program)
+		if err != nil {
+			return err
+		}
+		l.last = measured
+		maps.Copy(values, measured)
+	}
+	if err := l.metrics.Append(l.state.Step, values); err != nil {
+		return err
+	}
+	return l.lease.Progress(l.state.Step, l.config.Training.Steps)
+}
+
+func (l *loop) addTimings(values runs.Values) {
+	l.state.Seconds += time.Since(l.clock.started).Seconds()
+	values["seconds"] = l.state.Seconds
+	values["tokens_per_second"] = l.state.Window.Tally.Tokens / max(l.clock.training.Seconds(), 1e-9)
+	values["loader_wait_seconds"] = l.clock.loader.Seconds()
+	l.clock = clock{started: time.Now()}
+}
+
+// drain reads the counts of the steps since the last time and adds them to the window. It is where a run that has
+// diverged is found out.
+func (l *loop) drain() error {
+	first := l.state.Step - len(l.pending) + 1
+	for i, out := range l.pending {
+		tally, norm, err := out.Tally()
+		if err != nil {
+			return err
+		}
+		out.Release()
+		if !finite(tally.Loss) || !finite(norm) {
+			return l.diverged(first+i, tally, norm)
+		}
+		l.state.Window.add(tally, norm)
+		l.state.Tokens += tally.Tokens
+	}
+	l.pending = l.pending[:0]
+	return nil
+}
+
+// prefetched is a batch made ahead of its step.
+type prefetched struct {
+	data.Batch
+	err error
+}
+
+// prefetch makes the batches of steps from … to−1 in a goroutine, a few ahead. stop ends it.
+func prefetch(l *data.Loader, from, to int) (batches <-chan prefetched, stop func()) {
+	const ahead = 4
+	out, quit := make(chan prefetched, ahead), make(chan struct{})
+	go func() {
+		for step := from; step < to; step++ {
+			batch, err := l.Batch(step)
+			select {
+			case out <- prefetched{batch, err}:
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return out, func() { close(quit) }
+}
+
+// resume puts the program into the state of the newest good checkpoint, or of the start.
+func (l *loop) resume() error {
+	if err := l.program.Start(l.config); err != nil {
+		return err
+	}
+	checkpoint, found, err := l.checkpoints.Latest(nil)
+	if err != nil {
+		return err
+	}
+	if found {
+		if l.state, err = readState(checkpoint.Dir, l.program.Variables()); err != nil {
+			return fmt.Errorf("checkpoint %s: %w", checkpoint.Dir, err)
+		}
+	}
+	l.clock.started = time.Now()
+	return l.metrics.TruncateAfter(l.state.Step)
+}
+
+// save writes a checkpoint of the present step.
+func (l *loop) save() error {
+	if err := l.drain(); err != nil {
+		return err
+	}
+	if err := l.metrics.Sync(); err != nil {
+		return err
+	}
+	state := l.state
+	state.Seconds += time.Since(l.clock.started).Seconds()
+	return l.checkpoints.Save(state.Step, func(dir string) error {
+		return writeState(dir, state, l.program.Variables())
+	})
+}

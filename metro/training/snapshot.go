@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package training
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"metrolab/internal/safetensors"
+)
+
+var typeNames = map[dtypes.DType]string{dtypes.Float32: "F32", dtypes.Float64: "F64"}
+
+// writeVariables writes variables to a safetensors file; a tensor's name is its path without the first slash, with
+// dots for the others.
+func writeVariables(path string, variables []*model.Variable) error {
+	byName := map[string]*model.Variable{}
+	infos := make([]safetensors.Info, len(variables))
+	for i, v := range variables {
+		infos[i] = safetensors.Info{Name: tensorName(v), DType: typeNames[v.DType()], Shape: v.Shape().Dimensions}
+		byName[infos[i].Name] = v
+	}
+	return safetensors.WriteFile(path, infos, nil, func(info safetensors.Info, w io.Writer) error {
+		value, err := byName[info.Name].Value()
+		if err != nil {
+			return err
+		}
+		var writing error
+		err = value.ConstBytes(func(b []byte) { _, writing = w.Write(b) })
+		if err != nil {
+			return err
+		}
+		return writing
+	})
+}
+
+// readVariables sets variables from the file that writeVariables wrote. Missing, unexpected and differently shaped
+// tensors are errors that name them, and then no variable has changed.
+func readVariables(path string, variables []*model.Variable) error {
+	return readPart(path, variables, func(string) bool { return true })
+}
+
+// readPart is [readVariables] for the part of a file's tensors that belongs says, by their names.
+func readPart(path string, variables []*model.Variable, belongs func(name string) bool) error {
+	file, err := safetensors.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	values := make([]*tensors.Tensor, len(variables))
+	for i, v := range variables {
+		name := tensorName(v)
+		info, ok := file.Lookup(name)
+		if !ok {
+			return fmt.Errorf("%s holds no tensor %s", path, name)
+		}
+		if info.DType != typeNames[v.DType()] || !slices.Equal(info.Shape, v.Shape().Dimensions) {
+			return fmt.Errorf("%s: tensor %s is %s %v, the model has %s", path, name, info.DType, info.Shape, v.Shape())
+		}
+		values[i] = tensors.FromShape(v.Shape())
+		var reading error
+		if err := values[i].MutableBytes(func(b []byte) { reading = file.Read(name, b) }); err != nil {
+			return err
+		}
+		if reading != nil {
+			return reading
+		}
+	}
+	extra := -len(variables)
+	for _, info := range file.Tensors() {
+		if belongs(info.Name) {
+			extra++
+		}
+	}
+	if extra > 0 {
+		return fmt.Errorf("%s holds %d tensors that the model has not", path, extra)
+	}
+	for i, v := range variables {
+		if err := v.SetValue(values[i]); err != nil {
+			return fmt.Errorf("set %s: %w", v.Path(), err)
+		}
+	}
+	return nil
+}
+
+func tensorName(v *model.Variable) string {
+	return strings.ReplaceAll(strings.TrimPrefix(v.Path(), "/"), "/", ".")
+}

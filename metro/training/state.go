@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package training
+
+import (
+	"math"
+	"path/filepath"
+
+	"github.com/gomlx/gomlx/ml/model"
+
+	"metrolab/metro"
+	"metrolab/metro/runs"
+)
+
+// The files of a checkpoint.
+const (
+	variablesFile = "variables.safetensors"
+	stateFile     = "state.json"
+)
+
+var nan = math.NaN()
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// state is what a checkpoint holds beside the variables. Nothing random is in it: that follows from seed and step.
+type state struct {
+	Step    int     `json:"step"`
+	Tokens  float64 `json:"tokens"`  // real tokens trained on
+	Seconds float64 `json:"seconds"` // wall time of all attempts
+	Window  window  `json:"window"`
+}
+
+// window sums up the steps since the last record.
+type window struct {
+	Tally        metro.Tally `json:"tally"`
+	GradientNorm float64     `json:"gradient_norm"` // sum
+}
+
+func (w *window) add(t metro.Tally, gradientNorm float64) {
+	w.Tally = w.Tally.Add(t)
+	w.GradientNorm += gradientNorm
+}
+
+func (w window) metrics() runs.Values {
+	values := runs.Values(w.Tally.Metrics())
+	values["gradient_norm"] = w.GradientNorm / w.Tally.Batches
+	return values
+}
+
+func writeState(dir string, s state, variables []*model.Variable) error {
+	if err := writeVariables(filepath.Join(dir, variablesFile), variables); err != nil {
+		return err
+	}
+	return runs.WriteJSON(filepath.Join(dir, stateFile), s)
+}
+
+func readState(dir string, variables []*model.Variable) (s state, err error) {
+	if err = runs.ReadJSON(filepath.Join(dir, stateFile), &s); err != nil {
+		return s, err
+	}
+	return s, readVariables(filepath.Join(dir, variablesFile), variables)
+}

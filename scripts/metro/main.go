@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command metro prepares text, pretrains and fine-tunes encoders, and runs ablation studies. `metro --help` says more.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"metrolab/internal/usererr"
+)
+
+// Exit codes: 0 done, 1 our fault, 2 the user's, 130 interrupted (the state is saved).
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop() // a second signal ends the program at once
+	}()
+	err := root().ExecuteContext(ctx)
+	if err == nil {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "metro: %v\n", err)
+	os.Exit(exitCode(err))
+}
+
+func exitCode(err error) int {
+	switch {
+	case interrupted(err):
+		return 130
+	case usererr.Is(err):
+		return 2
+	default:
+		return 1
+	}
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "metro",
+		Short: "Pretrain encoders with model-generated signals, and find out which parts matter",
+		Long: `metro trains METRO-style encoders: a small generator writes plausible wrong tokens into a text, the main model
+finds and corrects them. It prepares the text, pretrains, fine-tunes, and runs ablation studies with honest statistics.
+Everything that is trained lies under one folder (runs/ unless --out says otherwise) and is never trained twice.`,
+		Example: `  metro doctor                                   what is here, and how to get what is missing
+  metro pretrain --recipe tiny                   a small model in about a minute
+  metro finetune --model runs/tiny-0123456789    what it has learned
+  metro ablate run quickstart                    a study, to a report with verdicts`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usererr.New("%w; see %s --help", err, c.CommandPath())
+	})
+	cmd.AddCommand(doctorCommand(), dataCommand(), pretrainCommand(), ablateCommand(), runsCommand(), recipeCommand())
+	return cmd
+}
+
+// args wraps cobra's argument checks so that a wrong count is the user's error.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, given []string) error {
+		if err := check(c, given); err != nil {
+			return usererr.New("%w; see %s --help", err, c.CommandPath())
+		}
+		return nil
+	}
+}
+
+func interrupted(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)
+}

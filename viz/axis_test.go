@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package viz
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTickLabels(t *testing.T) {
+	for name, c := range map[string]struct {
+		low, high float64
+		log       bool
+		want      []string
+	}{
+		"AUC":             {0.5, 0.82, false, []string{"0.5", "0.6", "0.7", "0.8"}},
+		"across zero":     {-0.34, 0.15, false, []string{"\u22120.3", "\u22120.2", "\u22120.1", "0", "0.1"}},
+		"unit":            {0, 1, false, []string{"0", "0.2", "0.4", "0.6", "0.8", "1.0"}},
+		"steps":           {0, 1800, false, []string{"0", "500", "1000", "1500"}},
+		"tokens":          {0, 3.7e6, false, []string{"0", "1M", "2M", "3M"}},
+		"thousands":       {0, 36000, false, []string{"0", "10k", "20k", "30k"}},
+		"learning rates":  {1e-5, 4e-5, false, []string{"1e\u221205", "2e\u221205", "3e\u221205", "4e\u221205"}},
+		"one value":       {7, 7, false, []string{"6.8", "7.0", "7.2"}},
+		"decades":         {0.001, 100, true, []string{"0.001", "0.01", "0.1", "1", "10", "100"}},
+		"within a decade": {1, 10, true, []string{"1", "2", "5", "10"}},
+		"loss":            {2.2, 4.5, true, []string{"2.5", "3", "3.5", "4", "4.5"}},
+		"many decades":    {1, 1e12, true, []string{"1", "1k", "1M", "1G", "1T"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, tick := range newScale(c.low, c.high, c.log).ticks(5) {
+				got = append(got, tick.label)
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestTicksLieOnTheirScale(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 2000 {
+		low := math.Exp(20 * (rng.Float64() - 0.5))
+		high, log := low*math.Exp(15*rng.Float64()*rng.Float64()), rng.IntN(2) == 0
+		if !log && rng.IntN(2) == 0 {
+			low = -low
+		}
+		s := newScale(low, high, log).place(0, 100)
+		ticks, n := s.ticks(6), 0
+		for i, tick := range ticks {
+			require.True(t, tick.value >= s.min-1e-9*math.Abs(s.min) && tick.value <= s.max+1e-9*math.Abs(s.max), "%v in %v", tick, s)
+			require.NotEmpty(t, tick.label)
+			if n++; i > 0 {
+				require.Greater(t, tick.value, ticks[i-1].value)
+				require.NotEqual(t, tick.label, ticks[i-1].label, "%v", s)
+			}
+		}
+		require.True(t, n >= 2 && n <= 16, "%d ticks on %v", n, s)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	require.Equal(t, "\u22120.256", fixed(-0.2563, 3))
+	require.Equal(t, "0.000", fixed(-0.00001, 3), "no minus zero")
+	require.Equal(t, "0.000", signed(0.00001, 3), "no plus zero")
+	require.Equal(t, "+0.005", signed(0.0047, 3))
+	require.Equal(t, "\u2013", signed(math.NaN(), 3))
+	require.Equal(t, "\u2013", probability(math.NaN()))
+	require.Equal(t, "< 0.001", probability(0.0009))
+	require.Equal(t, "0.049", probability(0.0491))
+	require.Equal(t, 3, decimals(-0.256, 0.01, math.NaN()))
+	require.Equal(t, 0, decimals(1234))
+	require.Equal(t, "a b c", printable("a\nb\tc"))
+	require.Equal(t, "ab", printable("a\u202eb"), "no text that runs backwards")
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package viz
+
+import (
+	"fmt"
+	"image/color"
+	"strings"
+	"unicode/utf8"
+
+	stdfont "golang.org/x/image/font"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/font/liberation"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+)
+
+// dpi is twice the density that a browser assumes, so that a figure shown at half its pixels is sharp on fine screens.
+const dpi = 192
+
+// pageWidth of every figure is 540 pt, 720 CSS pixels.
+const pageWidth, margin vg.Length = 540, 12
+
+var fonts = text.Plain{Fonts: font.NewCache(liberation.Collection())}
+
+// page is a white sheet that figures are drawn on; lengths are points, y grows upwards.
+type page struct {
+	draw.Canvas
+	img *vgimg.Canvas
+}
+
+func newPage(height vg.Length) page {
+	img := vgimg.NewWith(vgimg.UseWH(pageWidth, height), vgimg.UseDPI(dpi), vgimg.UseBackgroundColor(paper))
+	return page{Canvas: draw.New(img), img: img}
+}
+
+// figure encodes the page. The data are its numbers in words.
+func (p page) figure(name, title, caption, data string) (Figure, error) {
+	picture, err := encodePNG(p.img.Image())
+	if err != nil {
+		return Figure{}, fmt.Errorf("viz: figure %q: encode PNG: %w", name, err)
+	}
+	size := p.img.Image().Bounds().Size()
+	alt := strings.TrimSpace(caption + " " + data)
+	return Figure{Name: name, Title: title, Caption: caption, Alt: alt, PNG: picture,
+		Width: size.X / 2, Height: size.Y / 2}, nil
+}
+
+// face is a text style: Liberation Sans of a size in points.
+func face(size vg.Length, c color.Color, xAlign text.XAlignment) text.Style {
+	return text.Style{Color: c, Font: font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}, XAlign: xAlign,
+		Handler: fonts}
+}
+
+func bold(s text.Style) text.Style {
+	s.Font.Weight = stdfont.WeightBold
+	return s
+}
+
+// write draws one line of text whose capitals stand centered on the height y.
+func (p page) write(s text.Style, x, y vg.Length, txt string) {
+	const halfCapital = 0.36 // of the size, in Liberation Sans
+	s.YAlign = text.YBottom
+	p.FillText(s, vg.Point{X: x, Y: y - halfCapital*s.Font.Size}, txt)
+}
+
+// lineHeight is the distance of two lines of text.
+func lineHeight(s text.Style) vg.Length { return 1.28 * s.Font.Size }
+
+// paragraph draws lines around the height y.
+func (p page) paragraph(s text.Style, x, y vg.Length, lines []string) {
+	y += lineHeight(s) * vg.Length(len(lines)-1) / 2
+	for _, line := range lines {
+		p.write(s, x, y, line)
+		y -= lineHeight(s)
+	}
+}
+
+// heading draws title and subtitle from the top of the page down; headingHeight is what it takes.
+func (p page) heading(title, subtitle string) {
+	y := p.Max.Y - margin
+	draw := func(s text.Style, txt string) {
+		for _, line := range wrap(s, txt, pageWidth-2*margin) {
+			p.write(s, margin, y-lineHeight(s)/2, line)
+			y -= lineHeight(s)
+		}
+	}
+	draw(titleFace, title)
+	y -= 1
+	draw(subtitleFace, subtitle)
+}
+
+func headingHeight(title, subtitle string) vg.Length {
+	lines := func(s text.Style, txt string) vg.Length {
+		return lineHeight(s) * vg.Length(len(wrap(s, txt, pageWidth-2*margin)))
+	}
+	return margin + lines(titleFace, title) + lines(subtitleFace, subtitle) + 1
+}
+
+var (
+	titleFace    = bold(face(12, ink, text.XLeft))
+	subtitleFace = face(9, softInk, text.XLeft)
+	labelFace    = face(9.5, ink, text.XLeft)
+	smallFace    = face(8.5, softInk, text.XLeft)
+	axisFace     = face(9, ink, text.XLeft)
+)
+
+func aligned(s text.Style, x text.XAlignment) text.Style {
+	s.XAlign = x
+	return s
+}
+
+func inked(s text.Style, c color.Color) text.Style {
+	s.Color = c
+	return s
+}
+
+// wrap breaks txt into lines no wider than width: between words, and inside one that is wider than a line.
+// Control characters and line breaks count as spaces. Empty text has no lines.
+func wrap(s text.Style, txt string, width vg.Length) []string {
+	return wrapBy(func(t string) bool { return s.Width(t) <= width }, txt)
+}
+
+// wrapBy is wrap with any measure of what fits on a line.
+func wrapBy(fits func(string) bool, txt string) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(printable(txt)) {
+		switch {
+		case line == "":
+			line = word
+		case fits(line + " " + word):
+			line += " " + word
+			continue
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+		for !fits(line) && utf8.RuneCountInString(line) > 1 {
+			head := fittingHead(fits, line)
+			lines = append(lines, head)
+			line = line[len(head):]
+		}
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// joints are where a compound name may be cut.
+const joints = "-_./=,:+"
+
+// fittingHead is the longest start of word that fits, one rune at least, cut after a joint of a compound name (such as
+// the dot of "model.width") where there is one past its first third.
+func fittingHead(fits func(string) bool, word string) string {
+	end := 0
+	for i, r := range word {
+		next := i + utf8.RuneLen(r)
+		if end > 0 && !fits(word[:next]) {
+			break
+		}
+		end = next
+	}
+	if joint := strings.LastIndexAny(word[:end], joints) + 1; joint > end/3 {
+		end = joint
+	}
+	return word[:end]
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package viz
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+// Figure is a finished picture.
+type Figure struct {
+	Name  string // file name without its end, such as "forest"
+	Title string
+	// Caption may be empty. Alt is the caption and then the numbers that the picture shows, for who cannot see it.
+	Caption, Alt string
+	PNG          []byte // 192 dots an inch
+	// Width and Height are the size to show it at, in CSS pixels of 1/96 inch: half of the PNG's own pixels.
+	Width, Height int
+}
+
+// Save writes dir/Name.png, making dir where it does not exist, and returns the path. The file is complete or not there.
+func (f Figure) Save(dir string) (string, error) {
+	if err := checkName(f.Name); err != nil {
+		return "", err
+	}
+	if len(f.PNG) == 0 {
+		return "", fmt.Errorf("viz: figure %q holds no picture; make it by Curves, Forest or Bars", f.Name)
+	}
+	path := filepath.Join(dir, f.Name+".png")
+	return path, writeFile(path, f.PNG)
+}
+
+var goodName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
+
+func checkName(name string) error {
+	if !goodName.MatchString(name) {
+		return fmt.Errorf("viz: figure name %q cannot be a file name; use letters, digits, '.', '_' and '-'", name)
+	}
+	return nil
+}
+
+// writeFile replaces path by data in one step, so that a full disk leaves an older file whole.
+func writeFile(path string, data []byte) (err error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("viz: %w", err)
+	}
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fmt.Errorf("viz: %w", err)
+	}
+	_, err = tmp.Write(data)
+	err = errors.Join(err, tmp.Chmod(0o644), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+		return fmt.Errorf("viz: write %s: %w", path, err)
+	}
+	return nil
+}
