@@ -9,7 +9,7 @@ import (
 	"metrolab/layers"
 )
 
-// embeddingStd is the σ of both embedding tables.
+// embeddingStd is the σ of the embedding tables and of the relative position tables.
 const embeddingStd = 0.02
 
 // tables are the embedding tables that an encoder reads and that its output head is tied to.
@@ -40,7 +40,8 @@ func states(scope *model.Scope, c Encoder, p Positions, t tables, tokens, nonPad
 	}
 	bias := layers.PaddingBias(nonPad, x)
 	if p.Relative != RelativeNone {
-		table := layers.Param(scope, x, "relative_position_table", layers.InitZeros, p.Bins, c.Heads)
+		// N(0, 0.02²) as in COCO-LM; METRO-T0 starts at 0. Off zero, heads look at different offsets from the first step.
+		table := layers.Param(scope, x, "relative_position_table", layers.InitNormal(embeddingStd), p.Bins, c.Heads)
 		relative := layers.RelativePositionBias(table, tokens.Shape().Dim(1), p.MaxDistance)
 		bias = Add(bias, Mul(relative, biasScale))
 	}

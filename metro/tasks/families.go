@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tasks
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"metrolab/internal/randstream"
+	"metrolab/internal/usererr"
+	"metrolab/metro/data"
+)
+
+// The sizes of [Families] at most, for each family. With the default corpus of Go 1.26 only syscall has fewer to test.
+const (
+	familyTrainTexts = 800
+	familyTestTexts  = 150
+)
+
+// Families is the probe on the default corpus: a paragraph of the standard library's documentation → which of
+// [data.Families] it is from. Training texts are from the training split; test texts from the test split and, where
+// that has too few, the validation split, which no model was trained on either. Of each family at most 800 texts are
+// for training and 150 for testing, so that the large ones do not drown the small. Which ones follows from the texts
+// alone: every model and every seed gets the same.
+//
+// A corpus without these labels, such as one's own text, is the user's mistake.
+func Families(corpus *data.Corpus) (Task, error) {
+	t := Task{Name: "families", Source: corpus.Source, Classes: data.Families}
+	train, err := familyTexts(corpus, data.Train, familyTrainTexts)
+	if err != nil {
+		return Task{}, err
+	}
+	test, err := familyTexts(corpus, data.Test, familyTestTexts)
+	if err != nil {
+		return Task{}, err
+	}
+	more, err := familyTexts(corpus, data.Validation, familyTestTexts)
+	if err != nil {
+		return Task{}, err
+	}
+	var missing []string
+	for class, family := range t.Classes {
+		held := append(test[class], more[class]...)
+		held = held[:min(len(held), familyTestTexts)]
+		if len(train[class]) == 0 || len(held) == 0 {
+			missing = append(missing, family)
+		}
+		t.Train, t.Test = appendTexts(t.Train, train[class], class), appendTexts(t.Test, held, class)
+	}
+	if len(missing) > 0 {
+		return Task{}, usererr.New("the corpus %s has too few paragraphs labelled as from the Go packages %s: the probe needs the default corpus (%s), or labelled texts of your own",
+			corpus.Source, strings.Join(missing, ", "), data.Default)
+	}
+	return t, nil
+}
+
+func appendTexts(to []Example, texts []string, class int) []Example {
+	for _, text := range texts {
+		to = append(to, Example{text, class})
+	}
+	return to
+}
+
+// familyTexts returns at most limit texts of each family in a split: those whose hashes come first, in that order.
+func familyTexts(corpus *data.Corpus, split data.Split, limit int) ([][]string, error) {
+	kept := make([]sample, len(data.Families))
+	for doc, err := range corpus.Documents(split) {
+		if err != nil {
+			return nil, fmt.Errorf("look for texts to label: %w", err)
+		}
+		if family, ok := data.Family(doc.Label); ok {
+			kept[slices.Index(data.Families, family)].add(doc.Text, limit)
+		}
+	}
+	texts := make([][]string, len(kept))
+	for class := range kept {
+		texts[class] = kept[class].texts(limit)
+	}
+	return texts, nil
+}
+
+// sample keeps the texts with the lowest hashes: a random choice that does not depend on the order they come in.
+type sample []hashed
+
+type hashed struct {
+	key  uint64
+	text string
+}
+
+func (s *sample) add(text string, limit int) {
+	key, _ := randstream.Key(0, "families/"+text)
+	*s = append(*s, hashed{key, text})
+	if len(*s) >= 2*limit {
+		s.cut(limit)
+	}
+}
+
+func (s *sample) cut(limit int) {
+	slices.SortFunc(*s, func(a, b hashed) int {
+		return cmp.Or(cmp.Compare(a.key, b.key), strings.Compare(a.text, b.text))
+	})
+	*s = (*s)[:min(len(*s), limit)]
+}
+
+func (s *sample) texts(limit int) []string {
+	s.cut(limit)
+	texts := make([]string, len(*s))
+	for i, h := range *s {
+		texts[i] = h.text
+	}
+	return texts
+}
