@@ -17,11 +17,11 @@ import (
 )
 
 func ablateCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:     "ablate",
 		Short:   "Run a study: a baseline and named changes at the same seeds, compared with honest statistics",
 		Example: "  metro ablate run quickstart\n  metro ablate report runs/quickstart",
-	}
+	})
 	cmd.AddCommand(ablateRunCommand(), ablateReportCommand())
 	return cmd
 }

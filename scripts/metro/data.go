@@ -12,11 +12,11 @@ import (
 )
 
 func dataCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:     "data",
 		Short:   "Prepare, look at and carry text",
 		Example: "  metro data show\n  metro data show ~/books\n  metro data export godoc.tar.gz",
-	}
+	})
 	cmd.AddCommand(dataShowCommand(), dataExportCommand())
 	return cmd
 }

@@ -59,7 +59,26 @@ Everything that is trained lies under one folder (runs/ unless --out says otherw
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usererr.New("%w; see %s --help", err, c.CommandPath())
 	})
+	group(cmd)
 	cmd.AddCommand(doctorCommand(), dataCommand(), pretrainCommand(), ablateCommand(), runsCommand(), recipeCommand())
+	return cmd
+}
+
+// group makes a command that only holds others print its help when called alone, and refuse a name that it does not
+// hold with the nearest one that it does.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.Args = func(c *cobra.Command, given []string) error {
+		if len(given) == 0 {
+			return nil
+		}
+		way := "see " + c.CommandPath() + " --help"
+		if near := c.SuggestionsFor(given[0]); len(near) > 0 {
+			way = fmt.Sprintf("did you mean %q?", near[0])
+		}
+		return usererr.New("%s has no command %q; %s", c.CommandPath(), given[0], way)
+	}
 	return cmd
 }
 

@@ -16,11 +16,11 @@ import (
 )
 
 func recipeCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:     "recipe",
 		Short:   "List the named recipes, or show one with every field that --set can change",
 		Example: "  metro recipe list\n  metro recipe show tiny --set main.layers=3",
-	}
+	})
 	cmd.AddCommand(&cobra.Command{
 		Use: "list", Short: "List the recipes", Args: args(cobra.NoArgs), Example: "  metro recipe list",
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -15,11 +15,11 @@ import (
 
 func runsCommand() *cobra.Command {
 	var out string
-	cmd := &cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:     "runs",
 		Short:   "List, compare and remove runs",
 		Example: "  metro runs ls\n  metro runs diff tiny-0123456789 tiny-9876543210\n  metro runs rm tiny-0123456789",
-	}
+	})
 	cmd.PersistentFlags().StringVar(&out, "out", "runs", "folder of the runs")
 	store := func() runs.Store { return runs.Store{Root: out} }
 	cmd.AddCommand(
