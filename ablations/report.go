@@ -82,7 +82,11 @@ func (r Results) RunTable() viz.Table {
 	for _, run := range r.Runs {
 		var row []any
 		for _, name := range metrics {
-			row = append(row, run.metric(name))
+			if run.Ended {
+				row = append(row, run.metric(name))
+			} else {
+				row = append(row, nil)
+			}
 		}
 		t.Rows = append(t.Rows, append(row, run.Arm, run.Seed, run.Result.Steps, run.Result.Seconds, run.state(), run.ID))
 	}

@@ -79,9 +79,37 @@ func assign(field reflect.Value, path, value string) error {
 	return nil
 }
 
-// nearest returns the candidate with the smallest edit distance to s.
-func nearest(s string, candidates []string) string {
-	return slices.MinFunc(candidates, func(a, b string) int { return editDistance(s, a) - editDistance(s, b) })
+// nearest returns the path that key most likely stands for. A key may lack the path's room ("steps"), and be its last
+// part's beginning ("batch") or initials ("lr").
+func nearest(key string, paths []string) string {
+	room, leaf := cutLeaf(key)
+	distance := func(path string) int {
+		pathRoom, pathLeaf := cutLeaf(path)
+		d := editDistance(leaf, pathLeaf)
+		if strings.HasPrefix(pathLeaf, leaf) || leaf == initials(pathLeaf) {
+			d = 0
+		}
+		if room != "" {
+			d += editDistance(room, pathRoom)
+		}
+		return min(d, editDistance(key, path))
+	}
+	return slices.MinFunc(paths, func(a, b string) int { return distance(a) - distance(b) })
+}
+
+// cutLeaf parts a path at its last dot.
+func cutLeaf(path string) (room, leaf string) {
+	dot := strings.LastIndexByte(path, '.')
+	return path[:max(dot, 0)], path[dot+1:]
+}
+
+// initials are the first letters of the words of a name: "lr" of "learning_rate".
+func initials(name string) string {
+	var letters strings.Builder
+	for word := range strings.SplitSeq(name, "_") {
+		letters.WriteString(word[:1])
+	}
+	return letters.String()
 }
 
 // editDistance is Levenshtein's, in bytes.

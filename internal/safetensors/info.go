@@ -17,7 +17,7 @@ const MaxHeader = 100_000_000
 // maxRank bounds the axes of a tensor, so that a header cannot spend its 100 MB on one shape.
 const maxRank = 64
 
-// maxMembers bounds the tensors of a file, and its metadata, to several times what the largest published models have:
+// maxMembers bounds the tensors of a file, and its metadata, far above the thousands that a large model has:
 // 100 MB of JSON could describe millions of empty tensors and cost a gigabyte of names.
 const maxMembers = 1 << 18
 

@@ -82,7 +82,8 @@ func NewDataset(ctx context.Context, corpus *Corpus, tokenizer *wordpiece.Tokeni
 		Corpus: corpus, Tokenizer: tokenizer,
 		Vocab: tokenizer.VocabSize(), PadID: special.PAD, MaskID: special.MASK,
 	}
-	for split, rows := range map[Split]**Rows{Train: &d.Train, Validation: &d.Validation, Test: &d.Test} {
+	for i, rows := range []**Rows{&d.Train, &d.Validation, &d.Test} {
+		split := splits[i]
 		var err error
 		if *rows, err = OpenRows(tokenPath(dir, split), seqLen, special.CLS, special.PAD); err != nil {
 			return nil, err

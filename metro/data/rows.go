@@ -32,6 +32,10 @@ func OpenRows(path string, seqLen int, cls, pad int32) (*Rows, error) {
 		file.Close()
 		return nil, fmt.Errorf("open tokens: %w", err)
 	}
+	if info.Size()%tokenBytes != 0 {
+		file.Close()
+		return nil, fmt.Errorf("open tokens: %s is damaged: its %d bytes end inside a token of %d; remove its folder to have it made again", path, info.Size(), tokenBytes)
+	}
 	return &Rows{SeqLen: seqLen, file: file, tokens: int(info.Size() / tokenBytes), cls: cls, pad: pad}, nil
 }
 

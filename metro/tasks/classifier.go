@@ -22,8 +22,7 @@ import (
 // classifier is a main model with a head for classes, its weights, and its two compiled graphs. All batches have the
 // same shape [B, S].
 type classifier struct {
-	config  metro.Config // its optimizer, steps, batch size and seed are those of the fine-tuning
-	model   metro.Model
+	model   metro.Model // its config has the seed, the optimizer, the steps and the batch size of fine-tuning
 	classes int
 	store   *model.Store
 
@@ -32,7 +31,7 @@ type classifier struct {
 
 // newClassifier makes the classifier with random weights, drawn from the config's seed. Nothing is compiled yet.
 func newClassifier(be compute.Backend, m metro.Model, classes int) (*classifier, error) {
-	c := &classifier{config: m.Config, model: m, classes: classes, store: model.NewStore()}
+	c := &classifier{model: m, classes: classes, store: model.NewStore()}
 	c.store.SetParam(layers.ParamSeed, m.Config.Seed)
 	err := exceptions.TryCatch[error](func() {
 		g := NewGraph(be, "variables")
@@ -53,6 +52,11 @@ func newClassifier(be compute.Backend, m metro.Model, classes int) (*classifier,
 	return c, nil
 }
 
+// headScale multiplies what the head reads. The means of any two texts differ by little, and in a short run a head that
+// starts at 0 would not get far: with it the balanced accuracy of [Families] after 600 steps of the size tiny is 0.47
+// instead of 0.41. With the state of [CLS] in place of the mean it is 0.42, and 0.37 without the scale.
+const headScale = 10
+
 // logits builds the scores of the classes, [B, classes], for tokens, [B, S] int32: the mean of the main model's states
 // over the real tokens, [CLS] among them, and a linear map that starts at 0, so that the loss starts at ln classes.
 // key drives dropout and is nil when predicting.
@@ -63,7 +67,7 @@ func (c *classifier) logits(scope *model.Scope, tokens, key *Node) *Node {
 	states := c.model.MainStates(scope, tokens, nonPad, biasScale, key) // [B, S, H]
 	real := InsertAxes(ConvertDType(nonPad, states.DType()), -1)
 	mean := Div(ReduceSum(Mul(states, real), 1), ReduceSum(real, 1)) // [B, H]
-	return layers.Dense(scope.In("task"), mean, c.classes, layers.InitZeros)
+	return layers.Dense(scope.In("task"), MulScalar(mean, headScale), c.classes, layers.InitZeros)
 }
 
 // stepGraph: tokens [B, S], classes [B], rates [3], dropout key [3] → loss, the mean cross-entropy.
@@ -72,7 +76,7 @@ func (c *classifier) stepGraph(scope *model.Scope, in []*Node) *Node {
 	logits := InsertAxes(c.logits(scope, tokens, key), 1)
 	targets := InsertAxes(classes, -1)
 	loss := metro.CrossEntropy(logits, targets, OnesLike(ConvertDType(targets, logits.DType())))
-	training.Optimize(c.store, loss, rates, c.config.Optimizer)
+	training.Optimize(c.store, loss, rates, c.model.Config.Optimizer)
 	return loss
 }
 
@@ -83,10 +87,10 @@ func (c *classifier) predictGraph(scope *model.Scope, tokens *Node) *Node {
 
 // learn makes step number step (1, 2, …) on the given rows of w, a batch of them, and returns the loss before it.
 func (c *classifier) learn(w *windows, rows []int, classes []int32, step int) (float64, error) {
-	a, b := randstream.Key(c.config.Seed, "finetune/dropout", step)
+	a, b := randstream.Key(c.model.Config.Seed, "finetune/dropout", step)
 	loss, err := c.step.Call1(
 		c.batch(w, rows), tensors.FromFlatDataAndDimensions(classes, len(classes)),
-		tensors.FromFlatDataAndDimensions(training.Rates(c.config, step), 3),
+		tensors.FromFlatDataAndDimensions(training.Rates(c.model.Config, step), 3),
 		tensors.FromFlatDataAndDimensions([]uint64{a, b, 0}, 3))
 	if err != nil {
 		return 0, fmt.Errorf("fine-tuning step %d: %w", step, err)
@@ -111,7 +115,7 @@ func (c *classifier) logProbabilities(w *windows, rows []int) ([]float32, error)
 
 // batch gathers rows of w. A batch that is not full repeats its first row.
 func (c *classifier) batch(w *windows, rows []int) *tensors.Tensor {
-	size := c.config.Training.BatchSize
+	size := c.model.Config.Training.BatchSize
 	tokens := make([]int32, 0, size*w.seqLen)
 	for i := range size {
 		row := rows[0]

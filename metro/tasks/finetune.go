@@ -32,8 +32,9 @@ type Result struct {
 	Classes     []string `json:"classes"`
 	TrainTexts  int      `json:"train_texts"`
 	TestTexts   int      `json:"test_texts"`
-	Pretrained  int      `json:"pretrained_steps"` // of the checkpoint; 0 from scratch
-	FromScratch bool     `json:"from_scratch"`
+
+	FromScratch     bool `json:"from_scratch"`
+	PretrainedSteps int  `json:"pretrained_steps"` // of the checkpoint; 0 from scratch
 
 	Model      Scores `json:"model"`
 	BagOfWords Scores `json:"bag_of_words"` // a logistic regression on the words of the same texts
@@ -57,53 +58,63 @@ type Result struct {
 // without two classes in both parts, options out of range, and a loss that stops being a number are the user's errors.
 func Finetune(ctx context.Context, be compute.Backend, p training.Pretrained, t Task, o Options, progress func(training.Progress)) (Result, error) {
 	started := time.Now()
-	if err := t.check(); err != nil {
-		return Result{}, err
-	}
-	config, err := o.config(p.Model.Config)
-	if err != nil {
-		return Result{}, err
-	}
 	if progress == nil {
 		progress = func(training.Progress) {}
 	}
-	f := finetuning{
-		steps: config.Training.Steps, progress: progress,
-		classifier: nil, train: newWindows(p.Tokenizer, config.Data.SeqLen, t.Train),
-	}
-	f.classes = f.train.classes(t.Train)
-	f.turns = newTurns(len(t.Classes), f.classes)
-	if f.classifier, err = newClassifier(be, metro.Model{Config: config, Vocab: p.Model.Vocab, PadID: p.Model.PadID}, len(t.Classes)); err != nil {
+	f, err := prepare(be, p, t, o)
+	if err != nil {
 		return Result{}, err
 	}
-	if !o.FromScratch {
-		if err := p.Restore(f.classifier.store); err != nil {
-			return Result{}, err
-		}
-	}
+	f.progress = progress
 	loss, err := f.run(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	f.report(f.steps, "evaluating", loss)
-	predicted, err := f.classifier.answers(ctx, newWindows(p.Tokenizer, config.Data.SeqLen, t.Test), len(t.Test))
+	predicted, err := f.classifier.answers(ctx, newWindows(p.Tokenizer, p.Model.Config.Data.SeqLen, t.Test), len(t.Test))
 	if err != nil {
 		return Result{}, err
 	}
 	truth := classesOf(t.Test)
 	score := func(predicted []int) Scores { return Score(len(t.Classes), truth, predicted) }
+	c := f.classifier.model.Config
 	result := Result{
 		Task: t.Name, Source: t.Source, Classes: t.Classes, TrainTexts: len(t.Train), TestTexts: len(t.Test),
-		FromScratch: o.FromScratch, Model: score(predicted), BagOfWords: score(bagOfWords(t)),
-		Majority: score(majority(t.count(t.Train), len(t.Test))),
-		Steps:    f.steps, BatchSize: config.Training.BatchSize, LearningRate: config.Optimizer.LearningRate, Seed: o.Seed,
-		Passes: float64(f.steps*config.Training.BatchSize) / float64(f.train.len()), Loss: loss,
+		FromScratch: o.FromScratch,
+		Model:       score(predicted), BagOfWords: score(bagOfWords(t)), Majority: score(majority(t.count(t.Train), len(t.Test))),
+		Steps: f.steps, BatchSize: c.Training.BatchSize, LearningRate: c.Optimizer.LearningRate, Seed: c.Seed,
+		Passes: float64(f.steps*c.Training.BatchSize) / float64(f.train.len()), Loss: loss,
 	}
 	if !o.FromScratch {
-		result.Pretrained = p.Step
+		result.PretrainedSteps = p.Step
 	}
 	result.Seconds = time.Since(started).Seconds()
 	return result, nil
+}
+
+// prepare makes everything ready for the first step.
+func prepare(be compute.Backend, p training.Pretrained, t Task, o Options) (*finetuning, error) {
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	m := p.Model
+	var err error
+	if m.Config, err = o.config(m.Config); err != nil {
+		return nil, err
+	}
+	c, err := newClassifier(be, m, len(t.Classes))
+	if err != nil {
+		return nil, err
+	}
+	if !o.FromScratch {
+		if err := p.Restore(c.store); err != nil {
+			return nil, err
+		}
+	}
+	f := &finetuning{steps: m.Config.Training.Steps, classifier: c, train: newWindows(p.Tokenizer, m.Config.Data.SeqLen, t.Train)}
+	f.classes = f.train.classes(t.Train)
+	f.turns = newTurns(len(t.Classes), f.classes)
+	return f, nil
 }
 
 // config returns the config of pretraining with what fine-tuning has otherwise.
@@ -146,7 +157,7 @@ func (f *finetuning) run(ctx context.Context) (float64, error) {
 		}
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
 			return 0, usererr.New("fine-tuning diverged: the loss of step %d of %d is %g; try a learning rate below %g",
-				step, f.steps, loss, f.classifier.config.Optimizer.LearningRate)
+				step, f.steps, loss, f.classifier.model.Config.Optimizer.LearningRate)
 		}
 		if step > f.steps-last {
 			mean += loss / float64(last)
@@ -158,7 +169,7 @@ func (f *finetuning) run(ctx context.Context) (float64, error) {
 
 // batch returns the windows of a step, and their classes.
 func (f *finetuning) batch(step int) (rows []int, classes []int32) {
-	c := f.classifier.config
+	c := f.classifier.model.Config
 	for i := range c.Training.BatchSize {
 		row := f.turns.at(c.Seed, (step-1)*c.Training.BatchSize+i)
 		rows, classes = append(rows, row), append(classes, int32(f.classes[row]))
@@ -176,7 +187,7 @@ func (c *classifier) answers(ctx context.Context, w *windows, texts int) ([]int,
 	for i := range sums {
 		sums[i] = make([]float64, c.classes)
 	}
-	size := c.config.Training.BatchSize
+	size := c.model.Config.Training.BatchSize
 	for first := 0; first < w.len(); first += size {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("fine-tuning stopped while it was measured, nothing is kept: %w", err)

@@ -60,7 +60,7 @@ Everything that is trained lies under one folder (runs/ unless --out says otherw
 		return usererr.New("%w; see %s --help", err, c.CommandPath())
 	})
 	group(cmd)
-	cmd.AddCommand(doctorCommand(), dataCommand(), pretrainCommand(), ablateCommand(), runsCommand(), recipeCommand())
+	cmd.AddCommand(doctorCommand(), dataCommand(), pretrainCommand(), finetuneCommand(), ablateCommand(), runsCommand(), recipeCommand())
 	return cmd
 }
 

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package data
+
+import (
+	"math"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// stream is a token stream with a [SEP] after every seventh token.
+func stream(n int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		if ids[i] = int32(5 + i*i%23); i%7 == 6 {
+			ids[i] = testSEP
+		}
+	}
+	return ids
+}
+
+func testLoader(t testing.TB, n int) *Loader {
+	t.Helper()
+	const seqLen, rate = 12, 0.25
+	return &Loader{
+		Rows: openIDs(t, stream(n), seqLen), Seed: 1, Stream: "train/", Shuffle: true,
+		BatchSize: 4, Slots: 3, MaskRate: rate, MaskID: testMask, Maskable: ordinary,
+	}
+}
+
+func batchOf(t testing.TB, l *Loader, step int) Batch {
+	t.Helper()
+	b, err := l.Batch(step)
+	require.NoError(t, err)
+	return b
+}
+
+// Batch t depends on nothing but (seed, stream, t): not on what was read before, nor on the order.
+func TestBatchIsAPureFunction(t *testing.T) {
+	first := testLoader(t, 500)
+	var forward []Batch
+	for step := range 20 {
+		forward = append(forward, batchOf(t, first, step))
+	}
+	again := testLoader(t, 500)
+	for step, want := range slices.Backward(forward) {
+		require.Equal(t, want, batchOf(t, again, step), "step %d", step)
+	}
+	for step := range forward {
+		require.NotEqual(t, forward[step].Uniforms, forward[(step+1)%len(forward)].Uniforms)
+	}
+	again.Seed = 2
+	other := batchOf(t, again, 3)
+	require.NotEqual(t, forward[3].Tokens, other.Tokens)
+	require.NotEqual(t, forward[3].Positions, other.Positions)
+	require.NotEqual(t, forward[3].Uniforms, other.Uniforms)
+
+	// Another stream draws other masks and noise for the same rows.
+	again.Seed, again.Stream = 1, "validation/"
+	other = batchOf(t, again, 3)
+	require.Equal(t, forward[3].Tokens, other.Tokens)
+	require.NotEqual(t, forward[3].Positions, other.Positions)
+	require.NotEqual(t, forward[3].Uniforms, other.Uniforms)
+}
+
+// The masked rows are the rows with [MASK] at the used slots; the noise is in [0, 1 − 2⁻²³], on the grid that a backend
+// can hold exactly.
+func TestBatchParts(t *testing.T) {
+	l := testLoader(t, 490)
+	for step := range 30 {
+		b := batchOf(t, l, step)
+		want := slices.Clone(b.Tokens)
+		for i, at := range b.Positions {
+			require.Contains(t, []float32{0, 1}, b.Weights[i])
+			if b.Weights[i] == 1 {
+				cell := i/l.Slots*l.Rows.SeqLen + int(at)
+				require.True(t, ordinary(b.Tokens[cell]))
+				want[cell] = testMask
+			}
+		}
+		require.Equal(t, want, b.Masked)
+		for _, u := range b.Uniforms {
+			require.True(t, u >= 0 && u <= 1-1.0/(1<<23), "noise %g", u)
+			require.Equal(t, math.Trunc(float64(u)*(1<<23)), float64(u)*(1<<23))
+		}
+	}
+}
+
+// Unshuffled batches go through the file in order and begin again at its end; shuffled ones hold each row once a pass.
+func TestBatchRows(t *testing.T) {
+	l := testLoader(t, 9*11) // 9 rows
+	require.Equal(t, 9, l.Rows.Len())
+	row := make([]int32, l.Rows.SeqLen)
+	l.Shuffle = false
+	for step := range 5 {
+		b := batchOf(t, l, step)
+		for i := range l.BatchSize {
+			require.NoError(t, l.Rows.Read((step*l.BatchSize+i)%9, row))
+			require.Equal(t, row, b.Tokens[i*len(row):(i+1)*len(row)])
+		}
+	}
+
+	l.Shuffle = true
+	times := map[string]int{}
+	for step := range 9 { // 36 rows are four passes
+		for chunk := range slices.Chunk(batchOf(t, l, step).Tokens, len(row)) {
+			times[string(runesOf(chunk))]++
+		}
+	}
+	require.Len(t, times, 9)
+	for _, n := range times {
+		require.Equal(t, 4, n)
+	}
+}
+
+func runesOf(ids []int32) []rune { return ids }
+
+func TestBatchNamesTheFileThatFails(t *testing.T) {
+	l := testLoader(t, 500)
+	require.NoError(t, os.Truncate(l.Rows.file.Name(), 0))
+	_, err := l.Batch(0)
+	require.ErrorContains(t, err, l.Rows.file.Name())
+}

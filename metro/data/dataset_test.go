@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package data
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro/data/wordpiece"
+)
+
+// prose is n paragraphs of made text, one of them spelling special tokens.
+func prose(n int) string {
+	words := strings.Fields("the reader closes a file before its writer opens the lock and every caller returns an error")
+	var text strings.Builder
+	for i := range n {
+		for k := range 9 {
+			fmt.Fprintf(&text, "%s ", words[(i*i+k*(i%5+1))%len(words)])
+		}
+		fmt.Fprintf(&text, "number %d.\n\n", i)
+	}
+	text.WriteString("A text that spells [MASK] and [PAD], [CLS], [SEP] or ☃ must not act as one.\n")
+	return text.String()
+}
+
+// textCorpus prepares prose in a folder of its own with $METROLAB_CACHE in it, and returns the corpus and the cache.
+func textCorpus(t *testing.T, text string) (*Corpus, string) {
+	t.Helper()
+	dir := writeTree(t, map[string]string{"text/a.txt": text})
+	t.Setenv("METROLAB_CACHE", filepath.Join(dir, "cache"))
+	cache, err := CacheDir()
+	require.NoError(t, err)
+	corpus, err := Prepare(t.Context(), filepath.Join(dir, "text"), "", nil)
+	require.NoError(t, err)
+	return corpus, cache
+}
+
+func learn(t *testing.T, corpus *Corpus, cache string) *wordpiece.Tokenizer {
+	t.Helper()
+	tokenizer, err := LearnTokenizer(t.Context(), corpus, 120, true, cache)
+	require.NoError(t, err)
+	return tokenizer
+}
+
+// filesOf lists the files below dir with their modification times.
+func filesOf(t *testing.T, dir string) map[string]int64 {
+	t.Helper()
+	times := map[string]int64{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			times[path] = info.ModTime().UnixNano()
+		}
+		return err
+	}))
+	return times
+}
+
+// From a folder of text to batches: the second way through reads the caches and gives the same.
+func TestTextToBatches(t *testing.T) {
+	corpus, cache := textCorpus(t, prose(400))
+	load := func() (*Dataset, Batch, int) {
+		progress, calls := count()
+		d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, progress)
+		require.NoError(t, err)
+		require.NoError(t, d.Require(8, 8))
+		l := Loader{Rows: d.Train, Seed: 1, Stream: "train/", Shuffle: true, BatchSize: 8, Slots: 2, MaskRate: 0.15, MaskID: d.MaskID, Maskable: d.Maskable}
+		return d, batchOf(t, &l, 3), *calls
+	}
+	first, batch, calls := load()
+	require.EqualValues(t, corpus.Stats.Total().Documents, calls, "progress is called for each document")
+	files := filesOf(t, cache)
+	second, again, calls := load()
+	require.Zero(t, calls)
+	require.Equal(t, files, filesOf(t, cache), "the second call writes nothing")
+	require.Equal(t, batch, again)
+	require.Equal(t, first.Tokenizer.JSON(), second.Tokenizer.JSON())
+
+	special := first.Tokenizer.Special()
+	require.Equal(t, []int32{special.PAD, special.MASK}, []int32{first.PadID, first.MaskID})
+	require.Equal(t, first.Tokenizer.VocabSize(), first.Vocab)
+	for _, id := range batch.Tokens {
+		require.True(t, id >= 0 && int(id) < first.Vocab)
+	}
+	a, err := first.Counts()
+	require.NoError(t, err)
+	b, err := second.Counts()
+	require.NoError(t, err)
+	require.Equal(t, a.unigram, b.unigram)
+}
+
+// The rows are the documents, each closed by [SEP], and nothing else.
+func TestDatasetHoldsTheText(t *testing.T) {
+	corpus, cache := textCorpus(t, prose(300))
+	d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, nil)
+	require.NoError(t, err)
+	for split, rows := range map[Split]*Rows{Train: d.Train, Validation: d.Validation, Test: d.Test} {
+		ids := []int32{}
+		row := make([]int32, 16)
+		for i := range rows.Len() {
+			require.NoError(t, rows.Read(i, row))
+			ids = append(ids, row[1:]...)
+		}
+		var texts []string
+		for doc := range chunks(ids[:rows.Tokens()], d.Tokenizer.Special().SEP) {
+			texts = append(texts, d.Tokenizer.Decode(doc))
+		}
+		var want []string
+		for doc, err := range corpus.Documents(split) {
+			require.NoError(t, err)
+			if strings.Contains(doc.Text, "MASK") {
+				doc.Text = texts[len(want)] // unknown tokens do not come back; see the next test
+			}
+			want = append(want, strings.ToLower(doc.Text))
+		}
+		require.Equal(t, want, texts, split)
+	}
+}
+
+// chunks yields what stands before each separator.
+func chunks(ids []int32, separator int32) iter.Seq[[]int32] {
+	return func(yield func([]int32) bool) {
+		for len(ids) > 0 {
+			end := slices.Index(ids, separator)
+			if !yield(ids[:end]) {
+				return
+			}
+			ids = ids[end+1:]
+		}
+	}
+}
+
+// Text that spells special tokens is unknown, as is a character that the alphabet lacks: no text can pad, mask or end a
+// document.
+func TestTextCannotSpellSpecialTokens(t *testing.T) {
+	corpus, cache := textCorpus(t, prose(300))
+	tokenizer, err := wordpiece.Train(slices.Values([]string{"a text that spells and or must not act as one , ."}), wordpiece.Options{VocabSize: 60, Lowercase: true})
+	require.NoError(t, err)
+	d, err := NewDataset(t.Context(), corpus, tokenizer, 4096, cache, nil)
+	require.NoError(t, err)
+	special := tokenizer.Special()
+	documents, unknown := 0, 0
+	row := make([]int32, 4096)
+	for _, rows := range []*Rows{d.Train, d.Validation, d.Test} {
+		for i := range rows.Len() {
+			require.NoError(t, rows.Read(i, row))
+			for k, id := range row[1:min(len(row), rows.Tokens()-i*4095+1)] {
+				require.NotContains(t, []int32{special.PAD, special.CLS, special.MASK}, id, "token %d", k)
+				if id == special.SEP {
+					documents++
+				}
+				if id == special.UNK {
+					unknown++
+				}
+				require.Equal(t, tokenizer.IsSpecial(id), !d.Maskable(id))
+			}
+		}
+	}
+	require.EqualValues(t, corpus.Stats.Total().Documents, documents, "one [SEP] a document")
+	require.GreaterOrEqual(t, unknown, 5, "four special tokens and a snowman")
+}
+
+// A corpus that is too small is the user's to mend; the error has the numbers.
+func TestTooSmallCorpus(t *testing.T) {
+	corpus, cache := textCorpus(t, "only one paragraph here")
+	_, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, nil)
+	require.True(t, usererr.Is(err), "%v", err)
+	require.ErrorContains(t, err, "the validation split of "+corpus.Source+" is empty: the corpus has 1 documents")
+
+	corpus, cache = textCorpus(t, prose(200))
+	d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, nil)
+	require.NoError(t, err)
+	require.NoError(t, d.Require(d.Train.Len(), min(d.Validation.Len(), d.Test.Len())))
+	for _, test := range []struct {
+		batch, rows int
+		parts       []string
+	}{
+		{d.Train.Len() + 1, 1, []string{"train split", fmt.Sprint(d.Train.Len(), " rows of 16 tokens"), fmt.Sprint("training.batch_size asks for ", d.Train.Len()+1)}},
+		{1, 5000, []string{"validation split", fmt.Sprint(d.Validation.Len(), " rows"), "evaluation.rows asks for 5000"}},
+	} {
+		err := d.Require(test.batch, test.rows)
+		require.True(t, usererr.Is(err), "%v", err)
+		for _, part := range append(test.parts, corpus.Source) {
+			require.ErrorContains(t, err, part)
+		}
+	}
+}
+
+// Two at a time make the same files once; neither sees the other's half, and nothing is left over.
+func TestConcurrentDatasets(t *testing.T) {
+	corpus, cache := textCorpus(t, prose(300))
+	tokenizer := learn(t, corpus, cache)
+	ctx := t.Context()
+	var wg sync.WaitGroup
+	sets, errs := make([]*Dataset, 4), make([]error, 4)
+	for i := range sets {
+		wg.Go(func() { sets[i], errs[i] = NewDataset(ctx, corpus, tokenizer, 16, cache, nil) })
+	}
+	wg.Wait()
+	for i, d := range sets {
+		require.NoError(t, errs[i])
+		require.Equal(t, sets[0].Train.Tokens(), d.Train.Tokens())
+		row, same := make([]int32, 16), make([]int32, 16)
+		require.NoError(t, d.Train.Read(d.Train.Len()-1, row))
+		require.NoError(t, sets[0].Train.Read(d.Train.Len()-1, same))
+		require.Equal(t, same, row)
+	}
+	entries, err := os.ReadDir(filepath.Join(cache, "tokens"))
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}
+
+// An interrupted call leaves no token files and no tokenizer, so that the next one starts anew.
+func TestInterruptedDataset(t *testing.T) {
+	corpus, cache := textCorpus(t, prose(300))
+	ctx, cancel := context.WithCancel(t.Context())
+	tokenizer := learn(t, corpus, cache)
+	_, err := NewDataset(ctx, corpus, tokenizer, 16, cache, func(done, total int) {
+		require.LessOrEqual(t, done, total)
+		cancel()
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	entries, err := os.ReadDir(filepath.Join(cache, "tokens"))
+	require.NoError(t, err)
+	require.Empty(t, entries)
+
+	_, err = LearnTokenizer(ctx, corpus, 130, true, cache)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Len(t, filesOf(t, filepath.Join(cache, "tokenizers")), 1)
+
+	_, err = NewDataset(t.Context(), corpus, tokenizer, 16, cache, nil)
+	require.NoError(t, err)
+}
+
+// A damaged tokenizer in the cache is learned again.
+func TestDamagedTokenizerIsLearnedAgain(t *testing.T) {
+	corpus, cache := textCorpus(t, prose(100))
+	want := learn(t, corpus, cache).JSON()
+	for path := range filesOf(t, filepath.Join(cache, "tokenizers")) {
+		require.NoError(t, os.Truncate(path, 100))
+	}
+	require.Equal(t, want, learn(t, corpus, cache).JSON())
+}

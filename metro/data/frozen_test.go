@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package data
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// countsOf counts the rows of a stream over a vocabulary of 12.
+func countsOf(t testing.TB, ids []int32, seqLen int) *Counts {
+	t.Helper()
+	c, err := CountTokens(openIDs(t, ids, seqLen), 12, ordinary)
+	require.NoError(t, err)
+	return c
+}
+
+// One row, [CLS] 5 6 5 7 [SEP] 5 6 8 [PAD]: what is counted can be read off.
+func TestCountTokens(t *testing.T) {
+	c := countsOf(t, []int32{5, 6, 5, 7, testSEP, 5, 6, 8}, 10)
+	require.Equal(t, []float64{0, 0, 0, 0, 0, 3, 2, 1, 1, 0, 0, 0}, c.unigram)
+	require.InDelta(t, 3.0/7, c.Majority(), 1e-15)
+	require.Equal(t, []bigram{{6, 2}, {7, 1}}, c.next[5])
+	require.Equal(t, []bigram{{5, 1}}, c.next[testCLS], "a row's first token follows [CLS]")
+	require.Equal(t, []bigram{{5, 1}}, c.next[testSEP])
+	require.Empty(t, c.next[8], "what follows 8 is padding, which is never drawn")
+	require.Zero(t, countsOf(t, nil, 10).Majority())
+}
+
+// A sorted even grid of noise must give each token its share of it, to one in a thousand: the draw is the inverse of
+// the cumulative distribution. Random noise passes the χ² test.
+func TestFakersFollowTheirDistribution(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	ids := make([]int32, 4000)
+	for i := range ids {
+		ids[i] = int32(5 + min(rng.IntN(7), rng.IntN(7)))
+		if i%11 == 10 {
+			ids[i] = testSEP
+		}
+	}
+	c := countsOf(t, ids, 33)
+	unigram := slices.Clone(c.unigram)
+
+	between := make([]float64, 12) // ∝ c(6, x)·c(x, 7)/c(x), from pairs counted again here
+	pairs := map[[2]int32]float64{}
+	row, rows := make([]int32, 33), openIDs(t, ids, 33)
+	for i := range rows.Len() {
+		require.NoError(t, rows.Read(i, row))
+		for k := range 32 {
+			pairs[[2]int32{row[k], row[k+1]}]++
+		}
+	}
+	for x := int32(5); x < 12; x++ {
+		between[x] = pairs[[2]int32{6, x}] * pairs[[2]int32{x, 7}] / c.unigram[x]
+	}
+
+	for _, test := range []struct {
+		name     string
+		faker    Faker
+		expected []float64
+	}{
+		{"unigram", UnigramFaker{c}, unigram},
+		{"bigram", BigramFaker{c}, between},
+	} {
+		const draws = 50_000
+		total := 0.0
+		for _, p := range test.expected {
+			total += p
+		}
+		for i := range test.expected {
+			test.expected[i] *= draws / total
+		}
+		even, random := make([]float64, 12), make([]float64, 12)
+		last := int32(0)
+		for i := range draws {
+			id := test.faker.Draw((float64(i)+0.5)/draws, 6, 7)
+			require.GreaterOrEqual(t, id, last, "more noise, a later token")
+			even[id]++
+			last = id
+			random[test.faker.Draw(rng.Float64(), 6, 7)]++
+		}
+		require.InDeltaSlice(t, test.expected, even, 1, test.name)
+		requireDistribution(t, test.expected, random, test.name)
+	}
+}
+
+// Where no token was seen between the neighbours, the left one decides; where it was never seen itself, the unigrams.
+func TestBigramFakerFallsBack(t *testing.T) {
+	c := countsOf(t, []int32{5, 6, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 7}, 64)
+	f := BigramFaker{c}
+	last := 1 - 1.0/(1<<53)
+	for _, u := range []float64{0, 0.5, last} {
+		require.EqualValues(t, 6, f.Draw(u, 5, 9), "6 was seen between 5 and 9")
+		require.EqualValues(t, 6, f.Draw(u, 5, 11), "nothing was seen before 11")
+		require.EqualValues(t, UnigramFaker{c}.Draw(u, 0, 0), f.Draw(u, 11, 9), "11 was never seen")
+	}
+	require.EqualValues(t, 5, f.Draw(0, 11, 9))
+	require.EqualValues(t, 9, f.Draw(last, 11, 9), "the last token with a count")
+}
+
+// What is frozen holds no special token where there was none, says which tokens differ, and is the same twice.
+func TestFreeze(t *testing.T) {
+	const seqLen, n = 16, 40
+	ids := make([]int32, n*(seqLen-1))
+	rng := rand.New(rand.NewPCG(5, 6))
+	for i := range ids {
+		if ids[i] = int32(5 + rng.IntN(7)); i%9 == 8 {
+			ids[i] = testSEP
+		}
+	}
+	c := countsOf(t, ids, seqLen)
+	for name, faker := range map[string]Faker{"unigram": UnigramFaker{c}, "bigram": BigramFaker{c}} {
+		rows := openIDs(t, ids, seqLen)
+		set, err := Freeze(rows, n, 0.15, ordinary, faker)
+		require.NoError(t, err)
+		again, err := Freeze(openIDs(t, ids, seqLen), n, 0.15, ordinary, faker)
+		require.NoError(t, err)
+		require.Equal(t, set, again)
+		fewer, err := Freeze(rows, 10, 0.15, ordinary, faker)
+		require.NoError(t, err)
+		require.Equal(t, set.Corrupted[:10*seqLen], fewer.Corrupted, "a row does not depend on how many are frozen")
+
+		original := make([]int32, seqLen)
+		replaced := 0
+		for i := range n {
+			require.NoError(t, rows.Read(i, original))
+			for k, id := range original {
+				cell := i*seqLen + k
+				require.Equal(t, id != set.Corrupted[cell], set.Replaced[cell], name)
+				if set.Replaced[cell] {
+					replaced++
+					require.True(t, ordinary(id) && ordinary(set.Corrupted[cell]), "%s: %d became %d", name, id, set.Corrupted[cell])
+				}
+			}
+		}
+		// round(0.15·13) or round(0.15·14) = 2 a row, of which some draw the original.
+		require.Greater(t, replaced, n, name)
+		require.LessOrEqual(t, replaced, 2*n, name)
+	}
+	_, err := Freeze(openIDs(t, ids, seqLen), n+1, 0.15, ordinary, UnigramFaker{c})
+	require.ErrorContains(t, err, "asked for 41 rows of 16 tokens, the split has 40")
+}
+
+// Written down on the day the frozen sets were defined, from this code: if they change, results from before and after
+// cannot be compared.
+func TestFreezeGolden(t *testing.T) {
+	ids := []int32{5, 6, 7, 8, 5, 6, 9, 8, 5, 7, 10, 11, 5, 6, 7, 11, 5, 6, 7, 8, 5, 9, 7, 8, 10, 10, 5, 6}
+	rows, c := openIDs(t, ids, 15), countsOf(t, ids, 15)
+	unigram, err := Freeze(rows, 2, 0.3, ordinary, UnigramFaker{c})
+	require.NoError(t, err)
+	require.Equal(t, []int32{2, 5, 6, 10, 8, 6, 6, 8, 8, 8, 7, 10, 11, 5, 6, 2, 7, 10, 7, 6, 7, 8, 5, 9, 7, 8, 8, 10, 5, 6}, unigram.Corrupted)
+	bigram, err := Freeze(rows, 2, 0.3, ordinary, BigramFaker{c})
+	require.NoError(t, err)
+	require.Equal(t, []int32{2, 5, 6, 9, 8, 5, 6, 7, 8, 5, 7, 10, 11, 5, 6, 2, 7, 11, 5, 6, 7, 8, 5, 9, 7, 8, 10, 10, 5, 6}, bigram.Corrupted)
+}

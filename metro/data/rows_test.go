@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package data
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	testPad, testCLS, testSEP, testMask = 0, 2, 3, 4 // as every tokenizer trained here has them
+)
+
+// writeIDs makes a token file.
+func writeIDs(t testing.TB, ids []int32) string {
+	t.Helper()
+	var text []byte
+	for _, id := range ids {
+		text = binary.LittleEndian.AppendUint32(text, uint32(id))
+	}
+	path := filepath.Join(t.TempDir(), "tokens.u32")
+	require.NoError(t, os.WriteFile(path, text, 0o666))
+	return path
+}
+
+// openIDs reads ids as rows of seqLen.
+func openIDs(t testing.TB, ids []int32, seqLen int) *Rows {
+	t.Helper()
+	rows, err := OpenRows(writeIDs(t, ids), seqLen, testCLS, testPad)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, rows.Close()) })
+	return rows
+}
+
+// counting returns the ids 5, 6, …, n of them.
+func counting(n int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(5 + i)
+	}
+	return ids
+}
+
+// The rows without [CLS] and without the padding at the very end are the stream, in order: no token is lost, none is
+// read twice.
+func TestRowsHoldTheStreamOnce(t *testing.T) {
+	for _, seqLen := range []int{2, 4, 7, 16} {
+		for n := range 40 {
+			stream := counting(n)
+			rows := openIDs(t, stream, seqLen)
+			require.Equal(t, n, rows.Tokens())
+			require.Equal(t, (n+seqLen-2)/(seqLen-1), rows.Len(), "%d tokens in rows of %d", n, seqLen)
+			got := []int32{}
+			row := make([]int32, seqLen)
+			for i := range rows.Len() {
+				require.NoError(t, rows.Read(i, row))
+				require.EqualValues(t, testCLS, row[0])
+				got = append(got, row[1:]...)
+			}
+			require.Equal(t, stream, got[:n])
+			require.Less(t, len(got)-n, seqLen-1, "only the last row is short")
+			for _, id := range got[n:] {
+				require.EqualValues(t, testPad, id)
+			}
+		}
+	}
+}
+
+// Ids above 2¹⁵ and 2¹⁶ survive the file.
+func TestRowsHoldLargeIDs(t *testing.T) {
+	row := make([]int32, 4)
+	require.NoError(t, openIDs(t, []int32{30_521, 65_536, 1<<31 - 1}, 4).Read(0, row))
+	require.Equal(t, []int32{testCLS, 30_521, 65_536, 1<<31 - 1}, row)
+}
+
+func TestRowsFromManyGoroutines(t *testing.T) {
+	rows := openIDs(t, counting(300), 4)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			row := make([]int32, 4)
+			for i := range rows.Len() {
+				if err := rows.Read(i, row); err != nil || row[1] != int32(5+3*i) {
+					t.Errorf("row %d: %v, %v", i, row, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A file that is missing, that ends inside a token, that becomes shorter while it is read or that cannot be read is an
+// error that names it.
+func TestRowsNameTheFileThatFails(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "gone.u32")
+	_, err := OpenRows(missing, 8, testCLS, testPad)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, missing)
+
+	path := writeIDs(t, counting(20))
+	require.NoError(t, os.Truncate(path, 4*20-1))
+	_, err = OpenRows(path, 8, testCLS, testPad)
+	require.ErrorContains(t, err, path)
+	require.ErrorContains(t, err, "79 bytes")
+
+	path = writeIDs(t, counting(20))
+	rows, err := OpenRows(path, 8, testCLS, testPad)
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(path, 4*10))
+	row := make([]int32, 8)
+	require.NoError(t, rows.Read(0, row))
+	err = rows.Read(1, row)
+	require.ErrorContains(t, err, "row 1 of 3")
+	require.ErrorContains(t, err, path)
+
+	require.NoError(t, rows.Close())
+	require.ErrorIs(t, rows.Read(0, row), os.ErrClosed)
+	require.ErrorContains(t, rows.Read(0, row), path)
+}
