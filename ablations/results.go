@@ -3,8 +3,13 @@
 package ablations
 
 import (
+	"errors"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 
 	"metrolab/internal/usererr"
 	"metrolab/metro/runs"
@@ -53,6 +58,27 @@ func ReadPlan(dir string) (plan Plan, err error) {
 		return plan, usererr.New("%s names no arms: it is not a study's", filepath.Join(dir, PlanFile))
 	}
 	return plan, nil
+}
+
+// Fits returns the user's error if dir holds the report of a study with other arms, or with seeds that s has not: its
+// report would be lost. An empty or missing folder fits, and so does one of the same study with fewer seeds.
+func (s Study) Fits(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, PlanFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	plan, err := ReadPlan(dir)
+	if err != nil {
+		return err
+	}
+	arms, err := s.Arms()
+	if err != nil {
+		return err
+	}
+	missing := slices.ContainsFunc(plan.Seeds, func(seed int64) bool { return !slices.Contains(s.Seeds, seed) })
+	if missing || !reflect.DeepEqual(plan.Arms, arms) {
+		return usererr.New("%s holds the report of another study: %d arms at seeds %v; choose another --out, or move it away", dir, len(plan.Arms), plan.Seeds)
+	}
+	return nil
 }
 
 func (p Plan) study() Study {

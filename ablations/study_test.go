@@ -128,6 +128,18 @@ func TestRunStopsAndGoesOn(t *testing.T) {
 	for _, part := range []string{"no bias", "positions.relative", "made text", "RTD AUC"} {
 		require.Contains(t, string(page), part)
 	}
+	// The folder takes the same study again, and with more seeds, but no other one.
+	more := small()
+	more.Seeds = []int64{3, 4, 5}
+	require.NoError(t, more.Fits(dir))
+	require.NoError(t, small().Fits(filepath.Join(dir, "elsewhere")))
+	for _, change := range []func(*Study){
+		func(s *Study) { s.Seeds = []int64{3} }, func(s *Study) { s.Baseline.Training.Steps = 7 }, func(s *Study) { s.Changes = s.Changes[:1] },
+	} {
+		other := small()
+		change(&other)
+		require.ErrorContains(t, other.Fits(dir), "another study")
+	}
 	plan, err := ReadPlan(dir)
 	require.NoError(t, err)
 	loaded, err := Load(runner.Store, plan)

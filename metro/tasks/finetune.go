@@ -27,11 +27,11 @@ type Options struct {
 
 // Result is what came of fine-tuning, measured on the test texts.
 type Result struct {
-	Task        string   `json:"task"`
-	Source      string   `json:"source"`
-	Classes     []string `json:"classes"`
-	TrainTexts  int      `json:"train_texts"`
-	TestTexts   int      `json:"test_texts"`
+	Task       string   `json:"task"`
+	Source     string   `json:"source"`
+	Classes    []string `json:"classes"`
+	TrainTexts int      `json:"train_texts"`
+	TestTexts  int      `json:"test_texts"`
 
 	FromScratch     bool `json:"from_scratch"`
 	PretrainedSteps int  `json:"pretrained_steps"` // of the checkpoint; 0 from scratch

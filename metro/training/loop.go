@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"time"
 
@@ -202,7 +203,9 @@ func (l *loop) resume() error {
 	if err := l.program.Start(l.config); err != nil {
 		return err
 	}
-	checkpoint, found, err := l.checkpoints.Latest(nil)
+	checkpoint, found, err := l.checkpoints.Latest(func(damaged string, err error) {
+		slog.Warn("checkpoint " + damaged + " is damaged, the one before it is used: " + err.Error())
+	})
 	if err != nil {
 		return err
 	}

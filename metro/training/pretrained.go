@@ -20,7 +20,7 @@ import (
 // Pretrained is what a run has to offer: the newest good checkpoint, whether or not the run is finished.
 type Pretrained struct {
 	Dir       string // of the run
-	RunIdentity  RunIdentity
+	Identity  RunIdentity
 	Tokenizer *wordpiece.Tokenizer
 	Model     metro.Model
 	Step      int      // that the checkpoint was saved after
@@ -35,7 +35,7 @@ type Pretrained struct {
 func LoadPretrained(dir string) (Pretrained, error) {
 	p := Pretrained{Dir: dir}
 	var err error
-	if p.RunIdentity, err = readIdentity(dir); err != nil {
+	if p.Identity, err = readIdentity(dir); err != nil {
 		return Pretrained{}, err
 	}
 	checkpoints := runs.Checkpoints{Dir: filepath.Join(dir, runs.CheckpointsDir)}
@@ -46,7 +46,7 @@ func LoadPretrained(dir string) (Pretrained, error) {
 	case err != nil:
 		return Pretrained{}, usererr.New("run %s: %w", dir, err)
 	case !found:
-		return Pretrained{}, withoutCheckpoint(dir, p.RunIdentity.Config.Training)
+		return Pretrained{}, withoutCheckpoint(dir, p.Identity.Config.Training)
 	}
 	p.Step, p.variables = checkpoint.Step, filepath.Join(checkpoint.Dir, variablesFile)
 
@@ -54,10 +54,10 @@ func LoadPretrained(dir string) (Pretrained, error) {
 	if p.Tokenizer, err = wordpiece.Load(path); err != nil {
 		return Pretrained{}, usererr.New("run %s: %w", dir, err)
 	}
-	if got, want := p.Tokenizer.Hash(), p.RunIdentity.Tokenizer; got != want {
+	if got, want := p.Tokenizer.Hash(), p.Identity.Tokenizer; got != want {
 		return Pretrained{}, usererr.New("%s is not the tokenizer that the run was trained with: its hash is %.10s, %s says %.10s", path, got, runs.ConfigFile, want)
 	}
-	p.Model = metro.Model{Config: p.RunIdentity.Config, Vocab: p.Tokenizer.VocabSize(), PadID: p.Tokenizer.Special().PAD}
+	p.Model = metro.Model{Config: p.Identity.Config, Vocab: p.Tokenizer.VocabSize(), PadID: p.Tokenizer.Special().PAD}
 	return p, nil
 }
 

@@ -72,6 +72,10 @@ func runStudy(cmd *cobra.Command, w workspace, f studyFlags, name string) error 
 	if err := study.Adjust(f.arms, f.set, f.seeds); err != nil {
 		return err
 	}
+	dir := filepath.Join(w.out, study.Name)
+	if err := study.Fits(dir); err != nil {
+		return err
+	}
 	workers := f.workers
 	if workers <= 0 {
 		workers = 1
@@ -89,7 +93,6 @@ func runStudy(cmd *cobra.Command, w workspace, f studyFlags, name string) error 
 	if results.Ended() == 0 {
 		return runErr
 	}
-	dir := filepath.Join(w.out, study.Name)
 	if runErr != nil {
 		if _, err := results.Write(dir, runner.Store, ablations.Extra{}); err != nil {
 			return fmt.Errorf("%w (and the report could not be written: %v)", runErr, err)

@@ -108,7 +108,7 @@ func printScores(w io.Writer, r tasks.Result) {
 	t := viz.Table{Columns: []viz.Column{
 		{Name: "classifier"}, {Name: "balanced accuracy", Align: viz.Right, Format: "%.3f"}, {Name: "accuracy", Align: viz.Right, Format: "%.3f"},
 	}}
-	model := fmt.Sprintf("main model, %d steps of pretraining", r.Pretrained)
+	model := fmt.Sprintf("main model, %d steps of pretraining", r.PretrainedSteps)
 	if r.FromScratch {
 		model = "the same from scratch"
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 
 // Exit codes: 0 done, 1 our fault, 2 the user's, 130 interrupted (the state is saved).
 func main() {
+	log.SetFlags(0) // warnings are sentences, not log lines
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-ctx.Done()

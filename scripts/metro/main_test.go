@@ -197,6 +197,7 @@ func TestBadInput(t *testing.T) {
 		"no study there":             {[]string{"ablate", "report", empty}, []string{empty}},
 		"unknown run":                {[]string{"runs", "rm", "tiny-0000000000"}, []string{"tiny-0000000000"}},
 		"way out of store":           {[]string{"runs", "rm", "../text.txt"}, []string{"text.txt"}},
+		"file in the way":            {[]string{"pretrain", "--recipe", "micro", "--corpus", l.text, "--out", inTheWay}, []string{inTheWay}},
 		"unknown flag":               {[]string{"pretrain", "--recpie", "tiny"}, []string{"--recpie", "--help"}},
 		"unknown command":            {[]string{"pretain"}, []string{`did you mean "pretrain"`}},
 		"unknown command of a group": {[]string{"runs", "lsit"}, []string{"metro runs has no command"}},

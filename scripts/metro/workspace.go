@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro/backend"
 	"metrolab/metro/data"
 	"metrolab/metro/runs"
@@ -30,6 +31,9 @@ func (w *workspace) addFlags(cmd *cobra.Command) {
 
 // open makes a runner: backend, corpus, store. It says what it picked.
 func (w *workspace) open(ctx context.Context) (*training.Runner, error) {
+	if found, err := os.Stat(w.out); err == nil && !found.IsDir() {
+		return nil, usererr.New("--out %s is a file; it must be a folder, or not exist yet", w.out)
+	}
 	engine, err := backend.Open(w.backend)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tasks
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro/data"
+)
+
+// library is a corpus of made paragraphs, n below each folder named; a folder's name serves as a package's.
+func library(t *testing.T, n int, packages ...string) *data.Corpus {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range packages {
+		var text strings.Builder
+		for i := range n {
+			fmt.Fprintf(&text, "Paragraph %d about %s and its friends.\n\n", i, name)
+		}
+		path := filepath.Join(dir, "src", name, "doc.txt")
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(text.String()), 0o600))
+	}
+	corpus, err := data.Prepare(t.Context(), filepath.Join(dir, "src"), filepath.Join(dir, "cache"), nil)
+	require.NoError(t, err)
+	return corpus
+}
+
+func TestFamilies(t *testing.T) {
+	corpus := library(t, 1000, append(slices.Clone(data.Families), "fmt")...)
+	task, err := Families(corpus)
+	require.NoError(t, err)
+	require.Equal(t, data.Families, task.Classes)
+	require.NoError(t, task.check())
+	again, err := Families(corpus)
+	require.NoError(t, err)
+	require.Equal(t, task, again)
+
+	splits := map[string]data.Split{}
+	for _, split := range []data.Split{data.Train, data.Validation, data.Test} {
+		for doc, err := range corpus.Documents(split) {
+			require.NoError(t, err)
+			splits[doc.Text] = split
+		}
+	}
+	held := task.count(task.Test)
+	for class, n := range task.count(task.Train) {
+		require.Equal(t, familyTrainTexts, n, task.Classes[class])
+		require.InDelta(t, 100, held[class], 50, "a tenth of 1000 texts is held out")
+	}
+	for _, e := range append(task.Train, task.Test...) {
+		require.Contains(t, e.Text, "about "+task.Classes[e.Class]+" and")
+	}
+	for _, e := range task.Train {
+		require.Equal(t, data.Train, splits[e.Text])
+	}
+	for _, e := range task.Test {
+		require.NotEqual(t, data.Train, splits[e.Text])
+	}
+}
+
+// A sample is the same whatever the order of the texts, and never larger than asked for.
+func TestSample(t *testing.T) {
+	var texts []string
+	for i := range 500 {
+		texts = append(texts, fmt.Sprint("text ", i))
+	}
+	var want []string
+	for trial := range 5 {
+		rng := rand.New(rand.NewPCG(1, uint64(trial)))
+		rng.Shuffle(len(texts), func(i, j int) { texts[i], texts[j] = texts[j], texts[i] })
+		var s sample
+		for _, text := range texts {
+			s.add(text, 20)
+		}
+		got := s.texts(20)
+		require.Len(t, got, 20)
+		if trial > 0 {
+			require.Equal(t, want, got)
+		}
+		want = got
+	}
+}
+
+func TestFamiliesNeedsLabels(t *testing.T) {
+	for want, corpus := range map[string]*data.Corpus{
+		"crypto, encoding, go, math, net, os, runtime, syscall": library(t, 50, "poems"),
+		"encoding, go, math, net, os, runtime, syscall":         library(t, 200, "crypto"),
+	} {
+		_, err := Families(corpus)
+		require.ErrorContains(t, err, "has too few paragraphs labelled as from the Go packages "+want+":")
+		require.True(t, usererr.Is(err))
+	}
+}
