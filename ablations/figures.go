@@ -77,21 +77,29 @@ func (r Results) figures(store runs.Store) ([]viz.Figure, error) {
 // logs reads the metrics of every run that has started, by arm.
 func (r Results) logs(store runs.Store) (map[string][][]runs.Row, error) {
 	logs := map[string][][]runs.Row{}
+	err := r.eachStarted(store, func(run Run, dir *runs.Run) error {
+		rows, err := runs.ReadMetrics(dir.Path(runs.MetricsFile))
+		logs[run.Arm] = append(logs[run.Arm], rows)
+		return err
+	})
+	return logs, err
+}
+
+// eachStarted calls visit with every run that has a directory, until one fails.
+func (r Results) eachStarted(store runs.Store, visit func(Run, *runs.Run) error) error {
 	for _, run := range r.Runs {
 		if run.ID == "" {
 			continue
 		}
-		found, err := store.Open(run.ID)
+		dir, err := store.Open(run.ID)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		rows, err := runs.ReadMetrics(found.Path(runs.MetricsFile))
-		if err != nil {
-			return nil, err
+		if err := visit(run, dir); err != nil {
+			return err
 		}
-		logs[run.Arm] = append(logs[run.Arm], rows)
 	}
-	return logs, nil
+	return nil
 }
 
 func lineOf(rows []runs.Row, metric string) viz.Line {

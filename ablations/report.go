@@ -217,17 +217,10 @@ func (r Results) provenance(store runs.Store) ([]viz.Field, error) {
 			values[name] = append(values[name], text)
 		}
 	}
-	for _, run := range r.Runs {
-		if run.ID == "" {
-			continue
-		}
-		found, err := store.Open(run.ID)
-		if err != nil {
-			return nil, err
-		}
+	err := r.eachStarted(store, func(_ Run, dir *runs.Run) error {
 		var p runs.Provenance
-		if err := runs.ReadJSON(found.Path(runs.ProvenanceFile), &p); err != nil {
-			return nil, err
+		if err := runs.ReadJSON(dir.Path(runs.ProvenanceFile), &p); err != nil {
+			return err
 		}
 		note("revision", p.Source.Commit)
 		note("uncommitted changes", map[bool]string{true: "yes", false: "no"}[p.Source.Dirty])
@@ -241,10 +234,11 @@ func (r Results) provenance(store runs.Store) ([]viz.Field, error) {
 		for _, module := range []string{"github.com/gomlx/gomlx", "github.com/gomlx/compute", "github.com/gomlx/go-xla"} {
 			note(module, p.Modules[module])
 		}
-	}
+		return nil
+	})
 	var list []viz.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		list = append(list, viz.Field{Name: name, Value: strings.Join(values[name], "; ")})
 	}
-	return list, nil
+	return list, err
 }

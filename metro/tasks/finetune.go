@@ -16,9 +16,14 @@ import (
 	"metrolab/metro/training"
 )
 
+// DefaultSteps is how long fine-tuning takes unless told otherwise: about one and a half passes over the training
+// windows of [Families] at the size tiny. Of one pretrained model, all of three seeds were better then than from
+// scratch, by 0.02 to 0.04; after 600 steps the one seed tried was not.
+const DefaultSteps = 1000
+
 // Options says how to fine-tune. The zero value is a good start for the size tiny.
 type Options struct {
-	Steps        int     // 0 is 600
+	Steps        int     // 0 is DefaultSteps
 	BatchSize    int     // windows a step; 0 is 32
 	LearningRate float64 // peak, reached after a tenth of the steps, 0 at the end; 0 is a quarter of pretraining's
 	Seed         int64   // of the new weights, the order of the windows, and dropout
@@ -51,7 +56,7 @@ type Result struct {
 
 // Finetune trains the main model of p with a new linear head on the training texts of t, all weights, with the
 // optimizer of pretraining, and measures it on the test texts. Classes take turns in the batches, so all weigh the
-// same. From scratch, p needs no more than its Model and Tokenizer. It is a function of its arguments, but for the
+// same. Of a long text the first 16 windows are read. From scratch, p needs no more than its Model and Tokenizer. It is a function of its arguments, but for the
 // seconds: the same bits every time on one kind of backend.
 //
 // progress (nil for none) hears of every step. A cancelled ctx ends it with ctx's error; nothing is saved. A task
@@ -76,7 +81,7 @@ func Finetune(ctx context.Context, be compute.Backend, p training.Pretrained, t 
 		return Result{}, err
 	}
 	truth := classesOf(t.Test)
-	score := func(predicted []int) Scores { return Score(len(t.Classes), truth, predicted) }
+	score := func(predicted []int) Scores { return newScores(len(t.Classes), truth, predicted) }
 	c := f.classifier.model.Config
 	result := Result{
 		Task: t.Name, Source: t.Source, Classes: t.Classes, TrainTexts: len(t.Train), TestTexts: len(t.Test),
@@ -124,7 +129,7 @@ func (o Options) config(c metro.Config) (metro.Config, error) {
 			o.Steps, o.BatchSize, o.LearningRate)
 	}
 	c.Seed = o.Seed
-	c.Training.Steps = cmp.Or(o.Steps, 600)
+	c.Training.Steps = cmp.Or(o.Steps, DefaultSteps)
 	c.Training.BatchSize = cmp.Or(o.BatchSize, 32)
 	c.Optimizer.LearningRate = cmp.Or(o.LearningRate, c.Optimizer.LearningRate/4)
 	c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = c.Training.Steps/10, 0

@@ -15,8 +15,10 @@ import (
 	"metrolab/internal/backendtest"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
+	"metrolab/metro/data"
 	"metrolab/metro/data/wordpiece"
 	"metrolab/metro/recipes"
+	"metrolab/metro/runs"
 	"metrolab/metro/training"
 )
 
@@ -100,13 +102,15 @@ func TestFinetuneIsRepeatable(t *testing.T) {
 func TestFinetuneErrors(t *testing.T) {
 	be, task := backendtest.Go(t), toy()
 	p := untrained(t, task)
+	missing := scratch(1)
+	missing.FromScratch = false
+	_, err := Finetune(t.Context(), be, p, task, missing, nil)
+	require.ErrorContains(t, err, "no pretrained weights")
 	one := Task{Source: "here", Classes: []string{"a"}, Train: task.Train[:1], Test: task.Test[:1]}
 	lacks := task
 	lacks.Classes = append(slices.Clone(task.Classes), "never")
-	diverging := scratch(50)
-	diverging.LearningRate = 10
-	p2 := p
-	p2.Model.Config.Optimizer.ClipNorm = 0
+	dividing := p
+	dividing.Model.Config.Optimizer.Epsilon = 0 // the first step divides 0 by 0 wherever the gradient is 0
 	for name, test := range map[string]struct {
 		p    training.Pretrained
 		task Task
@@ -117,10 +121,70 @@ func TestFinetuneErrors(t *testing.T) {
 		"no example": {p, lacks, scratch(1), `of the label "never", 0 texts`},
 		"steps":      {p, task, Options{Steps: -1}, "steps -1"},
 		"rate":       {p, task, Options{LearningRate: math.NaN()}, "learning rate NaN"},
+		"diverging":  {dividing, task, scratch(5), "diverged: the loss of step 2 of 5 is NaN; try a learning rate below 0.004"},
 	} {
 		_, err := Finetune(t.Context(), be, test.p, test.task, test.o, nil)
 		require.ErrorContains(t, err, test.want, name)
 		require.True(t, usererr.Is(err), name)
+	}
+}
+
+// From the corpus to the answer, over a run's directory.
+func TestFinetuneARun(t *testing.T) {
+	corpus := library(t, 300, data.Families...)
+	be := backendtest.Go(t)
+	c := recipes.Micro()
+	c.Training.Steps, c.Training.BatchSize = 10, 4
+	c.Evaluation.Rows = 4
+	runner := &training.Runner{Backend: be, BackendKind: "go", Corpus: corpus, CacheDir: t.TempDir(), Store: runs.Store{Root: t.TempDir()}}
+	run, err := runner.Run(t.Context(), "micro", c, nil)
+	require.NoError(t, err)
+	p, err := training.LoadPretrained(run.Run.Dir)
+	require.NoError(t, err)
+	task, err := Families(corpus)
+	require.NoError(t, err)
+
+	pretrained, err := Finetune(t.Context(), be, p, task, Options{Steps: 3}, nil)
+	require.NoError(t, err)
+	require.Equal(t, 10, pretrained.PretrainedSteps)
+	require.Equal(t, c.Optimizer.LearningRate/4, pretrained.LearningRate)
+	require.Equal(t, 32, pretrained.BatchSize)
+	scratch, err := Finetune(t.Context(), be, p, task, Options{Steps: 3, FromScratch: true}, nil)
+	require.NoError(t, err)
+	require.Zero(t, scratch.PretrainedSteps)
+	require.NotEqual(t, scratch.Loss, pretrained.Loss)
+	require.Equal(t, scratch.BagOfWords, pretrained.BagOfWords)
+}
+
+// What a text is taken for depends on its own windows alone, whatever shares their batches, and is the class with the
+// highest mean of log-probabilities.
+func TestAnswers(t *testing.T) {
+	task := toy()
+	p := untrained(t, task)
+	f, err := prepare(backendtest.Go(t), p, task, scratch(5))
+	require.NoError(t, err)
+	f.progress = func(training.Progress) {}
+	_, err = f.run(t.Context())
+	require.NoError(t, err)
+	w := newWindows(p.Tokenizer, p.Model.Config.Data.SeqLen, task.Test)
+	require.Greater(t, w.len(), len(task.Test), "some texts have several windows")
+
+	means := make([][3]float64, len(task.Test))
+	for row, text := range w.text {
+		alone, err := f.classifier.logProbabilities(w, []int{row})
+		require.NoError(t, err)
+		require.Len(t, alone, 3)
+		sum := 0.0
+		for class, v := range alone {
+			means[text][class] += float64(v)
+			sum += math.Exp(float64(v))
+		}
+		require.InDelta(t, 1, sum, 1e-5)
+	}
+	answers, err := f.classifier.answers(t.Context(), w, len(task.Test))
+	require.NoError(t, err)
+	for text, class := range answers {
+		require.InDelta(t, slices.Max(means[text][:]), means[text][class], 1e-4)
 	}
 }
 

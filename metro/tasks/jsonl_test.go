@@ -45,7 +45,8 @@ func TestReadTask(t *testing.T) {
 	}
 }
 
-// The part of a text is a promise: results on one's own data stay comparable.
+// The part of a text is a promise: results on one's own data stay comparable. Worked out in Python:
+// int.from_bytes(sha256(text).digest()[:8], "big") % 5 == 4.
 func TestForTestIsFixed(t *testing.T) {
 	tests := 0
 	for i := range 1000 {
@@ -54,7 +55,7 @@ func TestForTestIsFixed(t *testing.T) {
 		}
 	}
 	require.InDelta(t, 200, tests, 40)
-	require.Equal(t, []bool{false, false, true}, []bool{forTest(""), forTest("a"), forTest("f")})
+	require.Equal(t, []bool{false, false, true}, []bool{forTest(""), forTest("a"), forTest("d")})
 }
 
 func TestReadTaskErrors(t *testing.T) {
@@ -71,7 +72,7 @@ func TestReadTaskErrors(t *testing.T) {
 		"list label":   {`{"text": "b", "label": ["x"]}`, `line 1: the "label" is no string`},
 		"long line":    {good + strings.Repeat("x", maxLine+1), "line 2 is longer than 16777216 bytes"},
 		"one label":    {strings.Repeat(good, 9), `all texts have one label, ["x"]`},
-		"rare label":   {strings.Repeat(good, 9) + `{"text": "b", "label": "y"}`, `of the label "x", 9 texts are in the training part and 0 in the test part`},
+		"rare label":   {strings.Repeat(good, 9) + `{"text": "b", "label": "y"}`, `of the label "x", 0 texts are in the training part and 9 in the test part`},
 		"number label": {`{"text": 5, "label": 1}`, "line 1: json: cannot unmarshal number"},
 	} {
 		t.Run(name, func(t *testing.T) {

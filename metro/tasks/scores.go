@@ -10,8 +10,8 @@ type Scores struct {
 	Confusion        [][]int   `json:"confusion"`         // texts by [true class][predicted class]
 }
 
-// Score compares the predicted classes of texts with the true ones. There must be a text of each of the classes.
-func Score(classes int, truth, predicted []int) Scores {
+// newScores compares the predicted classes of texts with the true ones. There must be a text of each of the classes.
+func newScores(classes int, truth, predicted []int) Scores {
 	s := Scores{Recall: make([]float64, classes), Confusion: make([][]int, classes)}
 	for class := range s.Confusion {
 		s.Confusion[class] = make([]int, classes)

@@ -4,9 +4,9 @@ package tasks
 
 import "metrolab/metro/data/wordpiece"
 
-// MaxWindows is how many windows of a text are read; what is beyond is passed over. At 32 positions a window that is
+// maxWindows is how many windows of a text are read; what is beyond is passed over. At 32 positions a window that is
 // about 500 tokens, more than all but a paragraph in a thousand of the default corpus has.
-const MaxWindows = 16
+const maxWindows = 16
 
 // windows are token rows of one length, as the main model reads them.
 type windows struct {
@@ -30,7 +30,7 @@ func newWindows(tokenizer *wordpiece.Tokenizer, seqLen int, examples []Example) 
 // text without tokens is a row too.
 func (w *windows) add(text int, ids []int32, cls, pad int32) {
 	body := w.seqLen - 1
-	for n := 0; n < MaxWindows && (n == 0 || len(ids) > 0); n++ {
+	for n := 0; n < maxWindows && (n == 0 || len(ids) > 0); n++ {
 		part := ids[:min(len(ids), body)]
 		ids = ids[len(part):]
 		w.tokens = append(append(w.tokens, cls), part...)

@@ -22,7 +22,7 @@ func TestWindows(t *testing.T) {
 		for n := range 3 * seqLen {
 			texts = append(texts, make([]int32, n))
 		}
-		texts = append(texts, make([]int32, MaxWindows*(seqLen-1)), make([]int32, MaxWindows*(seqLen-1)+1))
+		texts = append(texts, make([]int32, maxWindows*(seqLen-1)), make([]int32, maxWindows*(seqLen-1)+1))
 		for i, ids := range texts {
 			for k := range ids {
 				ids[k] = 5 + rng.Int32N(100)
@@ -48,8 +48,8 @@ func TestWindows(t *testing.T) {
 				}
 				said = append(said, body...)
 			}
-			require.Equal(t, min(MaxWindows, max(1, (len(ids)+seqLen-2)/(seqLen-1))), count)
-			limit := min(len(ids), MaxWindows*(seqLen-1))
+			require.Equal(t, min(maxWindows, max(1, (len(ids)+seqLen-2)/(seqLen-1))), count)
+			limit := min(len(ids), maxWindows*(seqLen-1))
 			require.True(t, slices.Equal(ids[:limit], said), "text %d of %d tokens", i, len(ids))
 		}
 	}

@@ -94,6 +94,9 @@ func withoutCheckpoint(dir string, t metro.Training) error {
 // RTD and CLM left out, from the checkpoint; others it leaves alone. The checkpoint must have all of them and no more,
 // else the error names what does not fit, and nothing has changed.
 func (p Pretrained) Restore(store *model.Store) error {
+	if p.variables == "" {
+		return errors.New("there are no pretrained weights to restore; get them from LoadPretrained")
+	}
 	variables := sorted(store, func(v *model.Variable) bool { return isEncoder(tensorName(v)) })
 	if err := readPart(p.variables, variables, isEncoder); err != nil {
 		return usererr.New("run %s: %w", p.Dir, err)

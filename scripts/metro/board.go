@@ -22,17 +22,14 @@ type board struct {
 	live    bool
 	lines   int // of the table on the screen
 
-	started time.Time       // of the first step that was really trained
-	trained int             // steps trained since
-	steps   map[int]int     // by worker, of the run under way
-	ended   map[string]bool // arm and seed
-	last    map[int]training.Progress
+	estimate estimate    // over all runs
+	steps    map[int]int // by worker, of the run under way
 }
 
 func newBoard(study ablations.Study) *board {
 	b := &board{
 		bar: newBar(""), live: term.IsTerminal(int(os.Stderr.Fd())),
-		steps: map[int]int{}, ended: map[string]bool{}, last: map[int]training.Progress{},
+		steps: map[int]int{},
 	}
 	b.results.Study = study
 	b.results.Arms, _ = study.Arms() // checked by Run
@@ -47,10 +44,7 @@ func (b *board) report(e ablations.Event) {
 		b.runEnded(e)
 	} else {
 		if before, under := b.steps[e.Worker]; under && e.Progress.Step > before {
-			if b.trained == 0 {
-				b.started = time.Now()
-			}
-			b.trained += e.Progress.Step - before
+			b.estimate.add(e.Progress.Step - before)
 		}
 		b.steps[e.Worker] = e.Progress.Step
 	}
@@ -63,18 +57,8 @@ func (b *board) report(e ablations.Event) {
 		words = fmt.Sprintf("%s, %s seed %d, %s", words, e.Arm, e.Seed, progressWords(e.Progress))
 	}
 	if b.live {
-		b.bar.describe(done, total, words+", "+b.left(total-done))
+		b.bar.show(done, total, words+b.estimate.left(total-done))
 	}
-}
-
-// left estimates the time left from the steps trained in this call: compilation and evaluation are in it, runs that
-// were found finished are not.
-func (b *board) left(steps int) string {
-	if b.trained < 20 {
-		return "time left unknown yet"
-	}
-	each := time.Since(b.started) / time.Duration(b.trained)
-	return duration(each*time.Duration(steps)) + " left"
 }
 
 func (b *board) runEnded(e ablations.Event) {

@@ -44,7 +44,7 @@ the probe: which of eight families of Go packages does a comment come from? The 
 	flags.StringVar(&f.corpus, "corpus", "", "corpus that the probe's texts are from; this machine's Go documentation if empty")
 	flags.StringVar(&f.backend, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
 	flags.Int64Var(&f.options.Seed, "seed", 0, "seed of the new head and of the order of the texts")
-	flags.IntVar(&f.options.Steps, "steps", 0, "training steps; 0 is 600")
+	flags.IntVar(&f.options.Steps, "steps", 0, fmt.Sprintf("training steps; 0 is %d", tasks.DefaultSteps))
 	flags.Float64Var(&f.options.LearningRate, "learning-rate", 0, "peak; 0 is a quarter of pretraining's")
 	flags.BoolVar(&f.options.FromScratch, "from-scratch", false, "leave the pretrained weights out")
 	if err := cmd.MarkFlagRequired("model"); err != nil {

@@ -11,17 +11,22 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"metrolab/ablations"
+	"metrolab/internal/usererr"
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
 	"metrolab/viz"
 )
 
 // probe fine-tunes the main model of every ended baseline run on the default probe and draws its balanced accuracy
-// beside the baselines that need no pretraining. A corpus without the probe's labels has no probe.
+// beside the same network from scratch and the baselines that need no training of ours. A corpus without the probe's
+// labels has no probe. In pure Go the first seed alone is probed.
 func probe(ctx context.Context, runner *training.Runner, results ablations.Results) (*viz.Figure, error) {
 	task, err := tasks.Families(runner.Corpus)
+	if usererr.Is(err) {
+		return nil, nil // a text without the labels: nothing to probe on
+	}
 	if err != nil {
-		return nil, nil // a text of the user's own: nothing to probe on
+		return nil, err
 	}
 	var pretrained, scratch []float64
 	var last tasks.Result
@@ -29,13 +34,17 @@ func probe(ctx context.Context, runner *training.Runner, results ablations.Resul
 		if run.Arm != ablations.BaselineName || !run.Ended || run.Result.Diverged != "" {
 			continue
 		}
+		if runner.BackendKind == "go" && len(pretrained) == 1 {
+			continue // minutes each in pure Go: one seed has to do
+		}
 		model, err := training.LoadPretrained(run.Result.Run.Dir)
 		if err != nil {
 			return nil, err
 		}
 		for _, fromScratch := range []bool{false, true} {
 			bar := newBar(fmt.Sprintf("probing seed %d", run.Seed))
-			last, err = tasks.Finetune(ctx, runner.Backend, model, task, tasks.Options{Seed: run.Seed, FromScratch: fromScratch},
+			options := tasks.Options{Seed: run.Seed, FromScratch: fromScratch, Steps: min(tasks.DefaultSteps, model.Model.Config.Training.Steps)}
+			last, err = tasks.Finetune(ctx, runner.Backend, model, task, options,
 				func(p training.Progress) { bar.describe(p.Step, p.Steps, progressWords(p)) })
 			bar.finish()
 			if err != nil {
