@@ -24,9 +24,9 @@ const (
 
 // Extra is what a program adds to a report beside the study itself.
 type Extra struct {
-	Summary string       // a paragraph for the head of the page: data, size, machine
-	Figures []viz.Figure // after the study's own
-	Notes   []string     // what the study cannot show
+	Summary string       `json:"summary"` // a paragraph for the head of the page: data, size, machine
+	Figures []viz.Figure `json:"figures"` // after the study's own
+	Notes   []string     `json:"notes"`   // what the study cannot show
 }
 
 // Files are the paths that Write has written.
@@ -132,7 +132,9 @@ func (r Results) Write(dir string, store runs.Store, extra Extra) (Files, error)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return files, fmt.Errorf("write the report: %w", err)
 	}
-	if err := runs.WriteJSON(filepath.Join(dir, PlanFile), r.Plan()); err != nil {
+	plan := r.Plan()
+	plan.Extra = extra
+	if err := runs.WriteJSON(filepath.Join(dir, PlanFile), plan); err != nil {
 		return files, err
 	}
 	text, err := r.RunTable().CSV()

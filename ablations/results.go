@@ -41,6 +41,7 @@ type Plan struct {
 	Seeds    []int64 `json:"seeds"`
 	Arms     []Arm   `json:"arms"`
 	Runs     []Run   `json:"runs"`
+	Extra    Extra   `json:"extra"` // what stood in the report beside the runs
 }
 
 // Plan returns what [Load] needs.

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/backendtest"
@@ -56,6 +57,14 @@ func TestSignedLogBucketTables(t *testing.T) {
 func TestSignedLogBucketIDs(t *testing.T) {
 	for n, id := range map[int]int{-512: 0, -128: 0, -64: 1, -32: 3, -9: 6, -8: 7, -1: 14, 0: 15, 1: 16, 8: 23, 9: 24, 16: 25, 32: 27, 64: 29, 128: 30} {
 		require.Equal(t, id, layers.SignedLogBucket(n, 32, 128), "offset %d", n)
+	}
+}
+
+func TestRelativePositionBiasNeedsBuckets(t *testing.T) {
+	for _, test := range []struct{ bins, maxDistance int }{{3, 100}, {32, 9}} {
+		require.Panics(t, func() {
+			build(t, float64Store(), func(_ *model.Scope, table *Node) { layers.RelativePositionBias(table, 4, test.maxDistance) }, test.bins, 2)
+		}, "%d bins, maximum distance %d", test.bins, test.maxDistance)
 	}
 }
 

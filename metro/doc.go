@@ -9,6 +9,6 @@
 // says. Sources: ELECTRA (Clark et al., 2020), COCO-LM (Meng et al., 2021), METRO-LM (Bajaj et al., 2022,
 // arXiv:2204.06644) and the published code of COCO-LM and METRO-T0.
 //
-// Graph functions panic, as GoMLX's do; [Model.Build] is the boundary that turns panics into errors. Shapes are
-// written B (rows), S (positions), P (masked positions), H (width), V (vocabulary).
+// Graph functions panic, as GoMLX's do; whoever runs them, such as package training, turns panics into errors. Shapes
+// are written B (rows), S (positions), P (masked positions), H (width), V (vocabulary).
 package metro

@@ -75,7 +75,13 @@ func shake(store *model.Store) {
 		for i := range values {
 			values[i] += 0.1 * rng.NormFloat64()
 		}
-		v.MustSetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...))
+		setValue(v, values)
+	}
+}
+
+func setValue(v *model.Variable, values []float64) {
+	if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
+		panic(err)
 	}
 }
 
@@ -119,8 +125,16 @@ func total(o metro.Output) *Node { return o.Loss }
 // Every gradient of the whole recipe against central differences in f64. The samples do not move with the weights
 // here: the steps are far smaller than the distance of any uniform to the next step of the distribution.
 func TestGradientsOfTheRecipe(t *testing.T) {
+	short, published := small(), small()
+	published.Config.Objective.GeneratorHead, published.Config.Objective.RTDHead = metro.GeneratorHeadNorm, metro.RTDHeadLinear
+	for name, m := range map[string]metro.Model{"heads of short runs": short, "published heads": published} {
+		t.Run(name, func(t *testing.T) { checkGradients(t, m) })
+	}
+}
+
+func checkGradients(t *testing.T, m metro.Model) {
 	be := backendtest.Go(t)
-	m, store := small(), float64Store(3)
+	store := float64Store(3)
 	makeVariables(be, store, m)
 	shake(store)
 	_, analytic := gradients(t, be, store, m, total)
@@ -133,7 +147,7 @@ func TestGradientsOfTheRecipe(t *testing.T) {
 		at := func(k int, x float64) float64 {
 			moved := append([]float64(nil), values...)
 			moved[k] = x
-			v.MustSetValue(tensors.FromFlatDataAndDimensions(moved, v.Shape().Dimensions...))
+			setValue(v, moved)
 			return tensors.ToScalar[float64](exec.MustCall(smallBatch().args()...)[0])
 		}
 		const h = 1e-5
@@ -142,7 +156,7 @@ func TestGradientsOfTheRecipe(t *testing.T) {
 			numeric := (at(k, values[k]+h) - at(k, values[k]-h)) / (2 * h)
 			require.InDelta(t, numeric, analytic[v.Path()][k], 1e-6*max(1, math.Abs(numeric)), "%s[%d]", v.Path(), k)
 		}
-		v.MustSetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...))
+		setValue(v, values)
 	}
 }
 

@@ -112,7 +112,7 @@ func (d *Dataset) Require(batch, rows int) error {
 		field string
 	}{{Train, d.Train, batch, "training.batch_size"}, {Validation, d.Validation, rows, "evaluation.rows"}, {Test, d.Test, rows, "evaluation.rows"}} {
 		if have := need.rows.Len(); have < need.want {
-			return usererr.New("the corpus %s is too small: its %s split has %d rows of %d tokens, %s asks for %d; use more text, or set it lower",
+			return usererr.New("this corpus is too small (%s): its %s split has %d rows of %d tokens, %s asks for %d; use more text, or set it lower",
 				d.Corpus.Source, need.split, have, need.rows.SeqLen, need.field, need.want)
 		}
 	}

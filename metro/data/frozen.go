@@ -40,7 +40,13 @@ func Freeze(rows *Rows, n int, rate float64, maskable func(id int32) bool, faker
 			if weights[k] == 0 {
 				continue
 			}
-			left, right := original[max(at-1, 0)], original[min(int(at)+1, s-1)]
+			left, right := int32(none), int32(none)
+			if at > 0 {
+				left = original[at-1]
+			}
+			if int(at) < s-1 {
+				right = original[at+1]
+			}
 			row[at] = faker.Draw(rng.Float64(), left, right)
 			f.Replaced[i*s+int(at)] = row[at] != original[at]
 		}
@@ -48,7 +54,10 @@ func Freeze(rows *Rows, n int, rate float64, maskable func(id int32) bool, faker
 	return f, nil
 }
 
-// Faker draws a token between two others, u in [0, 1) being the noise.
+// none stands for the neighbour beyond either end of a row. It was never counted beside anything.
+const none = -1
+
+// Faker draws a token between two others, u in [0, 1) being the noise. A neighbour is −1 where the row ends.
 type Faker interface {
 	Draw(u float64, left, right int32) int32
 }
@@ -138,8 +147,12 @@ func (f BigramFaker) Draw(u float64, left, right int32) int32 {
 		return float64(b.count) * float64(f.pair[int64(b.id)<<32|int64(right)]) / f.unigram[b.id]
 	}
 	after := func(b bigram) float64 { return float64(b.count) }
+	var next []bigram
+	if left != none {
+		next = f.next[left]
+	}
 	for _, weight := range []func(bigram) float64{between, after} {
-		if id, ok := drawBigram(f.next[left], weight, u); ok {
+		if id, ok := drawBigram(next, weight, u); ok {
 			return id
 		}
 	}

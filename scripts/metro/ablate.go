@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"metrolab/ablations"
 	"metrolab/ablations/studies"
 	"metrolab/metro/runs"
+	"metrolab/metro/training"
 )
 
 func ablateCommand() *cobra.Command {
@@ -44,8 +46,8 @@ func ablateRunCommand() *cobra.Command {
 on where it stopped. At the end it writes report.html, results.csv and the pictures into the study's folder under --out.
 Studies that ship: ` + strings.Join(studies.Names(), ", ") + ".",
 		Example: `  metro ablate run quickstart
-  metro ablate run quickstart --seeds 0,1,2,3,4 --arm "RTD weight 10"
-  metro ablate run quickstart --set training.steps=600`,
+  metro ablate run quickstart --seeds 0,1,2,3,4
+  metro ablate run quickstart --out runs/bias --arm "no relative position bias" --set training.steps=600`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error { return runStudy(cmd, w, f, given[0]) },
 	}
@@ -93,15 +95,17 @@ func runStudy(cmd *cobra.Command, w workspace, f studyFlags, name string) error 
 	if results.Ended() == 0 {
 		return runErr
 	}
-	if runErr != nil {
-		if _, err := results.Write(dir, runner.Store, ablations.Extra{}); err != nil {
-			return fmt.Errorf("%w (and the report could not be written: %v)", runErr, err)
-		}
-		return runErr
+	// Written before the probe as well, so that whatever ends that leaves a report.
+	extra := describe(runner, results)
+	if _, err := results.Write(dir, runner.Store, extra); err != nil || runErr != nil {
+		return errors.Join(runErr, err)
 	}
-	extra, err := extras(cmd, runner, results)
+	figure, err := probe(cmd.Context(), runner, results)
 	if err != nil {
 		return err
+	}
+	if figure != nil {
+		extra.Figures = append(extra.Figures, *figure)
 	}
 	return writeStudy(cmd, results, dir, runner.Store, extra)
 }
@@ -133,7 +137,7 @@ func ablateReportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return writeStudy(cmd, results, dir, store, ablations.Extra{})
+			return writeStudy(cmd, results, dir, store, plan.Extra)
 		},
 	}
 }
@@ -155,4 +159,18 @@ func writeStudy(cmd *cobra.Command, results ablations.Results, dir string, store
 		fmt.Fprintf(out, "picture:  %s\n", path)
 	}
 	return nil
+}
+
+// describe adds to a study's report what the runs alone do not tell: the text, the size, and what they cannot show.
+func describe(runner *training.Runner, results ablations.Results) ablations.Extra {
+	c, total := results.Study.Baseline, runner.Corpus.Stats.Total()
+	return ablations.Extra{
+		Summary: fmt.Sprintf("Text: %s, %s paragraphs, %s words. Each run sees %d steps of %d rows of %d tokens.",
+			runner.Corpus.Source, count(total.Documents), count(total.Words), c.Training.Steps, c.Training.BatchSize, c.Data.SeqLen),
+		Notes: []string{
+			"The outcome was fixed before any run: how well the main model tells replaced from original tokens on rows of the test split whose fakes come from bigram counts of the training split, the same for every run.",
+			"A model of this size says what matters early and small. It does not say what matters at the size of the published models.",
+			"Few seeds decide large differences only. An arm that is undecided is not shown to be equal.",
+		},
+	}
 }

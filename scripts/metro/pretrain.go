@@ -23,8 +23,8 @@ type recipeFlags struct {
 }
 
 func (f *recipeFlags) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.recipe, "recipe", "tiny", "recipe to start from; `metro recipe` lists them")
-	cmd.Flags().StringArrayVar(&f.set, "set", nil, "change a field, path=value; repeat for more; `metro recipe show NAME` lists the paths")
+	cmd.Flags().StringVar(&f.recipe, "recipe", "tiny", "recipe to start from; see metro recipe list")
+	cmd.Flags().StringArrayVar(&f.set, "set", nil, "change a field, path=value; repeat for more; metro recipe show lists the paths")
 	cmd.Flags().Int64Var(&f.seed, "seed", 0, "seed of weights, order, masks and samples")
 }
 
@@ -101,5 +101,9 @@ func progressWords(p training.Progress) string {
 	if p.Phase == "compiling" || math.IsNaN(p.Loss) {
 		return p.Phase
 	}
-	return fmt.Sprintf("loss %.3f, %s tokens/s", p.Loss, count(int64(p.TokensPerSecond)))
+	words := fmt.Sprintf("loss %.3f", p.Loss)
+	if p.TokensPerSecond > 0 {
+		words += fmt.Sprintf(", %s tokens/s", count(int64(p.TokensPerSecond)))
+	}
+	return words
 }
