@@ -19,7 +19,7 @@ func Quickstart(backend string) ablations.Study {
 		Changes: []ablations.Change{
 			{Name: "no relative position bias", Set: []string{"positions.relative=none"}},
 			{Name: "RTD weight 10", Set: []string{"objective.rtd_weight=10"}},
-			{Name: "generator of half the width", Set: []string{"generator.width=32", "generator.heads=2", "generator.ffn=128"}},
+			{Name: "generator of half the width", Set: []string{"generator.width=32", "generator.heads=2", "generator.ffn=64"}},
 		},
 		Seeds: []int64{0, 1, 2},
 	}

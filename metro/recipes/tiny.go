@@ -17,13 +17,13 @@ import "metrolab/metro"
 func Tiny() metro.Config {
 	c := Base()
 	c.Data = metro.Data{VocabSize: 300, Lowercase: true, SeqLen: 32}
-	c.Main = metro.Encoder{Layers: 2, Width: 64, Heads: 4, FFN: 256, Activation: "gelu_tanh", Epsilon: 1e-6, Init: "fan_in"}
+	c.Main = metro.Encoder{Layers: 2, Width: 64, Heads: 4, FFN: 128, Activation: "gelu_tanh", Epsilon: 1e-6, Init: "fan_in"}
 	c.Generator = c.Main
 	c.Generator.Layers = 1
-	c.Positions.Scale = 100
+	c.Positions.Scale = 200
 	c.Objective.RTDHead, c.Objective.GeneratorHead = metro.RTDHeadProjected, metro.GeneratorHeadPlain
 	c.Optimizer.LearningRate, c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = 4e-3, 60, 0.1
-	c.Training = metro.Training{Steps: 1200, BatchSize: 64, LogEvery: 20, EvalEvery: 150, CheckpointEvery: 300, KeepCheckpoints: 2}
+	c.Training = metro.Training{Steps: 1000, BatchSize: 64, LogEvery: 20, EvalEvery: 200, CheckpointEvery: 250, KeepCheckpoints: 2}
 	c.Evaluation = metro.Evaluation{Rows: 512}
 	return c
 }

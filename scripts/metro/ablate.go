@@ -118,7 +118,7 @@ func announce(s ablations.Study, kind string, workers int) {
 		fmt.Fprintf(os.Stderr, "  %s: %s\n", change.Name, strings.Join(change.Set, " "))
 	}
 	if kind == "go" {
-		fmt.Fprintf(os.Stderr, "  pure Go is slow: expect about half an hour for six runs of 1,200 steps on two cores; ./scripts/setup installs XLA, 4–6 × faster\n")
+		fmt.Fprintf(os.Stderr, "  pure Go is slow: expect about half an hour for six runs of 1,000 steps on two cores; ./scripts/setup installs XLA, 4–6 × faster\n")
 	}
 }
 
