@@ -22,8 +22,8 @@ func Tiny() metro.Config {
 	c.Generator.Layers = 1
 	c.Positions.Scale = 200
 	c.Objective.RTDHead, c.Objective.GeneratorHead = metro.RTDHeadProjected, metro.GeneratorHeadPlain
-	c.Optimizer.LearningRate, c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = 4e-3, 60, 0.1
-	c.Training = metro.Training{Steps: 1000, BatchSize: 64, LogEvery: 20, EvalEvery: 200, CheckpointEvery: 250, KeepCheckpoints: 2}
+	c.Optimizer.LearningRate, c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = 3e-3, 60, 0.1
+	c.Training = metro.Training{Steps: 1200, BatchSize: 64, LogEvery: 20, EvalEvery: 200, CheckpointEvery: 300, KeepCheckpoints: 2}
 	c.Evaluation = metro.Evaluation{Rows: 512}
 	return c
 }

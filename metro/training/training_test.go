@@ -165,7 +165,7 @@ func TestFinishedRunIsFound(t *testing.T) {
 // goldenTrajectory is the validation loss of micro on the made text after 10, 20 and 30 steps, in pure Go. It guards
 // NumericsVersion: a change that moves it makes old runs incomparable, so raise the version and write down the new numbers
 // that this test prints. Vector instructions move the last digits.
-var goldenTrajectory = []float64{39.6674, 29.8073, 27.4140}
+var goldenTrajectory = []float64{41.8616, 33.0976, 30.5432}
 
 func TestGoldenTrajectory(t *testing.T) {
 	c := micro(30)

@@ -241,14 +241,14 @@ func TestStudyEndToEnd(t *testing.T) {
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "no relative position bias")
 	require.Contains(t, stdout, "undecided")
-	for _, file := range []string{"report.html", "results.csv", "study.json", "forest.png", "frozen_auc_bigram.png"} {
+	for _, file := range []string{"report.html", "results.csv", "study.json", "forest.png", "frozen_auc_unigram.png"} {
 		require.FileExists(t, filepath.Join(l.dir, "runs", "quickstart", file))
 	}
 	csv, err := os.ReadFile(filepath.Join(l.dir, "runs", "quickstart", "results.csv"))
 	require.NoError(t, err)
 	rows := strings.Split(strings.TrimSpace(string(csv)), "\n")
 	require.Len(t, rows, 1+2*2)
-	require.True(t, strings.HasPrefix(rows[0], "frozen_auc_bigram,"), rows[0])
+	require.True(t, strings.HasPrefix(rows[0], "frozen_auc_unigram,"), rows[0])
 
 	before := time.Now()
 	again, stderr, code := l.metro(args...)
