@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -118,7 +119,9 @@ func announce(s ablations.Study, kind string, workers int) {
 		fmt.Fprintf(os.Stderr, "  %s: %s\n", change.Name, strings.Join(change.Set, " "))
 	}
 	if kind == "go" {
-		fmt.Fprintf(os.Stderr, "  pure Go is slow: expect about half an hour for six runs of 1,200 steps on two cores; ./scripts/setup installs XLA, 4–6 × faster\n")
+		// 0.37 s a step: quickstart, two runs at a time on two AVX2 cores (docs/results.md).
+		expected := time.Duration((1+len(s.Changes))*len(s.Seeds)*s.Baseline.Training.Steps) * 370 * time.Millisecond
+		fmt.Fprintf(os.Stderr, "  pure Go is slow: expect about %s on two cores, and some minutes for the probe; ./scripts/setup installs XLA, much faster\n", duration(expected))
 	}
 }
 
