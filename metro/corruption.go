@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 )
 
@@ -61,4 +62,13 @@ func Corrupt(tokens, positions, samples, weights *Node) (corrupted, replaced *No
 	written := ReduceSum(Mul(hits, InsertAxes(samples, -1)), 1)
 	corrupted = Add(written, Mul(tokens, OneMinus(ReduceSum(hits, 1))))
 	return corrupted, NotEqual(corrupted, tokens)
+}
+
+// sequenceShape is the int32 shape [B, P, s] of a [B, P] node.
+func sequenceShape(x *Node, s int) shapes.Shape {
+	return shapes.Make(dtypes.Int32, x.Shape().Dim(0), x.Shape().Dim(1), s)
+}
+
+func boolShape(x *Node) shapes.Shape {
+	return shapes.Make(dtypes.Bool, x.Shape().Dimensions...)
 }

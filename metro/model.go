@@ -4,7 +4,6 @@ package metro
 
 import (
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 )
@@ -99,13 +98,4 @@ func (m Model) mainTables(scope *model.Scope, g GraphProvider) tables {
 func gatherTokens(tokens, positions *Node) *Node {
 	b, s := tokens.Shape().Dim(0), tokens.Shape().Dim(1)
 	return Squeeze(GatherPositions(Reshape(tokens, b, s, 1), positions), -1)
-}
-
-// sequenceShape is the int32 shape [B, P, s] of a [B, P] node.
-func sequenceShape(x *Node, s int) shapes.Shape {
-	return shapes.Make(dtypes.Int32, x.Shape().Dim(0), x.Shape().Dim(1), s)
-}
-
-func boolShape(x *Node) shapes.Shape {
-	return shapes.Make(dtypes.Bool, x.Shape().Dimensions...)
 }

@@ -3,8 +3,6 @@
 package training
 
 import (
-	"strings"
-
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -17,9 +15,8 @@ import (
 //
 // It is the step that pretraining makes, for graphs other than pretraining's.
 func Optimize(store *model.Store, loss, rates *Node, o metro.Optimizer) *Node {
-	weights := sorted(store, func(v *model.Variable) bool { return !strings.HasPrefix(v.Path(), momentScope) })
 	in := scalarInputs{rates}
-	return adamW(store, loss, weights, o, adamWRates{in.at(0), in.at(1), in.at(2)})
+	return adamW(store, loss, weights(store), o, adamWRates{in.at(0), in.at(1), in.at(2)})
 }
 
 // Rates returns what changes from step to step, 1 … c.Training.Steps, in AdamW: [LearningRate] and the two bias

@@ -125,7 +125,7 @@ func (p *Program) stepGraph(scope *model.Scope, in []*Node) []*Node {
 	batch, scalars := readInputs(in)
 	batch.Key = in[6]
 	out := p.model.Forward(scope, batch, scalars.model())
-	norm := adamW(scope.Store(), out.Loss, p.trainable(), p.model.Config.Optimizer, scalars.optimizer())
+	norm := adamW(scope.Store(), out.Loss, weights(scope.Store()), p.model.Config.Optimizer, scalars.optimizer())
 	tally := Concatenate([]*Node{out.Tally(batch), Reshape(norm, 1)}, 0)
 	return []*Node{tally, out.RTDLogits, out.Replaced, out.NonPad}
 }
@@ -140,8 +140,9 @@ func (p *Program) detectGraph(scope *model.Scope, corrupted, biasScale *Node) *N
 	return p.model.Detect(scope, corrupted, biasScale)
 }
 
-func (p *Program) trainable() []*model.Variable {
-	return sorted(p.store, func(v *model.Variable) bool { return !strings.HasPrefix(v.Path(), momentScope) })
+// weights lists the variables of store without the optimizer's moments, sorted by path.
+func weights(store *model.Store) []*model.Variable {
+	return sorted(store, func(v *model.Variable) bool { return !strings.HasPrefix(v.Path(), momentScope) })
 }
 
 func sorted(store *model.Store, keep func(*model.Variable) bool) []*model.Variable {
@@ -173,10 +174,9 @@ func readInputs(in []*Node) (metro.Batch, scalarInputs) {
 func (p *Program) inputs(b data.Batch, step int) []any {
 	c := p.model.Config
 	rows, s, slots := c.Training.BatchSize, c.Data.SeqLen, c.MaskedPositions()
-	scalars := []float32{
+	scalars := append([]float32{
 		float32(c.Objective.RTDWeight), float32(c.Objective.CLMWeight), float32(c.Positions.Scale),
-		float32(LearningRate(c, step)), biasCorrection(c.Optimizer.Beta1, step), biasCorrection(c.Optimizer.Beta2, step),
-	}
+	}, Rates(c, step)...)
 	return []any{
 		tensors.FromFlatDataAndDimensions(b.Tokens, rows, s), tensors.FromFlatDataAndDimensions(b.Masked, rows, s),
 		tensors.FromFlatDataAndDimensions(b.Positions, rows, slots), tensors.FromFlatDataAndDimensions(b.Weights, rows, slots),

@@ -120,6 +120,7 @@ func (r *Runner) train(ctx context.Context, lease *runs.Lease, run *runs.Run, da
 	}
 	l.report = report
 	defer r.giveBack(l.program)
+	defer l.metrics.Close()
 
 	metrics, err := l.run(ctx)
 	result := Result{Steps: l.state.Step, Metrics: metrics, Seconds: l.state.Seconds, Run: run}
