@@ -10,31 +10,38 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
-// SelfAttention lets every position of x, [B, S, H], read every other: softmax(QKᵀ/√(H/N) + bias)·V with heads = N,
-// then a dense map back to H.
+// SelfAttention is a layer in which every position reads every other.
+type SelfAttention struct {
+	Heads      int         // N; divides the width
+	Dropout    float64     // of the attention weights
+	Init       Initializer // of the dense weights
+	InitOutput Initializer // of the output map's; nil = Init
+}
+
+// Apply computes softmax(QKᵀ/√(H/N) + bias)·V from x, [B, S, H], head by head, then a dense map back to H.
 //
 //   - bias, if not nil, broadcasts to [B, N, S, S]: a relative position bias [1, N, S, S], a padding mask
 //     [B, 1, 1, S] (see [PaddingBias]), or their sum.
-//   - key and rate drop attention weights (see [Dropout]).
+//   - key drives dropout (see [Dropout]) and is nil when evaluating.
 //
 // It is built from plain operations, never from a backend's fused attention: the fused CUDA kernel gives a learned
-// bias no gradient and says nothing. It panics if heads do not divide H.
-func SelfAttention(scope *model.Scope, x, bias, key *Node, heads int, rate float64, init Initializer) *Node {
+// bias no gradient and says nothing. It panics if Heads does not divide H.
+func (a SelfAttention) Apply(scope *model.Scope, x, bias, key *Node) *Node {
 	b, s, h := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
-	if h%heads != 0 {
-		exceptions.Panicf("layers: %d heads do not divide width %d", heads, h)
+	if h%a.Heads != 0 {
+		exceptions.Panicf("layers: %d heads do not divide width %d", a.Heads, h)
 	}
 	project := func(name string) *Node { // [B, S, N, H/N]
-		return Reshape(Dense(scope.In("%s", name), x, h, init), b, s, heads, h/heads)
+		return Reshape(Dense(scope.In("%s", name), x, h, a.Init), b, s, a.Heads, h/a.Heads)
 	}
 	q, k, v := project("query"), project("key"), project("value")
-	logits := MulScalar(Einsum("bqnd,bknd->bnqk", q, k), 1/math.Sqrt(float64(h/heads)))
+	logits := MulScalar(Product(scope, "bqnd,bknd->bnqk", q, k), 1/math.Sqrt(float64(h/a.Heads)))
 	if bias != nil {
 		logits = Add(logits, bias)
 	}
-	weights := Dropout(scope.In("weights"), softmax(logits), key, rate)
-	mixed := Einsum("bnqk,bknd->bqnd", weights, v)
-	return Dense(scope.In("output"), Reshape(mixed, b, s, h), h, init)
+	weights := Dropout(scope.In("weights"), softmax(logits), key, a.Dropout)
+	mixed := Product(scope, "bnqk,bknd->bqnd", weights, v)
+	return Dense(scope.In("output"), Reshape(mixed, b, s, h), h, orElse(a.InitOutput, a.Init))
 }
 
 // PaddingBias turns mask, [B, S], true at real tokens, into the attention bias [B, 1, 1, S] that hides the others:

@@ -23,49 +23,17 @@ func attend(makeBias func(in []*Node) *Node) func(scope *model.Scope, in []*Node
 		if makeBias != nil {
 			bias = makeBias(in)
 		}
-		return layers.SelfAttention(scope, in[0], bias, nil, heads, 0, layers.InitFanIn)
+		return layers.SelfAttention{Heads: heads, Init: layers.InitFanIn}.Apply(scope, in[0], bias, nil)
 	}
 }
 
-// The whole of it against loops: softmax(QKᵀ/√3 + bias)·V a head, then the output map.
+// The whole of it against loops.
 func TestSelfAttentionAgainstLoops(t *testing.T) {
-	const s, d = 4, width / heads
+	const s = 4
 	store := float64Store()
 	x, bias := normal(1, 1, s, width), normal(2, 1, heads, s, s)
 	got := flat(runGo(t, store, attend(func(in []*Node) *Node { return in[1] }), x, bias))
-
-	matrix := func(name string, rows []float64) []float64 { // rows·W + b
-		w, b := flat(store.GetVariable("/"+name+"/weights").MustValue()), flat(store.GetVariable("/"+name+"/bias").MustValue())
-		out := make([]float64, len(rows))
-		for i := range out {
-			out[i] = b[i%width]
-			for k := range width {
-				out[i] += rows[i/width*width+k] * w[k*width+i%width]
-			}
-		}
-		return out
-	}
-	q, k, v := matrix("query", flat(x)), matrix("key", flat(x)), matrix("value", flat(x))
-	mixed := make([]float64, s*width)
-	for head := range heads {
-		for i := range s {
-			weights, sum := make([]float64, s), 0.0
-			for j := range s {
-				dot := 0.0
-				for c := range d {
-					dot += q[i*width+head*d+c] * k[j*width+head*d+c]
-				}
-				weights[j] = math.Exp(dot/math.Sqrt(d) + flat(bias)[(head*s+i)*s+j])
-				sum += weights[j]
-			}
-			for j := range s {
-				for c := range d {
-					mixed[i*width+head*d+c] += weights[j] / sum * v[j*width+head*d+c]
-				}
-			}
-		}
-	}
-	require.InDeltaSlice(t, matrix("output", mixed), got, 1e-12)
+	require.InDeltaSlice(t, reference{store}.attention("", flat(x), flat(bias)), got, 1e-12)
 }
 
 // Without a bias attention does not know where a token stands: moved tokens give the moved result.
@@ -142,35 +110,9 @@ func TestSelfAttentionOfLargeLogits(t *testing.T) {
 func TestSelfAttentionNeedsDividingHeads(t *testing.T) {
 	require.PanicsWithError(t, "layers: 4 heads do not divide width 6", func() {
 		build(t, float64Store(), func(scope *model.Scope, x *Node) {
-			layers.SelfAttention(scope, x, nil, nil, 4, 0, layers.InitFanIn)
+			layers.SelfAttention{Heads: 4, Init: layers.InitFanIn}.Apply(scope, x, nil, nil)
 		}, 1, 3, width)
 	})
-}
-
-// A layer is LN(x + attention) then LN(… + feed-forward): at zero dense weights nothing but the two normalisations, and
-// each layer of an encoder has weights of its own.
-func TestEncoder(t *testing.T) {
-	block := layers.Block{Heads: heads, FFN: 8, Activation: layers.GELU, Epsilon: 1e-6, Init: layers.InitZeros}
-	x := normal(8, 2, 3, width)
-	store := float64Store()
-	got := runGo(t, store, func(scope *model.Scope, in []*Node) *Node {
-		return layers.Encoder(scope, in[0], nil, nil, 2, block)
-	}, x)
-	want := runGo(t, float64Store(), func(scope *model.Scope, in []*Node) *Node {
-		y := in[0]
-		for i := range 4 {
-			y = layers.LayerNorm(scope.In("norm_%d", i), y, 1e-6)
-		}
-		return y
-	}, x)
-	require.InDeltaSlice(t, flat(want), flat(got), 1e-12)
-	var names []string
-	for v := range store.IterVariables() {
-		names = append(names, v.Path())
-	}
-	require.Len(t, names, 2*(4*2+2+2*2+2))
-	require.Contains(t, names, "/layer_0/attention/query/weights")
-	require.Contains(t, names, "/layer_1/ffn_norm/offset")
 }
 
 func distance(a, b []float64) float64 {

@@ -8,12 +8,13 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
-// Dense maps the last axis of x, [..., in], to width: x·W + b, with W [in, width] drawn by init and b [width] zero.
+// Dense maps the last axis of x, [..., in], to width: x·W + b, with W [in, width] drawn by init and b [width] zero. The
+// product is taken in the dtype of [ParamMatMulDType].
 func Dense(scope *model.Scope, x *Node, width int, init Initializer) *Node {
 	in := x.Shape().Dim(-1)
 	w := Param(scope, x, "weights", init, in, width)
 	b := Param(scope, x, "bias", InitZeros, width)
-	return Add(MatMul(x, w), alignLast(b, x.Rank()))
+	return Add(multiply(scope, x, w, [][2]int{{-1, 0}}, nil), alignLast(b, x.Rank()))
 }
 
 // Embed looks up the rows of table, [V, H], that ids, [...], name: [..., H]. Ids must be below V; backends differ in
@@ -46,8 +47,12 @@ func GELUTanh(x *Node) *Node {
 	return Mul(x, Sigmoid(u))
 }
 
+// ReLU is max(0, x): T5's and METRO-T0's. Its gradient at 0 is 0: where its two arguments are equal, Max passes the gradient
+// to the first.
+func ReLU(x *Node) *Node { return Max(ZerosLike(x), x) }
+
 // Activations by the names that configs use.
-var Activations = map[string]func(*Node) *Node{"gelu": GELU, "gelu_tanh": GELUTanh}
+var Activations = map[string]func(*Node) *Node{"gelu": GELU, "gelu_tanh": GELUTanh, "relu": ReLU}
 
 // alignLast reshapes a vector so that it broadcasts along the last of rank axes.
 func alignLast(v *Node, rank int) *Node {

@@ -81,18 +81,19 @@ func TestLayerNorm(t *testing.T) {
 	require.Equal(t, []float64{0, 0, 0, 0}, fresh.GetVariable("/norm/offset").MustValue().Value())
 }
 
-// x·Φ(x) with Φ from a table of the normal distribution (NIST, to 10 digits), and both activations against their
+// x·Φ(x) with Φ from a table of the normal distribution (NIST, to 10 digits), and the activations against their
 // formulas in float64, far out on both sides too. A layer normalisation stands beside them to check it on every backend.
 func TestActivations(t *testing.T) {
 	table := map[float64]float64{
 		0: 0, 0.5: 0.5 * 0.6914624613, 1: 0.8413447461, 1.5: 1.5 * 0.9331927987, 2: 2 * 0.9772498681, 3: 3 * 0.9986501020,
 		-1: -0.1586552539, -2: -2 * 0.0227501319, -3: -3 * 0.0013498980,
 	}
-	var x, exact, approximate []float64
+	var x, exact, approximate, rectified []float64
 	for v := -40.0; v <= 40; v += 0.25 {
 		x = append(x, v)
 		exact = append(exact, v*(1+math.Erf(v/math.Sqrt2))/2)
 		approximate = append(approximate, v*(1+math.Tanh(math.Sqrt(2/math.Pi)*(v+0.044715*v*v*v)))/2)
+		rectified = append(rectified, max(v, 0))
 		if want, ok := table[v]; ok {
 			require.InDelta(t, want, exact[len(exact)-1], 1e-9)
 		}
@@ -102,11 +103,17 @@ func TestActivations(t *testing.T) {
 			return []*Node{
 				layers.GELU(in[0]), layers.GELUTanh(in[0]), layers.LayerNorm(scope, in[1], 0),
 				layers.GELU(ConvertDType(in[0], dtypes.Float32)), layers.GELUTanh(ConvertDType(in[0], dtypes.Float32)),
+				layers.ReLU(in[0]), Gradient(ReduceAllSum(layers.ReLU(in[0])), in[0])[0],
 			}
 		}, x, [][]float64{{-1, 1, 1, -1}})
 		require.InDeltaSlice(t, exact, flat(out[0]), 1e-9)
 		require.InDeltaSlice(t, approximate, flat(out[1]), 1e-12)
 		require.InDeltaSlice(t, []float64{-1, 1, 1, -1}, flat(out[2]), 1e-12)
+		require.Equal(t, rectified, flat(out[5]))
+		for i, slope := range flat(out[6]) {
+			require.Equal(t, x[i] > 0, slope == 1, "at %g", x[i])
+			require.Equal(t, x[i] <= 0, slope == 0, "at %g", x[i])
+		}
 		for i, f32 := range [][]float32{tensors.MustCopyFlatData[float32](out[3]), tensors.MustCopyFlatData[float32](out[4])} {
 			for k, v := range f32 {
 				require.InDelta(t, [][]float64{exact, approximate}[i][k], float64(v), 2e-5)

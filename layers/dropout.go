@@ -13,7 +13,8 @@ import (
 
 // Dropout zeroes each element of x with probability rate and divides the others by 1−rate. Its mask is a function of
 // key ([3]uint64, an input of the step) and of the scope's path alone, so two sites never share a mask and the order
-// of the code does not matter. A nil key (evaluation) or a rate of 0 returns x itself.
+// of the code does not matter. Keys differ by their first two words; pure Go does not read the third. A nil key
+// (evaluation) or a rate of 0 returns x itself.
 func Dropout(scope *model.Scope, x, key *Node, rate float64) *Node {
 	if key == nil || rate == 0 {
 		return x

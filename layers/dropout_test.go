@@ -85,9 +85,9 @@ func TestEncoderDropout(t *testing.T) {
 	encode := func(rate float64, args ...any) []float64 {
 		return flat(runGo(t, store, func(scope *model.Scope, in []*Node) *Node {
 			in = append(in, nil) // no key
-			return layers.Encoder(scope, in[0], nil, in[1], 2, layers.Block{
+			return layers.Encoder(scope, in[0], make([]*Node, 2), in[1], layers.Block{
 				Heads: heads, FFN: 8, Activation: layers.GELUTanh, Dropout: rate, Epsilon: 1e-6, Init: layers.InitFanIn,
-			})
+			})[1]
 		}, args...))
 	}
 	one := encode(0.4, x, key(1, 2, 0))

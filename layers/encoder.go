@@ -9,35 +9,67 @@ import (
 
 // Block is the shape of one encoder layer.
 type Block struct {
-	Heads      int               // N; divides the width
-	FFN        int               // inner width of the feed-forward map
-	Activation func(*Node) *Node // between its two dense maps
-	Dropout    float64           // of both sub-layers' outputs and of attention weights
-	Epsilon    float64           // of the layer normalisations
-	Init       Initializer       // of the dense weights
+	Heads        int               // N; divides the width
+	FFN          int               // inner width of the feed-forward map
+	Activation   func(*Node) *Node // between its two dense maps
+	Dropout      float64           // of both sub-layers' outputs and of attention weights
+	Epsilon      float64           // of the layer normalisations
+	PreNorm      bool              // normalise what a sub-layer reads, not what it leaves
+	Recompute    bool              // trade time for memory: see Apply
+	Init         Initializer       // of the dense weights
+	InitResidual Initializer       // of the two dense maps that write into x, the attention's and the feed-forward's last; nil = Init
 }
 
-// Apply runs one post-LN layer on x, [B, S, H]:
+// Apply runs one layer on x, [B, S, H]. Each of its two sub-layers f, attention and W₂·act(W₁·x), is
 //
-//	x = LN(x + dropout(attention(x)));  x = LN(x + dropout(W₂·act(W₁·x)))
+//	x = LN(x + dropout(f(x)))    post-LN: the original Transformer's, BERT's, ELECTRA's and COCO-LM's
+//	x = x + dropout(f(LN(x)))    PreNorm: x itself is never normalised (Xiong et al., 2020)
 //
 // bias is the attention bias of [SelfAttention]; key drives dropout and is nil when evaluating.
+//
+// With Recompute the backward pass keeps x and the result alone and computes the rest once more (activation checkpointing;
+// Chen et al., 2016): less memory for one more forward pass. Dropout masks are drawn once, so loss and gradients are those
+// of a layer without it.
 func (b Block) Apply(scope *model.Scope, x, bias, key *Node) *Node {
-	attended := SelfAttention(scope.In("attention"), x, bias, key, b.Heads, b.Dropout, b.Init)
-	attended = Dropout(scope.In("attention_dropout"), attended, key, b.Dropout)
-	x = LayerNorm(scope.In("attention_norm"), Add(x, attended), b.Epsilon)
-
-	inner := b.Activation(Dense(scope.In("ffn_in"), x, b.FFN, b.Init))
-	outer := Dense(scope.In("ffn_out"), inner, x.Shape().Dim(-1), b.Init)
-	outer = Dropout(scope.In("ffn_dropout"), outer, key, b.Dropout)
-	return LayerNorm(scope.In("ffn_norm"), Add(x, outer), b.Epsilon)
-}
-
-// Encoder applies block depth times, in the scopes layer_0, layer_1, …, each with its own weights and all with the
-// same attention bias.
-func Encoder(scope *model.Scope, x, bias, key *Node, depth int, block Block) *Node {
-	for i := range depth {
-		x = block.Apply(scope.In("layer_%d", i), x, bias, key)
+	if b.Recompute {
+		x = x.Checkpoint()
+	}
+	x = b.residual(scope.In("attention_norm"), x, func(x *Node) *Node {
+		attention := SelfAttention{Heads: b.Heads, Dropout: b.Dropout, Init: b.Init, InitOutput: b.InitResidual}
+		attended := attention.Apply(scope.In("attention"), x, bias, key)
+		return Dropout(scope.In("attention_dropout"), attended, key, b.Dropout)
+	})
+	x = b.residual(scope.In("ffn_norm"), x, func(x *Node) *Node {
+		inner := b.Activation(Dense(scope.In("ffn_in"), x, b.FFN, b.Init))
+		outer := Dense(scope.In("ffn_out"), inner, x.Shape().Dim(-1), orElse(b.InitResidual, b.Init))
+		return Dropout(scope.In("ffn_dropout"), outer, key, b.Dropout)
+	})
+	if b.Recompute {
+		x = x.StopCheckpoint()
 	}
 	return x
+}
+
+// residual adds the sub-layer f to x, with the layer normalisation in its place.
+func (b Block) residual(norm *model.Scope, x *Node, f func(*Node) *Node) *Node {
+	if b.PreNorm {
+		return Add(x, f(LayerNorm(norm, x, b.Epsilon)))
+	}
+	return LayerNorm(norm, Add(x, f(x)), b.Epsilon)
+}
+
+// Encoder applies block len(biases) times to x, [B, S, H], in the scopes layer_0, layer_1, …, each with its own weights.
+// Layer i has the attention bias biases[i]: nil, or the same node for all, or one per layer. The result is the state
+// [B, S, H] after every layer. The last is the encoder's output: under PreNorm, where nothing has normalised it, it has
+// passed a layer normalisation of its own, in the scope final_norm.
+func Encoder(scope *model.Scope, x *Node, biases []*Node, key *Node, block Block) []*Node {
+	states := make([]*Node, len(biases))
+	for i, bias := range biases {
+		x = block.Apply(scope.In("layer_%d", i), x, bias, key)
+		states[i] = x
+	}
+	if block.PreNorm && len(states) > 0 {
+		states[len(states)-1] = LayerNorm(scope.In("final_norm"), x, block.Epsilon)
+	}
+	return states
 }

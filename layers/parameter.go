@@ -3,9 +3,6 @@
 package layers
 
 import (
-	"math"
-	"math/rand/v2"
-
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
@@ -23,34 +20,6 @@ const (
 	// ParamDType is the store parameter (dtypes.DType, default Float32) of new variables. Float64 is for gradient checks.
 	ParamDType = "param_dtype"
 )
-
-// Initializer fills values, the row-major first value of a variable with the given dimensions.
-type Initializer func(rng *rand.Rand, values []float64, dims []int)
-
-// InitZeros sets everything to 0.
-func InitZeros(*rand.Rand, []float64, []int) {}
-
-// InitOnes sets everything to 1.
-func InitOnes(_ *rand.Rand, values []float64, _ []int) {
-	for i := range values {
-		values[i] = 1
-	}
-}
-
-// InitNormal draws from N(0, std²).
-func InitNormal(std float64) Initializer {
-	return func(rng *rand.Rand, values []float64, _ []int) {
-		for i := range values {
-			values[i] = std * rng.NormFloat64()
-		}
-	}
-}
-
-// InitFanIn draws from N(0, 1/fan-in), where the fan-in is the first dimension: states keep their variance through a
-// dense map.
-func InitFanIn(rng *rand.Rand, values []float64, dims []int) {
-	InitNormal(1/math.Sqrt(float64(dims[0])))(rng, values, dims)
-}
 
 // Param returns the node of the trainable variable name in scope, which it creates on first use with a value
 // drawn by init from the stream (seed, "init/" + path). It panics if the variable exists with another shape.

@@ -3,6 +3,7 @@
 package layers_test
 
 import (
+	"math/big"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -60,17 +61,76 @@ func TestSignedLogBucketIDs(t *testing.T) {
 	}
 }
 
-func TestRelativePositionBiasNeedsBuckets(t *testing.T) {
-	for _, test := range []struct{ bins, maxDistance int }{{3, 100}, {32, 9}} {
-		require.Panics(t, func() {
-			build(t, float64Store(), func(_ *model.Scope, table *Node) { layers.RelativePositionBias(table, 4, test.maxDistance) }, test.bins, 2)
-		}, "%d bins, maximum distance %d", test.bins, test.maxDistance)
+// T5's own 32 buckets up to 128: the first distance of every bucket beyond 7. The distances 16, 32 and 64 lie exactly on
+// a boundary. Derived by hand from the formula of the paper's published code, and checked with exact integers below.
+func TestT5BucketTable(t *testing.T) {
+	from, want := map[int]int{8: 8, 12: 9, 16: 10, 23: 11, 32: 12, 46: 13, 64: 14, 91: 15}, 0
+	for n := range 1024 {
+		if v, ok := from[n]; ok {
+			want = v
+		} else if n < 8 {
+			want = n
+		}
+		require.Equal(t, want, layers.T5Bucket(-n, 32, 128), "offset %d", -n)
+		if n > 0 {
+			require.Equal(t, 16+want, layers.T5Bucket(n, 32, 128), "offset %d", n)
+		}
+	}
+}
+
+// The bucket beyond e is the largest e+k with (n/e)^(b−e) ≥ (maxDistance/e)^k: without logarithms, in integers of any size,
+// for other sizes too. Farther never has a smaller bucket, and the halves differ by b.
+func TestT5BucketIsExact(t *testing.T) {
+	power := func(x, n int) *big.Int { return new(big.Int).Exp(big.NewInt(int64(x)), big.NewInt(int64(n)), nil) }
+	for _, test := range []struct{ bins, maxDistance int }{{4, 3}, {8, 16}, {32, 128}, {32, 256}, {64, 128}, {64, 1024}, {128, 256}} {
+		b := test.bins / 2
+		e, previous := b/2, 0
+		for n := range 2 * test.maxDistance {
+			want := n
+			if n >= e {
+				for want = e; want < b-1; want++ {
+					k := want + 1 - e
+					left := new(big.Int).Mul(power(n, b-e), power(e, k))
+					if left.Cmp(new(big.Int).Mul(power(test.maxDistance, k), power(e, b-e))) < 0 {
+						break
+					}
+				}
+			}
+			got := layers.T5Bucket(-n, test.bins, test.maxDistance)
+			require.Equal(t, want, got, "%d bins to %d, offset %d", test.bins, test.maxDistance, -n)
+			require.GreaterOrEqual(t, got, previous)
+			previous = got
+			if n > 0 {
+				require.Equal(t, b+got, layers.T5Bucket(n, test.bins, test.maxDistance))
+			}
+		}
+		require.Equal(t, b-1, previous, "the last bucket is reached")
+	}
+}
+
+// The two kinds of buckets, and what spreads a table over positions with them.
+var biases = []struct {
+	name   string
+	bucket func(n, bins, maxDistance int) int
+	spread func(table *Node, length, maxDistance int) *Node
+}{
+	{"signed log", layers.SignedLogBucket, layers.RelativePositionBias},
+	{"T5", layers.T5Bucket, layers.T5PositionBias},
+}
+
+func TestPositionBiasNeedsBuckets(t *testing.T) {
+	for i, tests := range [][]struct{ bins, maxDistance int }{{{3, 100}, {32, 9}}, {{3, 100}, {32, 8}}} {
+		for _, test := range tests {
+			require.Panics(t, func() {
+				build(t, float64Store(), func(_ *model.Scope, table *Node) { biases[i].spread(table, 4, test.maxDistance) }, test.bins, 2)
+			}, "%s: %d bins, maximum distance %d", biases[i].name, test.bins, test.maxDistance)
+		}
 	}
 }
 
 // The bias must be table[bucket(k−q)] at every pair of positions, and its gradient the matching sums, whatever trick
 // lays it out.
-func TestRelativePositionBias(t *testing.T) {
+func TestPositionBias(t *testing.T) {
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
 		const bins, heads, maxDistance = 8, 3, 20
 		table := make([]float64, bins*heads)
@@ -83,26 +143,28 @@ func TestRelativePositionBias(t *testing.T) {
 				weights[i] = float64(i%7) - 2.25
 			}
 			exec := MustNewExec(be, func(x *Node) []*Node {
-				bias := layers.RelativePositionBias(x, length, maxDistance)
 				w := Const(x.Graph(), tensors.FromFlatDataAndDimensions(weights, 1, heads, length, length))
-				return []*Node{bias, Gradient(ReduceAllSum(Mul(bias, w)), x)[0]}
+				var out []*Node
+				for _, b := range biases {
+					bias := b.spread(x, length, maxDistance)
+					out = append(out, bias, Gradient(ReduceAllSum(Mul(bias, w)), x)[0])
+				}
+				return out
 			})
 			out := exec.MustCall(tensors.FromFlatDataAndDimensions(table, bins, heads))
-			require.Equal(t, []int{1, heads, length, length}, out[0].Shape().Dimensions)
-			require.Equal(t, dtypes.Float64, out[0].DType())
-			bias, gradient := tensors.MustCopyFlatData[float64](out[0]), tensors.MustCopyFlatData[float64](out[1])
-			want := make([]float64, bins*heads)
-			for h := range heads {
-				for q := range length {
-					for k := range length {
-						at := (h*length+q)*length + k
-						entry := layers.SignedLogBucket(k-q, bins, maxDistance)*heads + h
-						require.Equal(t, table[entry], bias[at], "length %d, head %d, query %d, key %d", length, h, q, k)
-						want[entry] += weights[at]
-					}
+			exec.Finalize()
+			for i, b := range biases {
+				require.Equal(t, []int{1, heads, length, length}, out[2*i].Shape().Dimensions)
+				require.Equal(t, dtypes.Float64, out[2*i].DType())
+				bias, want := flat(out[2*i]), make([]float64, bins*heads)
+				for at, v := range bias {
+					h, q, k := at/length/length, at/length%length, at%length
+					entry := b.bucket(k-q, bins, maxDistance)*heads + h
+					require.Equal(t, table[entry], v, "%s, length %d, head %d, query %d, key %d", b.name, length, h, q, k)
+					want[entry] += weights[at]
 				}
+				require.InDeltaSlice(t, want, flat(out[2*i+1]), 1e-9)
 			}
-			require.InDeltaSlice(t, want, gradient, 1e-9)
 		}
 	})
 }

@@ -5,11 +5,74 @@ package metro
 import (
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"metrolab/layers"
 )
 
-// CorrectiveLogits is the corrective language model's head on the main model's states at the masked positions,
-// [B, P, H]: h·Eᵀ + b, [B, P, V], no dense map between (COCO-LM). Its simplified loss in METRO is [CrossEntropy]
-// against the original tokens, without a copy term, on the corrupted input.
-func CorrectiveLogits(scope *model.Scope, states, tokenTable *Node) *Node {
+// rtdCLM is replaced token detection over all real tokens and corrective language modelling at the masked positions:
+// METRO with the simplified form, COCO-LM without sequence contrast with others.
+func rtdCLM(p *Pass) []Term {
+	form := p.Model.Config.Objective.CLM
+	terms := p.GeneratorTerms()
+	var rtdLogits *Node
+	if form != CLMWithoutCopy {
+		terms = append(terms, p.rtdTerm())
+		rtdLogits = p.AtPositions(p.RTDLogits())
+	}
+	loss := CorrectiveLoss(form, p.CLMLogits(), p.Originals(), p.AtPositions(p.Corrupted()), rtdLogits, p.Batch.Weights)
+	return append(terms, Term{"clm", loss, p.Scalars.CLMWeight})
+}
+
+// CorrectiveLogits is the corrective language model's head on states of the main model, [B, P, H]: h·Eᵀ + b, [B, P, V],
+// with E, [V, E], the token table, no dense map between (COCO-LM) unless E is not H wide.
+func CorrectiveLogits(scope *model.Scope, c Encoder, states, tokenTable *Node) *Node {
+	if e := tokenTable.Shape().Dim(-1); e != c.Width {
+		states = layers.Dense(scope.In("projection"), states, e, c.initializer())
+	}
 	return tiedLogits(scope, states, tokenTable)
+}
+
+// CorrectiveLoss is corrective language modelling at the masked positions, the weighted mean over slots of
+//
+//	CLMSimplified, CLMWithoutCopy  −log q
+//	CLMWeighted                    −(1−p)·log q
+//	CLMMixture, CLMMixtureFlow     −log( 1[x = x̃]·p + (1−p)·q )
+//
+// where q = softmax(logits)[x], logits [B, P, V], is the probability of the original token x (targets, [B, P] int32),
+// x̃ the token that the main model reads there (inputs, [B, P] int32), and p = 1 − σ(z) the probability of copying, z the
+// RTD logit there (rtdLogits, [B, P]; not read by the first two forms). No gradient flows through p, but in
+// CLMMixtureFlow. weights, [B, P], are 0 at slots that hold nothing. It panics on an unknown form. Sources: COCO-LM's
+// paper (mixture), its authors' criterion and METRO-T0's code (weighted), METRO-T0's larger configs (simplified).
+func CorrectiveLoss(form string, logits, targets, inputs, rtdLogits, weights *Node) *Node {
+	var perSlot *Node
+	switch form {
+	case CLMSimplified, CLMWithoutCopy:
+		perSlot = negativeLogLikelihood(logits, targets)
+	case CLMWeighted:
+		perSlot = Mul(Sigmoid(StopGradient(rtdLogits)), negativeLogLikelihood(logits, targets))
+	case CLMMixture:
+		perSlot = copyMixture(logits, targets, StopGradient(rtdLogits), Equal(targets, inputs))
+	case CLMMixtureFlow:
+		perSlot = copyMixture(logits, targets, rtdLogits, Equal(targets, inputs))
+	default:
+		exceptions.Panicf("metro: there is no form of corrective language modelling %q", form)
+	}
+	return weightedMean(perSlot, weights)
+}
+
+// copyMixture is −log(1[unchanged]·p + (1−p)·q) with p = 1−σ(z), per element: logits [B, X, V], the others [B, X]. It is
+// computed from log p and log(1−p), so that no z overflows.
+func copyMixture(logits, targets, z, unchanged *Node) *Node {
+	predicted := Sub(logSigmoid(z), negativeLogLikelihood(logits, targets)) // log((1−p)·q)
+	both := logAddExp(logSigmoid(Neg(z)), predicted)
+	return Neg(Where(unchanged, both, predicted))
+}
+
+// logSigmoid is log σ(x) = min(x, 0) − log(1+exp(−|x|)).
+func logSigmoid(x *Node) *Node { return Sub(MinScalar(x, 0), Log1p(Exp(Neg(Abs(x))))) }
+
+// logAddExp is log(exp a + exp b).
+func logAddExp(a, b *Node) *Node {
+	return Add(Max(a, b), Log1p(Exp(Neg(Abs(Sub(a, b))))))
 }

@@ -3,36 +3,30 @@
 package metro
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"math"
-
-	"metrolab/internal/usererr"
-	"metrolab/layers"
 )
 
 // Config says everything that decides the numbers of a run. Two equal configs on equal data give equal runs. The JSON
-// names are those of the command's --set flag.
+// names are those of the command's --set flag; [Choices] lists the values of those that have names.
 type Config struct {
-	Seed       int64      `json:"seed"`       // of every random stream
-	Data       Data       `json:"data"`       // tokenizer and rows
-	Main       Encoder    `json:"main"`       // the main model, the one that is kept
-	Generator  Encoder    `json:"generator"`  // the auxiliary model, dropped after pretraining
-	Positions  Positions  `json:"positions"`  // of both
-	Sharing    string     `json:"sharing"`    // embedding tables of both: SharingTokenPosition or SharingNone
-	Objective  Objective  `json:"objective"`  // what is trained
-	Optimizer  Optimizer  `json:"optimizer"`  // AdamW and the learning rate over time
-	Training   Training   `json:"training"`   // how long, and what is written down
-	Evaluation Evaluation `json:"evaluation"` // held-out rows
+	Seed         int64        `json:"seed"`         // of every random stream
+	Data         Data         `json:"data"`         // tokenizer and rows
+	Embeddings   Embeddings   `json:"embeddings"`   // what a token looks up
+	Main         Encoder      `json:"main"`         // the main model, the one that is kept
+	Generator    Encoder      `json:"generator"`    // the auxiliary model, dropped after pretraining
+	Positions    Positions    `json:"positions"`    // of both
+	Sharing      string       `json:"sharing"`      // of weights between both: SharingNone, …
+	Masking      Masking      `json:"masking"`      // where the generator guesses, and what it sees there
+	Replacements Replacements `json:"replacements"` // what is written into the text
+	Objective    Objective    `json:"objective"`    // what is trained
+	Optimizer    Optimizer    `json:"optimizer"`    // Adam and the learning rate over time
+	Training     Training     `json:"training"`     // how long, on what, and what is written down
+	Evaluation   Evaluation   `json:"evaluation"`   // held-out rows
 }
-
-// Values of Config.Sharing.
-const (
-	SharingTokenPosition = "token_position" // one token and one position table for both models (METRO-T0's token_pos)
-	SharingNone          = "none"           // each model has its own
-)
 
 // Data is how text becomes rows.
 type Data struct {
@@ -41,22 +35,51 @@ type Data struct {
 	SeqLen    int  `json:"seq_len"` // S, [CLS] included
 }
 
+// Embeddings is the shape of the embedding tables.
+type Embeddings struct {
+	Width      int `json:"width"`       // E; 0 is main.width. ELECTRA-small has 128 under a width of 256
+	TokenTypes int `json:"token_types"` // rows of a token type table, the first of which is added everywhere; 2 in BERT and ELECTRA, 0 for none
+}
+
 // Encoder is the shape of one Transformer encoder.
 type Encoder struct {
 	Layers     int     `json:"layers"`
 	Width      int     `json:"width"` // H
 	Heads      int     `json:"heads"`
-	FFN        int     `json:"ffn"`        // inner width of the feed-forward map
-	Activation string  `json:"activation"` // "gelu" or "gelu_tanh"
+	FFN        int     `json:"ffn"` // inner width of the feed-forward map
+	Activation string  `json:"activation"`
+	Norm       string  `json:"norm"`       // NormPost or NormPre
 	Dropout    float64 `json:"dropout"`    // METRO's generator has none, so that one pass serves its loss and its samples
 	Epsilon    float64 `json:"epsilon"`    // of layer normalisation
-	Init       string  `json:"init"`       // of dense weights: "normal" N(0, 0.02²) or "fan_in" N(0, 1/fan-in)
+	Init       string  `json:"init"`       // of dense weights: InitNormal, …
+	InitScale  string  `json:"init_scale"` // of the maps that write into the residual stream: InitScaleNone or InitScaleDepth
 }
 
-// Positions is how the models know where a token stands: a learned absolute table and, unless Relative is "none", a
-// relative bias on the attention logits, one table an encoder, shared by its layers.
+// Values of Encoder.Norm.
+const (
+	NormPost = "post" // LN(x + f(x)): BERT, ELECTRA, COCO-LM, METRO-T0
+	NormPre  = "pre"  // x + f(LN(x)), and one more LN at the end
+)
+
+// Values of Encoder.Init.
+const (
+	InitNormal    = "normal"    // N(0, 0.02²): COCO-LM
+	InitTruncated = "truncated" // the same, drawn again beyond two σ: BERT, ELECTRA
+	InitFanIn     = "fan_in"    // N(0, 1/fan-in): ours, for short runs of narrow models
+	InitT5        = "t5"        // dense N(0, 1/(2·out)), tables uniform ±√(3/(2·width)): METRO-T0's main model
+)
+
+// Values of Encoder.InitScale.
+const (
+	InitScaleNone  = "none"
+	InitScaleDepth = "depth" // ÷ √(2·layers). A candidate for METRO-LM's "scaled initialisation", whose formula is not public
+)
+
+// Positions is how the models know where a token stands.
 type Positions struct {
-	Relative    string  `json:"relative"` // RelativeSignedLog or RelativeNone
+	Absolute    bool    `json:"absolute"`  // a learned table [S, E], added to the token's
+	Relative    string  `json:"relative"`  // a bias on the attention logits: RelativeSignedLog, RelativeT5 or RelativeNone
+	PerLayer    bool    `json:"per_layer"` // each layer has a bias table of its own (METRO-T0); else an encoder's layers share one
 	Bins        int     `json:"bins"`
 	MaxDistance int     `json:"max_distance"`
 	Scale       float64 `json:"scale"` // the bias is multiplied by this; published recipes have 1, short runs learn faster with more
@@ -64,18 +87,81 @@ type Positions struct {
 
 // Values of Positions.Relative.
 const (
-	RelativeSignedLog = "signed_log" // see [layers.SignedLogBucket]
 	RelativeNone      = "none"
+	RelativeSignedLog = "signed_log" // COCO-LM, METRO-T0; see [layers.SignedLogBucket]
+	RelativeT5        = "t5"         // see [layers.T5Bucket]
 )
 
-// Objective weighs the losses: generator + RTDWeight·RTD + CLMWeight·CLM.
+// Values of Config.Sharing: what the generator takes from the main model.
+const (
+	SharingNone              = "none"
+	SharingToken             = "token"               // the token table (COCO-LM with a zero-dropout generator)
+	SharingTokenPosition     = "token_position"      // and the position and token type tables (METRO-T0's token_pos)
+	SharingTokenPositionNorm = "token_position_norm" // and the embedding's layer normalisation (ELECTRA; METRO-T0's token_pos_norm)
+	SharingAll               = "all"                 // everything but the heads: the two are one encoder
+	SharingGDES              = "gdes"                // main tables = stop-gradient(generator's) + Δ, Δ = 0 at first (DeBERTaV3)
+)
+
+// Masking chooses the masked positions and what the generator sees there.
+type Masking struct {
+	Rate              float64 `json:"rate"`               // part of each row's real tokens
+	Rule              string  `json:"rule"`               // "mask/keep/random" in per cent; the loss counts all three
+	Pattern           string  `json:"pattern"`            // MaskIndependent, MaskWholeWord or MaskSpan
+	WithReplacement   bool    `json:"with_replacement"`   // ELECTRA's code: a position may be drawn twice, and then counts twice in the loss
+	ElectraCollisions bool    `json:"electra_collisions"` // a position drawn twice gets the floor of the mean of its two ids, as in ELECTRA's code; else the first sample
+}
+
+// Values of Masking.Pattern.
+const (
+	MaskIndependent = "independent"
+	MaskWholeWord   = "whole_word"
+	MaskSpan        = "span"
+)
+
+// Replacements is where the tokens at the masked positions come from.
+type Replacements struct {
+	Source              string  `json:"source"`               // SourceJoint, …, or a name from [RegisterSource]
+	Checkpoint          string  `json:"checkpoint"`           // of SourceFrozen: a run, or a Hugging Face folder
+	Dropout             string  `json:"dropout"`              // of the generator while it samples: SampleZero, SampleTrain or SampleEval
+	Temperature         float64 `json:"temperature"`          // T of softmax(logits/T)
+	TemperatureSchedule string  `json:"temperature_schedule"` // TemperatureConstant or TemperatureExponential
+	TemperatureDecay    float64 `json:"temperature_decay"`    // τ of the exponential schedule, in parts of the run
+	DisallowCorrect     bool    `json:"disallow_correct"`     // never draw the original (ELECTRA's option, off there)
+}
+
+// Values of Replacements.Source. All are registered; see [RegisterSource].
+const (
+	SourceJoint   = "joint"   // the generator, which learns at the same time
+	SourceFrozen  = "frozen"  // a generator that is read from a checkpoint and learns no more (Fast-ELECTRA)
+	SourceUnigram = "unigram" // the training text's token frequencies
+	SourceUniform = "uniform" // every token that is not special, alike
+)
+
+// Values of Replacements.Dropout.
+const (
+	SampleZero  = "zero"  // the generator has no dropout at all: one pass serves loss and samples (METRO)
+	SampleTrain = "train" // samples come from the pass with dropout (ELECTRA)
+	SampleEval  = "eval"  // a second pass without dropout samples (COCO-LM)
+)
+
+// Values of Replacements.TemperatureSchedule.
+const (
+	TemperatureConstant    = "constant"
+	TemperatureExponential = "exponential" // 1 + (T−1)·exp(−u/τ), u the part of the run that is over (Fast-ELECTRA, formula from memory)
+)
+
+// Objective is what is trained: the loss is the sum of the terms of Name, each times its weight.
 type Objective struct {
-	MaskRate  float64 `json:"mask_rate"`  // part of each row's real tokens that is masked
-	RTDWeight float64 `json:"rtd_weight"` // 50 in ELECTRA, COCO-LM and METRO-T0
-	RTDHead   string  `json:"rtd_head"`   // RTDHeadLinear or RTDHeadProjected
-	CLMWeight float64 `json:"clm_weight"` // of the simplified CLM: cross-entropy at masked positions, no copy term
+	Name            string  `json:"name"`             // "rtd_clm", …, or a name from [RegisterObjective]
+	GeneratorWeight float64 `json:"generator_weight"` // of the generator's masked language modelling
+	RTDWeight       float64 `json:"rtd_weight"`       // 50 in ELECTRA, COCO-LM and METRO-T0
+	CLMWeight       float64 `json:"clm_weight"`       // of the main model's language modelling
+	SCLWeight       float64 `json:"scl_weight"`       // of sequence contrast
+	CLM             string  `json:"clm"`              // form of corrective language modelling: CLMSimplified, …
 
 	GeneratorHead string `json:"generator_head"` // GeneratorHeadNorm or GeneratorHeadPlain
+	RTDHead       string `json:"rtd_head"`       // RTDHeadLinear or RTDHeadProjected
+	RTDZeroInit   bool   `json:"rtd_zero_init"`  // the RTD output starts at 0, so that RTD starts at ln 2 (METRO-T0)
 }
 
 // Values of Objective.GeneratorHead.
@@ -84,25 +170,51 @@ const (
 	GeneratorHeadPlain = "plain" // the same without the normalisation: leaves the unigram plateau much sooner in short runs
 )
 
-// Values of Objective.RTDHead. The output weights start at 0 in both, so RTD starts at ln 2.
+// Values of Objective.RTDHead.
 const (
 	RTDHeadLinear    = "linear"    // one linear map H → 1 (COCO-LM, METRO-T0 "simple")
 	RTDHeadProjected = "projected" // dense, activation, linear (ELECTRA)
 )
 
-// Optimizer is AdamW with bias correction, a global-norm clip, and linear warm-up followed by linear decay.
+// Values of Objective.CLM. Formulas: [CorrectiveLoss].
+const (
+	CLMSimplified  = "simplified"   // cross-entropy (METRO; METRO-T0's larger configs)
+	CLMWeighted    = "weighted"     // times the probability that the token was replaced (COCO-LM's authors, METRO-T0 base)
+	CLMMixture     = "mixture"      // with copy (COCO-LM, text of the paper)
+	CLMMixtureFlow = "mixture_flow" // the same without the stop-gradient on the copy probability
+	CLMWithoutCopy = "without_copy" // cross-entropy, and no RTD at all (COCO-LM's ablation, as we read it)
+)
+
+// Optimizer is Adam with decoupled weight decay, a global-norm clip, and a schedule of the learning rate.
 type Optimizer struct {
-	LearningRate  float64 `json:"learning_rate"` // peak
-	WarmupSteps   int     `json:"warmup_steps"`
-	FinalFraction float64 `json:"final_fraction"` // of the peak, at the last step
-	Beta1         float64 `json:"beta1"`
-	Beta2         float64 `json:"beta2"`
-	Epsilon       float64 `json:"epsilon"`
-	WeightDecay   float64 `json:"weight_decay"` // decoupled; not on biases and layer normalisation
-	ClipNorm      float64 `json:"clip_norm"`    // of all gradients together; 0 = off
+	LearningRate   float64 `json:"learning_rate"` // peak
+	Schedule       string  `json:"schedule"`      // ScheduleThen or ScheduleTimes
+	WarmupSteps    int     `json:"warmup_steps"`
+	FinalFraction  float64 `json:"final_fraction"` // of the peak, at the last step
+	Beta1          float64 `json:"beta1"`
+	Beta2          float64 `json:"beta2"`
+	Epsilon        float64 `json:"epsilon"`
+	BiasCorrection bool    `json:"bias_correction"`  // off in ELECTRA's code alone
+	WeightDecay    float64 `json:"weight_decay"`     // decoupled; not on biases and layer normalisation
+	ClipNorm       float64 `json:"clip_norm"`        // of all gradients together; 0 = off
+	LayerDecay     float64 `json:"layer_decay"`      // the learning rate of each layer is this times that of the layer above; 1 = off
+	LayerDecayRule string  `json:"layer_decay_rule"` // LayerDecayExact or LayerDecayElectra
+	Groups         string  `json:"groups"`           // learning rate and decay of parts: "main/rtd: lr=2; generator: lr=0.5 decay=0"; see [ParseGroups]
 }
 
-// Training is the length of a run and the cadence of its records, all in steps.
+// Values of Optimizer.Schedule.
+const (
+	ScheduleThen  = "warmup_then_decay"  // linear to the peak, then linear down (fairseq: COCO-LM, METRO-T0)
+	ScheduleTimes = "warmup_times_decay" // the two multiplied: the maximum stays below the peak (ELECTRA's code)
+)
+
+// Values of Optimizer.LayerDecayRule.
+const (
+	LayerDecayExact   = "exact"   // heads 1, top layer decay¹, …, embeddings decayⁿ⁺¹
+	LayerDecayElectra = "electra" // as ELECTRA's code has it, one power more everywhere below the heads
+)
+
+// Training is the length of a run, how a step is computed, and the cadence of its records, in steps.
 type Training struct {
 	Steps           int `json:"steps"`
 	BatchSize       int `json:"batch_size"` // B, rows a step
@@ -110,112 +222,67 @@ type Training struct {
 	EvalEvery       int `json:"eval_every"`
 	CheckpointEvery int `json:"checkpoint_every"`
 	KeepCheckpoints int `json:"keep_checkpoints"`
+
+	Accumulate              int    `json:"accumulate"`               // parts that a step's rows are computed in, one after the other; saves memory
+	ActivationCheckpointing bool   `json:"activation_checkpointing"` // layers are computed again for the gradient; saves memory
+	MatMul                  string `json:"matmul"`                   // MatMulFloat32 or MatMulBFloat16
+
+	InitFrom       string `json:"init_from"`       // first weights: a run, or a Hugging Face pair; empty draws them
+	GeneratorSteps int    `json:"generator_steps"` // two-stage training: the generator alone for so many steps, then the main model alone; 0 = jointly
+	CopyGenerator  bool   `json:"copy_generator"`  // the second stage starts from the generator's weights
 }
 
-// Evaluation is the size of the held-out sets: rows of the validation split for the losses, and rows of the test
-// split for the frozen corrupted set. Both are rounded down to whole batches.
+// Values of Training.MatMul. Weights, optimizer, losses and all else stay in float32.
+const (
+	MatMulFloat32  = "float32"
+	MatMulBFloat16 = "bfloat16"
+)
+
+// Evaluation is the held-out sets: rows of the validation split for the losses, and rows of the test split for the
+// frozen corrupted sets. Both are rounded down to whole batches.
 type Evaluation struct {
-	Rows int `json:"rows"`
+	Rows    int    `json:"rows"`
+	Metrics string `json:"metrics"` // names from [RegisterMetric], with commas, that are recorded beside the usual ones
 }
+
+// Weights returns the weights of the losses, in the order generator, RTD, CLM, SCL: the order of [Scalars].
+func (o Objective) Weights() []float32 {
+	return []float32{float32(o.GeneratorWeight), float32(o.RTDWeight), float32(o.CLMWeight), float32(o.SCLWeight)}
+}
+
+// EmbeddingWidth returns E, the width of the embedding tables.
+func (c Config) EmbeddingWidth() int { return cmp.Or(c.Embeddings.Width, c.Main.Width) }
 
 // MaskedPositions returns P, the number of mask slots a row.
 func (c Config) MaskedPositions() int {
-	return max(1, int(math.Round(c.Objective.MaskRate*float64(c.Data.SeqLen))))
+	return max(1, int(math.Round(c.Masking.Rate*float64(c.Data.SeqLen))))
 }
 
 // GraphKey names the computation of a training step: configs with equal keys, on equal vocabularies, can share one
-// compiled program, because what they differ in (seed, learning rate, loss weights, bias scale, cadence) is an input.
+// compiled program, because what they differ in (seed, learning rate, loss weights, bias scale, temperature, masks,
+// cadence) is an input.
 func (c Config) GraphKey() string {
 	c.Seed = 0
-	c.Data.VocabSize, c.Data.Lowercase = 0, false
+	if c.Replacements.Source == SourceJoint || c.Replacements.Source == SourceFrozen {
+		c.Data.VocabSize, c.Data.Lowercase = 0, false // else the tokens' frequencies are built in
+	}
 	c.Positions.Scale = 0
-	c.Objective.RTDWeight, c.Objective.CLMWeight = 0, 0
-	c.Optimizer.LearningRate, c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = 0, 0, 0
-	c.Training = Training{BatchSize: c.Training.BatchSize}
-	c.Evaluation = Evaluation{}
+	c.Masking = Masking{Rate: c.Masking.Rate, WithReplacement: c.Masking.WithReplacement, ElectraCollisions: c.Masking.ElectraCollisions}
+	r := &c.Replacements
+	r.Temperature, r.TemperatureSchedule, r.TemperatureDecay, r.Checkpoint = 0, "", 0, ""
+	o := &c.Objective
+	o.GeneratorWeight, o.RTDWeight, o.CLMWeight, o.SCLWeight = 0, 0, 0, 0
+	c.Optimizer.LearningRate, c.Optimizer.Schedule, c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = 0, "", 0, 0
+	c.Optimizer.BiasCorrection = false
+	t := c.Training
+	c.Training = Training{
+		BatchSize: t.BatchSize, Accumulate: t.Accumulate, ActivationCheckpointing: t.ActivationCheckpointing, MatMul: t.MatMul,
+	}
+	c.Evaluation.Rows = 0
 	text, err := json.Marshal(c)
 	if err != nil {
 		panic(err) // only NaN or Inf, which Validate refuses
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
-}
-
-// Validate reports everything that is wrong with c at once, each problem with its field, the values and the way out.
-func (c Config) Validate() error {
-	var problems []error
-	bad := func(format string, args ...any) { problems = append(problems, usererr.New(format, args...)) }
-	positive := func(path string, v int) {
-		if v <= 0 {
-			bad("%s must be positive, it is %d", path, v)
-		}
-	}
-	within := func(path string, v, low, high float64) {
-		if !(v >= low && v <= high) {
-			bad("%s must be in [%g, %g], it is %g", path, low, high, v)
-		}
-	}
-	oneOf := func(path, v string, values ...string) {
-		for _, ok := range values {
-			if v == ok {
-				return
-			}
-		}
-		bad("%s must be one of %q, it is %q", path, values, v)
-	}
-	encoder := func(path string, e Encoder) {
-		positive(path+".layers", e.Layers)
-		positive(path+".width", e.Width)
-		positive(path+".heads", e.Heads)
-		positive(path+".ffn", e.FFN)
-		if e.Heads > 0 && e.Width%e.Heads != 0 {
-			bad("%s.heads must divide %s.width, but %d heads do not divide width %d", path, path, e.Heads, e.Width)
-		}
-		if _, ok := layers.Activations[e.Activation]; !ok {
-			bad(`%s.activation must be "gelu" or "gelu_tanh", it is %q`, path, e.Activation)
-		}
-		oneOf(path+".init", e.Init, "normal", "fan_in")
-		within(path+".dropout", e.Dropout, 0, 0.9)
-		within(path+".epsilon", e.Epsilon, 1e-12, 1e-2)
-	}
-
-	positive("data.vocab_size", c.Data.VocabSize)
-	if c.Data.SeqLen < 4 {
-		bad("data.seq_len must be at least 4, it is %d", c.Data.SeqLen)
-	}
-	encoder("main", c.Main)
-	encoder("generator", c.Generator)
-	oneOf("sharing", c.Sharing, SharingTokenPosition, SharingNone)
-	oneOf("positions.relative", c.Positions.Relative, RelativeSignedLog, RelativeNone)
-	if c.Positions.Relative != RelativeNone && (c.Positions.Bins < 4 || c.Positions.MaxDistance <= c.Positions.Bins/4+1) {
-		bad("positions.bins must be at least 4 and positions.max_distance above bins/4+1, they are %d and %d", c.Positions.Bins, c.Positions.MaxDistance)
-	}
-	within("positions.scale", c.Positions.Scale, 0, 1e4)
-	within("objective.mask_rate", c.Objective.MaskRate, 0.001, 0.9)
-	within("objective.rtd_weight", c.Objective.RTDWeight, 0, 1e6)
-	within("objective.clm_weight", c.Objective.CLMWeight, 0, 1e6)
-	oneOf("objective.generator_head", c.Objective.GeneratorHead, GeneratorHeadNorm, GeneratorHeadPlain)
-	oneOf("objective.rtd_head", c.Objective.RTDHead, RTDHeadLinear, RTDHeadProjected)
-
-	o := c.Optimizer
-	within("optimizer.learning_rate", o.LearningRate, 0, 10)
-	within("optimizer.final_fraction", o.FinalFraction, 0, 1)
-	within("optimizer.beta1", o.Beta1, 0, 0.99999)
-	within("optimizer.beta2", o.Beta2, 0, 0.99999999)
-	within("optimizer.epsilon", o.Epsilon, 1e-16, 1)
-	within("optimizer.weight_decay", o.WeightDecay, 0, 10)
-	within("optimizer.clip_norm", o.ClipNorm, 0, 1e9)
-	if o.WarmupSteps < 0 || o.WarmupSteps > c.Training.Steps {
-		bad("optimizer.warmup_steps must be between 0 and training.steps (%d), it is %d", c.Training.Steps, o.WarmupSteps)
-	}
-	positive("training.steps", c.Training.Steps)
-	positive("training.batch_size", c.Training.BatchSize)
-	positive("training.log_every", c.Training.LogEvery)
-	positive("training.eval_every", c.Training.EvalEvery)
-	positive("training.checkpoint_every", c.Training.CheckpointEvery)
-	positive("training.keep_checkpoints", c.Training.KeepCheckpoints)
-	if c.Evaluation.Rows < c.Training.BatchSize {
-		bad("evaluation.rows must be at least training.batch_size (%d), it is %d", c.Training.BatchSize, c.Evaluation.Rows)
-	}
-	return errors.Join(problems...)
 }

@@ -3,6 +3,9 @@
 package metro
 
 import (
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -12,50 +15,88 @@ import (
 // embeddingStd is the σ of the embedding tables and of the relative position tables.
 const embeddingStd = 0.02
 
-// tables are the embedding tables that an encoder reads and that its output head is tied to.
-type tables struct {
-	token    *Node // [V, E]
-	position *Node // [S, E]
-}
-
-// newTables makes (or finds) the tables of scope, of the given width.
-func newTables(scope *model.Scope, g GraphProvider, vocab, length, width int) tables {
-	std := layers.InitNormal(embeddingStd)
-	return tables{
-		token:    layers.Param(scope, g, "token_embedding", std, vocab, width),
-		position: layers.Param(scope, g, "position_embedding", std, length, width),
+// encode runs one of the encoders on tokens, [B, S] int32: embeddings, then the layers. Padding, where nonPad [B, S]
+// is false, is hidden from every other position.
+func (m Model) encode(scope *model.Scope, room string, c Encoder, t tables, tokens, nonPad, biasScale, key *Node) []*Node {
+	norm := scope.At("%s", room)
+	if m.Config.Sharing == SharingTokenPositionNorm {
+		norm = scope.At("shared")
 	}
-}
-
-// states runs an encoder on tokens, [B, S] int32: token + position embeddings, layer normalisation, a dense map to
-// the encoder's width where the tables have another, then the layers. Padding, where nonPad [B, S] is false, is
-// hidden from every other position. The result is [B, S, H].
-func states(scope *model.Scope, c Encoder, p Positions, t tables, tokens, nonPad, biasScale, key *Node) *Node {
-	init := c.initializer()
-	x := Add(layers.Embed(t.token, tokens), InsertAxes(t.position, 0))
-	x = layers.LayerNorm(scope.In("embedding_norm"), x, c.Epsilon)
+	scope = scope.At("%s", room)
+	x := layers.Embed(t.token, tokens)
+	for _, table := range []*Node{t.position, t.tokenType} {
+		if table != nil {
+			x = Add(x, table)
+		}
+	}
+	x = layers.LayerNorm(norm.In("embedding_norm"), x, c.Epsilon)
 	x = layers.Dropout(scope.In("embedding_dropout"), x, key, c.Dropout)
 	if t.token.Shape().Dim(-1) != c.Width {
-		x = layers.Dense(scope.In("embedding_projection"), x, c.Width, init)
+		x = layers.Dense(scope.In("embedding_projection"), x, c.Width, c.initializer())
 	}
-	bias := layers.PaddingBias(nonPad, x)
-	if p.Relative != RelativeNone {
+	biases := m.attentionBiases(scope, c, x, nonPad, biasScale)
+	return append([]*Node{x}, layers.Encoder(scope, x, biases, key, m.block(c))...)
+}
+
+func (m Model) block(c Encoder) layers.Block {
+	b := layers.Block{
+		Heads: c.Heads, FFN: c.FFN, Activation: layers.Activations[c.Activation], PreNorm: c.Norm == NormPre,
+		Dropout: c.Dropout, Epsilon: c.Epsilon, Init: c.initializer(), Recompute: m.Config.Training.ActivationCheckpointing,
+	}
+	if c.InitScale == InitScaleDepth {
+		b.InitResidual = layers.InitScaled(b.Init, 1/math.Sqrt(2*float64(c.Layers)))
+	}
+	return b
+}
+
+// attentionBiases returns each layer's: padding, and the relative positions that the config asks for.
+func (m Model) attentionBiases(scope *model.Scope, c Encoder, x, nonPad, biasScale *Node) []*Node {
+	p := m.Config.Positions
+	relative := func(scope *model.Scope) *Node {
 		// N(0, 0.02²) as in COCO-LM; METRO-T0 starts at 0. Off zero, heads look at different offsets from the first step.
 		table := layers.Param(scope, x, "relative_position_table", layers.InitNormal(embeddingStd), p.Bins, c.Heads)
-		relative := layers.RelativePositionBias(table, tokens.Shape().Dim(1), p.MaxDistance)
-		bias = Add(bias, Mul(relative, biasScale))
+		spread := layers.RelativePositionBias
+		if p.Relative == RelativeT5 {
+			spread = layers.T5PositionBias
+		}
+		return Mul(spread(table, x.Shape().Dim(1), p.MaxDistance), biasScale)
 	}
-	return layers.Encoder(scope, x, bias, key, c.Layers, layers.Block{
-		Heads: c.Heads, FFN: c.FFN, Activation: layers.Activations[c.Activation],
-		Dropout: c.Dropout, Epsilon: c.Epsilon, Init: init,
-	})
+	padding := layers.PaddingBias(nonPad, x)
+	biases := make([]*Node, c.Layers)
+	for i := range biases {
+		switch {
+		case p.Relative == RelativeNone:
+			biases[i] = padding
+		case p.PerLayer:
+			biases[i] = Add(padding, relative(scope.At("layer_%d", i)))
+		case i == 0:
+			biases[i] = Add(padding, relative(scope))
+		default:
+			biases[i] = biases[0]
+		}
+	}
+	return biases
 }
 
 func (e Encoder) initializer() layers.Initializer {
-	if e.Init == "fan_in" {
+	switch e.Init {
+	case InitFanIn:
 		return layers.InitFanIn
+	case InitTruncated:
+		return layers.InitTruncatedNormal(0.02)
+	case InitT5:
+		return layers.InitT5Dense
+	default:
+		return layers.InitNormal(0.02)
 	}
-	return layers.InitNormal(0.02)
+}
+
+// matMulDType is 0 for the dtype of the weights.
+func (c Config) matMulDType() dtypes.DType {
+	if c.Training.MatMul == MatMulBFloat16 {
+		return dtypes.BFloat16
+	}
+	return 0
 }
 
 // GatherPositions picks the states at positions, [B, P] int32, of x, [B, S, H]: [B, P, H].

@@ -22,7 +22,7 @@ func Example() {
 	}
 	corrupt := MustNewExec(be, func(in []*Node) []*Node {
 		tokens, positions, weights, logits, noise := in[0], in[1], in[2], in[3], in[4]
-		samples := metro.SampleReplacements(logits, noise)
+		samples := metro.SampleReplacements(logits, noise, nil)
 		corrupted, replaced := metro.Corrupt(tokens, positions, samples, weights)
 		return []*Node{samples, corrupted, replaced}
 	})

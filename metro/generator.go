@@ -28,7 +28,7 @@ func GeneratorLogits(scope *model.Scope, c Encoder, states, tokenTable *Node, he
 // tiedLogits is x·Eᵀ + b for x [B, P, E], with an output bias that starts at 0.
 func tiedLogits(scope *model.Scope, x, tokenTable *Node) *Node {
 	bias := layers.Param(scope, x, "output_bias", layers.InitZeros, tokenTable.Shape().Dim(0))
-	return Add(Einsum("bpe,ve->bpv", x, tokenTable), ExpandLeftToRank(bias, 3))
+	return Add(layers.Product(scope, "bpe,ve->bpv", x, tokenTable), ExpandLeftToRank(bias, 3))
 }
 
 // CrossEntropy is the weighted mean of −log softmax(logits)[targets]: logits [B, P, V], targets [B, P] int32, weights

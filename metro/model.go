@@ -3,99 +3,100 @@
 package metro
 
 import (
-	"github.com/gomlx/compute/dtypes"
+	"strings"
+
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"metrolab/layers"
 )
 
-// Model is a generator and a main model over one vocabulary.
+// Model is a generator and a main model over one vocabulary. Its graph functions only put together the functions of
+// this package and of package layers, as Config says.
 type Model struct {
 	Config Config
 	Vocab  int   // V of the tokenizer in use; every id is below it
 	PadID  int32 // the id that fills rows up
+
+	// What SourceUnigram and SourceUniform draw from, nil for other sources: a log-probability a token, up to a
+	// constant; very low for tokens that are never drawn, such as special ones.
+	LogUnigram, LogUniform []float32
 }
 
-// Batch is what one forward pass reads, as graph nodes. Ids are int32.
-type Batch struct {
-	Tokens    *Node // [B, S] original rows
-	Masked    *Node // [B, S] the same with [MASK] at the masked positions
-	Positions *Node // [B, P] masked positions, distinct in a row
-	Weights   *Node // [B, P] 1, or 0 at slots that hold nothing
-	Uniforms  *Node // [B, P] noise of [SampleReplacements]
-	Key       *Node // [3]uint64 noise of dropout; nil when evaluating
-}
-
-// Scalars are the numbers of a config that enter the graph as inputs, so that configs that differ in nothing else
-// share one compiled program (see [Config.GraphKey]).
-type Scalars struct {
-	RTDWeight, CLMWeight, BiasScale *Node
-}
-
-// Output is what one forward pass gives.
-type Output struct {
-	Loss          *Node // generator + RTDWeight·RTD + CLMWeight·CLM
-	GeneratorLoss *Node
-	RTDLoss       *Node
-	CLMLoss       *Node
-
-	GeneratorLogits *Node // [B, P, V]
-	Samples         *Node // [B, P] int32
-	Corrupted       *Node // [B, S] int32, the main model's input
-	Replaced        *Node // [B, S] bool, the RTD labels: true where corrupted differs from the original
-	NonPad          *Node // [B, S] bool
-	RTDLogits       *Node // [B, S], positive = replaced
-	CLMLogits       *Node // [B, P, V]
-}
-
-// Forward builds one pass: generator logits at the masked positions → samples → corrupted rows → main model states →
-// RTD and CLM logits → losses. The samples carry no gradient: what RTD and CLM learn reaches the generator through
-// shared tables alone.
-func (m Model) Forward(scope *model.Scope, batch Batch, s Scalars) Output {
-	nonPad := NotEqual(batch.Tokens, Scalar(batch.Tokens.Graph(), dtypes.Int32, m.PadID))
-	shared := m.mainTables(scope, batch.Tokens)
-	generatorTables := shared
-	generator := scope.At("generator")
-	if m.Config.Sharing == SharingNone {
-		generatorTables = newTables(generator, batch.Tokens, m.Vocab, m.Config.Data.SeqLen, m.Config.Main.Width)
+// prepare sets what the layers read from the store.
+func (m Model) prepare(scope *model.Scope) *model.Scope {
+	if t := m.Config.matMulDType(); t != 0 {
+		scope.Store().SetParam(layers.ParamMatMulDType, t)
 	}
-
-	h := states(generator, m.Config.Generator, m.Config.Positions, generatorTables, batch.Masked, nonPad, s.BiasScale, batch.Key)
-	out := Output{NonPad: nonPad}
-	out.GeneratorLogits = GeneratorLogits(generator.At("head"), m.Config.Generator, GatherPositions(h, batch.Positions), generatorTables.token, m.Config.Objective.GeneratorHead)
-	originals := gatherTokens(batch.Tokens, batch.Positions)
-	out.GeneratorLoss = CrossEntropy(out.GeneratorLogits, originals, batch.Weights)
-
-	out.Samples = SampleReplacements(out.GeneratorLogits, batch.Uniforms)
-	out.Corrupted, out.Replaced = Corrupt(batch.Tokens, batch.Positions, out.Samples, batch.Weights)
-
-	h = m.MainStates(scope, out.Corrupted, nonPad, s.BiasScale, batch.Key)
-	out.RTDLogits = RTDLogits(scope.At("main").At("rtd"), m.Config.Main, h, m.Config.Objective.RTDHead)
-	out.RTDLoss = RTDLoss(out.RTDLogits, out.Replaced, nonPad)
-	out.CLMLogits = CorrectiveLogits(scope.At("main").At("clm"), GatherPositions(h, batch.Positions), shared.token)
-	out.CLMLoss = CrossEntropy(out.CLMLogits, originals, batch.Weights)
-
-	out.Loss = Add(out.GeneratorLoss, Add(Mul(s.RTDWeight, out.RTDLoss), Mul(s.CLMWeight, out.CLMLoss)))
-	return out
+	return scope
 }
 
-// MainStates runs the main model on tokens, [B, S] int32, with padding where nonPad, [B, S], is false: [B, S, H].
+// MainLayers runs the main model on tokens, [B, S] int32, with padding where nonPad, [B, S] bool, is false: the
+// embedding's output, then the states after each layer, [B, S, H] each. The last are what heads read. biasScale is a
+// scalar; key drives dropout and is nil when evaluating.
+func (m Model) MainLayers(scope *model.Scope, tokens, nonPad, biasScale, key *Node) []*Node {
+	return m.encode(scope, "main", m.Config.Main, m.mainTables(scope, tokens), tokens, nonPad, biasScale, key)
+}
+
+// MainStates returns the last of [Model.MainLayers], [B, S, H].
 func (m Model) MainStates(scope *model.Scope, tokens, nonPad, biasScale, key *Node) *Node {
-	return states(scope.At("main"), m.Config.Main, m.Config.Positions, m.mainTables(scope, tokens), tokens, nonPad, biasScale, key)
+	return last(m.MainLayers(m.prepare(scope), tokens, nonPad, biasScale, key))
 }
 
-// Detect builds the RTD logits, [B, S], of rows that are corrupted already.
+// GeneratorLayers runs the generator; see [Model.MainLayers].
+func (m Model) GeneratorLayers(scope *model.Scope, tokens, nonPad, biasScale, key *Node) []*Node {
+	room := "generator"
+	if m.Config.Sharing == SharingAll {
+		room = "main"
+	}
+	return m.encode(scope, room, m.Config.Generator, m.generatorTables(scope, tokens), tokens, nonPad, biasScale, key)
+}
+
+// GeneratorHead gives the generator's logits, [B, P, V], of its states at the masked positions, [B, P, H].
+func (m Model) GeneratorHead(scope *model.Scope, states *Node) *Node {
+	tables := m.generatorTables(scope, states)
+	return GeneratorLogits(scope.At("generator").At("head"), m.Config.Generator, states, tables.token, m.Config.Objective.GeneratorHead)
+}
+
+// RTDHead gives one logit a token, [B, S], positive = replaced, of the main model's states, [B, S, H].
+func (m Model) RTDHead(scope *model.Scope, states *Node) *Node {
+	return RTDLogits(scope.At("main").At("rtd"), m.Config.Main, states, m.Config.Objective.RTDHead, m.Config.Objective.RTDZeroInit)
+}
+
+// CLMHead gives the main model's corrective logits, [B, X, V], of any of its states, [B, X, H].
+func (m Model) CLMHead(scope *model.Scope, states *Node) *Node {
+	return CorrectiveLogits(scope.At("main").At("clm"), m.Config.Main, states, m.mainTables(scope, states).token)
+}
+
+// Heads that a trained store may hold, by a variable that each has.
+const (
+	rtdWeights = "/main/rtd/output/weights"
+	clmBias    = "/main/clm/output_bias"
+	lmBias     = "/main/lm/output_bias"
+)
+
+// Detect scores every token of rows that are corrupted already, [B, S]: the higher, the more likely it was replaced.
+// That is the RTD logit. A model that was trained without RTD, known by its variables, is asked through its language
+// modelling head instead: −log p of the token that stands there.
 func (m Model) Detect(scope *model.Scope, corrupted, biasScale *Node) *Node {
-	nonPad := NotEqual(corrupted, Scalar(corrupted.Graph(), dtypes.Int32, m.PadID))
-	h := m.MainStates(scope, corrupted, nonPad, biasScale, nil)
-	return RTDLogits(scope.At("main").At("rtd"), m.Config.Main, h, m.Config.Objective.RTDHead)
+	states := m.MainStates(scope, corrupted, m.nonPad(corrupted), biasScale, nil)
+	has := func(path string) bool { return scope.Store().GetVariable(path) != nil }
+	switch {
+	case has(rtdWeights):
+		return m.RTDHead(scope, states)
+	case has(clmBias):
+		return negativeLogLikelihood(m.CLMHead(scope, states), corrupted)
+	case has(lmBias):
+		tables := m.mainTables(scope, states)
+		logits := GeneratorLogits(scope.At("main").At("lm"), m.Config.Main, states, tables.token, GeneratorHeadNorm)
+		return negativeLogLikelihood(logits, corrupted)
+	}
+	exceptions.Panicf("metro: the model has no head that could detect replaced tokens (objective %q)", m.Config.Objective.Name)
+	return nil
 }
 
-func (m Model) mainTables(scope *model.Scope, g GraphProvider) tables {
-	return newTables(scope.At("shared"), g, m.Vocab, m.Config.Data.SeqLen, m.Config.Main.Width)
-}
-
-// gatherTokens picks the ids at positions, [B, P], of tokens, [B, S].
-func gatherTokens(tokens, positions *Node) *Node {
-	b, s := tokens.Shape().Dim(0), tokens.Shape().Dim(1)
-	return Squeeze(GatherPositions(Reshape(tokens, b, s, 1), positions), -1)
+// Trainable reports whether the variable of that path learns. All do, but for a frozen generator's.
+func (m Model) Trainable(path string) bool {
+	return m.Config.Replacements.Source != SourceFrozen || !strings.HasPrefix(path, "/generator/")
 }

@@ -41,7 +41,7 @@ func TestSamplesFollowTheSoftmax(t *testing.T) {
 			}
 			const rows, columns = 100, 1000
 			exec := MustNewExec(be, func(l, u *Node) *Node {
-				return metro.SampleReplacements(BroadcastPrefix(l, rows, columns), u)
+				return metro.SampleReplacements(BroadcastPrefix(l, rows, columns), u, nil)
 			})
 			samples := tensors.MustCopyFlatData[int32](exec.MustCall(logits, uniforms(rng, rows, columns))[0])
 			observed, expected := make([]float64, v), softmax(logits)
@@ -62,7 +62,7 @@ func TestSamplesFollowTheSoftmax(t *testing.T) {
 func TestSamplesInvertTheDistribution(t *testing.T) {
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
 		exec := MustNewExec(be, func(l, u *Node) *Node {
-			return metro.SampleReplacements(BroadcastPrefix(l, 1, u.Shape().Dim(1)), u)
+			return metro.SampleReplacements(BroadcastPrefix(l, 1, u.Shape().Dim(1)), u, nil)
 		})
 		zero := float32(math.Inf(-1))
 		last := 1 - float32(1.0/(1<<23))
@@ -79,7 +79,7 @@ func TestSamplesInvertTheDistribution(t *testing.T) {
 func TestSamplesOfALargeVocabulary(t *testing.T) {
 	be := backendtest.Go(t)
 	const v, n = 30_522, 64
-	exec := MustNewExec(be, func(l, u *Node) *Node { return metro.SampleReplacements(BroadcastPrefix(l, 1, n), u) })
+	exec := MustNewExec(be, func(l, u *Node) *Node { return metro.SampleReplacements(BroadcastPrefix(l, 1, n), u, nil) })
 	rng := rand.New(rand.NewPCG(3, 4))
 	logits := make([]float32, v)
 	for i := range logits {

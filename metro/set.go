@@ -3,6 +3,7 @@
 package metro
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -14,17 +15,51 @@ import (
 // Set changes one field of c by assignment, "path=value", where path is made of the JSON names: "optimizer.learning_rate=2e-3". An
 // unknown path is an error that names the nearest right one; a value of the wrong type is an error that says which
 // type is wanted. c is unchanged on error.
+//
+// Two paths stand for several fields: "generator.size=RULE" gives the generator the shape that [SizeGenerator] makes of
+// the main model's at that moment, and "generator.width_ratio=R" narrows it (see [Narrow]) and leaves its depth.
 func (c *Config) Set(assignment string) error {
 	path, value, ok := strings.Cut(assignment, "=")
 	if !ok {
 		return usererr.New("%q is not an assignment; write path=value, for example optimizer.learning_rate=2e-3", assignment)
 	}
-	path = strings.TrimSpace(path)
+	path, value = strings.TrimSpace(path), strings.TrimSpace(value)
+	if shorthand, ok := shorthands[path]; ok {
+		return shorthand(c, value)
+	}
 	field, ok := fields(reflect.ValueOf(c).Elem(), "")[path]
 	if !ok {
-		return usererr.New("there is no config field %q; did you mean %q?", path, nearest(path, c.Paths()))
+		return usererr.New("there is no config field %q; did you mean %q?", path, nearest(path, slices.Concat(c.Paths(), slices.Sorted(maps.Keys(shorthands)))))
 	}
-	return assign(field, path, strings.TrimSpace(value))
+	return assign(field, path, value)
+}
+
+// shorthands are assignments that set several fields.
+var shorthands = map[string]func(c *Config, value string) error{
+	"generator.size": func(c *Config, rule string) error {
+		sized, err := SizeGenerator(c.Main, rule)
+		if err != nil {
+			return usererr.New("generator.size: %w", err)
+		}
+		c.resizeGenerator(sized)
+		return nil
+	},
+	"generator.width_ratio": func(c *Config, value string) error {
+		ratio, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(ratio > 0 && ratio <= 4) {
+			return usererr.New("generator.width_ratio wants a number above 0, at most 4, not %q", value)
+		}
+		sized := Narrow(c.Main, ratio)
+		sized.Layers = c.Generator.Layers
+		c.resizeGenerator(sized)
+		return nil
+	},
+}
+
+// resizeGenerator takes the shape of e and nothing else.
+func (c *Config) resizeGenerator(e Encoder) {
+	g := &c.Generator
+	g.Layers, g.Width, g.Heads, g.FFN = e.Layers, e.Width, e.Heads, e.FFN
 }
 
 // Paths lists the path of every field of c, sorted.

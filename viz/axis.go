@@ -14,8 +14,24 @@ import (
 
 // Axis labels one axis of a figure and says how it is divided.
 type Axis struct {
-	Label string // what and in which unit, such as "training tokens"
-	Log   bool   // logarithmic; every value on it must be > 0
+	Label   string // what and in which unit, such as "training tokens"
+	Log     bool   // logarithmic; every value on it must be > 0
+	seconds bool   // divided like a clock, not in tens
+}
+
+// What training goes over: optimizer steps, tokens that the main model has read, floating-point operations, and seconds,
+// which are shown as seconds, minutes, hours or days.
+var (
+	Steps   = Axis{Label: "training step"}
+	Tokens  = Axis{Label: "training tokens"}
+	FLOPs   = Axis{Label: "training compute in FLOPs"}
+	Seconds = Axis{Label: "training time", seconds: true}
+)
+
+// OnLogScale returns the axis made logarithmic.
+func (a Axis) OnLogScale() Axis {
+	a.Log = true
+	return a
 }
 
 // extent is the smallest range that holds all values added.
@@ -31,9 +47,9 @@ func (e *extent) add(values ...float64) {
 
 // scale maps values to a stretch of the page.
 type scale struct {
-	min, max float64
-	log      bool
-	from, to vg.Length
+	min, max     float64
+	log, seconds bool
+	from, to     vg.Length
 }
 
 // newScale covers the values with a little air around them.
@@ -80,7 +96,10 @@ func (s scale) ticks(n int) []tick {
 		values = s.logTicks(n)
 	}
 	labels := tickLabels(values)
-	if !s.log {
+	switch {
+	case s.seconds:
+		labels = durationLabels(values)
+	case !s.log:
 		evenDecimals(labels)
 	}
 	ticks := make([]tick, len(values))
@@ -90,22 +109,28 @@ func (s scale) ticks(n int) []tick {
 	return ticks
 }
 
-// linearTicks are the multiples of 1, 2, 2.5 or 5 times a power of ten.
+// linearTicks are the multiples of 1, 2, 2.5 or 5 times a power of ten, or of a round time.
 func (s scale) linearTicks(n int) []float64 {
 	rough := (s.max - s.min) / float64(max(1, n))
-	power := math.Pow(10, math.Floor(math.Log10(rough)))
-	step := 10 * power
-	for _, m := range []float64{1, 2, 2.5, 5} {
-		if m*power >= rough*0.8 {
-			step = m * power
-			break
-		}
+	step := roundStep(rough)
+	if s.seconds {
+		step = roundTime(rough)
 	}
 	var values []float64
 	for k := int(math.Ceil(s.min/step - 1e-9)); float64(k)*step <= s.max+1e-9*step; k++ {
 		values = append(values, float64(k)*step)
 	}
 	return values
+}
+
+func roundStep(rough float64) float64 {
+	power := math.Pow(10, math.Floor(math.Log10(rough)))
+	for _, m := range []float64{1, 2, 2.5, 5} {
+		if m*power >= rough*0.8 {
+			return m * power
+		}
+	}
+	return 10 * power
 }
 
 // logTicks are powers of ten, thinned where there are many, with 2 and 5 between them where there are few, or linear
@@ -142,7 +167,7 @@ func tickLabels(values []float64) []string {
 	labels := make([]string, len(values))
 	for i, v := range values {
 		switch {
-		case smallest < 1e-4 || largest >= 1e13:
+		case smallest < 1e-4 || largest >= 1e22:
 			labels[i] = strconv.FormatFloat(v, 'g', 3, 64)
 		case largest >= 1e4:
 			labels[i] = shortened(v)
@@ -154,12 +179,12 @@ func tickLabels(values []float64) []string {
 	return labels
 }
 
-// shortened writes 25000 as 25k, 2.5e6 as 2.5M, 1e9 as 1G.
+// shortened writes 25000 as 25k, 2.5e6 as 2.5M, 1e18 as 1E.
 func shortened(v float64) string {
 	for _, unit := range []struct {
 		size float64
 		name string
-	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
+	}{{1e18, "E"}, {1e15, "P"}, {1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
 		if math.Abs(v) >= unit.size {
 			return strconv.FormatFloat(v/unit.size, 'g', 6, 64) + unit.name
 		}
@@ -208,8 +233,8 @@ func roomy(ticks []tick, s scale) bool {
 }
 
 // drawX draws grid, ticks and label of a horizontal axis under the panel; xAxisHeight is what it takes there.
-func (p page) drawX(panel vg.Rectangle, s scale, label string) {
-	for _, t := range xTicks(panel, s) {
+func (p page) drawX(panel vg.Rectangle, s scale, label string, ticks []tick) {
+	for _, t := range ticks {
 		x := s.at(t.value)
 		p.StrokeLine2(draw.LineStyle{Color: gridInk, Width: 0.6}, x, panel.Min.Y, x, panel.Max.Y)
 		p.StrokeLine2(axisLine, x, panel.Min.Y, x, panel.Min.Y-3)
@@ -225,8 +250,8 @@ func xAxisHeight(label string, width vg.Length) vg.Length {
 }
 
 // drawY draws grid, labels and, above the panel's left corner, the name of a vertical axis.
-func (p page) drawY(panel vg.Rectangle, s scale, label string) {
-	for _, t := range yTicks(panel, s) {
+func (p page) drawY(panel vg.Rectangle, s scale, label string, ticks []tick) {
+	for _, t := range ticks {
 		y := s.at(t.value)
 		p.StrokeLine2(draw.LineStyle{Color: gridInk, Width: 0.6}, panel.Min.X, y, panel.Max.X, y)
 		p.write(aligned(tickFace, text.XRight), panel.Min.X-tickGap, y, t.label)

@@ -182,15 +182,7 @@ func (d *barsDrawing) legendLines() [][]int {
 
 // legendName is the name, cut where it is longer than a line.
 func legendName(s BarSeries) string {
-	lines := wrap(labelFace, s.Name, pageWidth-2*margin-legendSwatch-20)
-	switch len(lines) {
-	case 0:
-		return ""
-	case 1:
-		return lines[0]
-	default:
-		return lines[0] + "\u2026"
-	}
+	return shorten(labelFace, s.Name, pageWidth-2*margin-legendSwatch-10)
 }
 
 func (d *barsDrawing) legendHeight() vg.Length { return 15 * vg.Length(len(d.legend)) }
@@ -209,7 +201,7 @@ func (d *barsDrawing) data() string {
 func (d *barsDrawing) draw(p page) {
 	p.heading(d.Title, "")
 	d.drawLegend(p)
-	p.drawY(d.panel, d.y, d.Label)
+	p.drawY(d.panel, d.y, d.Label, yTicks(d.panel, d.y))
 	for g, name := range d.groups {
 		center := d.panel.Min.X + d.groupWidth()*(vg.Length(g)+0.5)
 		y := d.panel.Min.Y - tickGap - lineHeight(tickFace)*vg.Length(len(name))/2

@@ -123,6 +123,18 @@ func wrap(s text.Style, txt string, width vg.Length) []string {
 	return wrapBy(func(t string) bool { return s.Width(t) <= width }, txt)
 }
 
+// shorten is the first line of txt, ending in an ellipsis where that is not all.
+func shorten(s text.Style, txt string, width vg.Length) string {
+	lines := wrap(s, txt, width)
+	switch len(lines) {
+	case 0:
+		return ""
+	case 1:
+		return lines[0]
+	}
+	return wrap(s, txt, width-s.Width("\u2026"))[0] + "\u2026"
+}
+
 // wrapBy is wrap with any measure of what fits on a line.
 func wrapBy(fits func(string) bool, txt string) []string {
 	var lines []string

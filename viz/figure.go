@@ -23,14 +23,18 @@ type Figure struct {
 
 // Save writes dir/Name.png, making dir where it does not exist, and returns the path. The file is complete or not there.
 func (f Figure) Save(dir string) (string, error) {
-	if err := checkName(f.Name); err != nil {
+	if err := f.check(); err != nil {
 		return "", err
-	}
-	if len(f.PNG) == 0 {
-		return "", fmt.Errorf("viz: figure %q holds no picture; make it by Curves, Forest or Bars", f.Name)
 	}
 	path := filepath.Join(dir, f.Name+".png")
 	return path, writeFile(path, f.PNG)
+}
+
+func (f Figure) check() error {
+	if len(f.PNG) == 0 {
+		return fmt.Errorf("viz: figure %q holds no picture; make it by Curves, Forest, Bars or another picture of this package", f.Name)
+	}
+	return checkName(f.Name)
 }
 
 var goodName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)

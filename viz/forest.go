@@ -207,7 +207,7 @@ func (d *forestDrawing) draw(p page) {
 }
 
 func (d *forestDrawing) drawAxis(p page) {
-	p.drawX(d.panel, d.x, d.axisLabel())
+	p.drawX(d.panel, d.x, d.axisLabel(), xTicks(d.panel, d.x))
 	p.StrokeLine2(axisLine, d.panel.Min.X, d.panel.Min.Y, d.panel.Max.X, d.panel.Min.Y)
 	zero := d.x.at(0)
 	p.StrokeLine2(draw.LineStyle{Color: softInk, Width: 1}, zero, d.panel.Min.Y, zero, d.panel.Max.Y+3)

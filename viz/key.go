@@ -3,8 +3,6 @@
 package viz
 
 import (
-	"fmt"
-	"math"
 	"slices"
 
 	"gonum.org/v1/plot/vg"
@@ -26,34 +24,8 @@ const (
 	keyText   vg.Length = 125 // widest text
 )
 
-// keyNote says what sets the series apart from one with all its seeds.
-func (d *curvesDrawing) keyNote(i int) string {
-	switch m := d.sums[i]; {
-	case m.diverged > 0:
-		return fmt.Sprintf("%d of %d diverged", m.diverged, m.runs+m.diverged)
-	case m.runs == 0:
-		return "no runs"
-	case m.runs < d.mostRuns():
-		return plural(m.runs, "seed")
-	default:
-		return ""
-	}
-}
-
-func (d *curvesDrawing) mostRuns() int {
-	most := 0
-	for _, m := range d.sums {
-		most = max(most, m.runs)
-	}
-	return most
-}
-
-func (d *curvesDrawing) newKeys() []key {
-	keys := make([]key, len(d.Series))
-	for i, s := range d.Series {
-		keys[i] = key{series: i, lines: wrap(labelFace, s.Name, keyText), note: d.keyNote(i)}
-	}
-	return keys
+func newKey(series int, name, note string) key {
+	return key{series: series, lines: wrap(labelFace, name, keyText), note: note}
 }
 
 func (k key) textHeight() vg.Length {
@@ -85,17 +57,15 @@ func keysHeight(keys []key) vg.Length {
 	return height
 }
 
-// drawKeys draws every key as near to the end of its curve as the others let it.
-func (d *curvesDrawing) drawKeys(p page) {
-	for i := range d.keys {
-		d.keys[i].end = d.curveEnd(d.keys[i].series)
-	}
-	spread(d.keys, d.panel.Min.Y, d.panel.Max.Y)
-	x := d.panel.Max.X + keyGap
-	for _, k := range d.keys {
-		if k.end.X > d.panel.Max.X-keyGap && k.end.Y >= d.panel.Min.Y {
+// drawKeys draws every key as near to the end of its curve as the others let it. A curve that ends at the panel's right
+// edge is joined to its key.
+func (c *chart) drawKeys(p page) {
+	spread(c.keys, c.panel.Min.Y, c.panel.Max.Y)
+	x := c.panel.Max.X + keyGap
+	for _, k := range c.keys {
+		if k.end.X > c.panel.Max.X-keyGap && k.end.Y >= c.panel.Min.Y {
 			leader := draw.LineStyle{Color: faded(seriesColor(k.series), 0x60), Width: 0.6}
-			p.StrokeLines(leader, []vg.Point{k.end, {X: d.panel.Max.X, Y: k.end.Y}, {X: x - 1, Y: k.y}})
+			p.StrokeLines(leader, []vg.Point{k.end, {X: c.panel.Max.X, Y: k.end.Y}, {X: x - 1, Y: k.y}})
 		}
 		p.StrokeLine2(seriesLine(k.series), x, k.y, x+keySample, k.y)
 		p.DrawGlyphNoClip(seriesMark(k.series), vg.Point{X: x + keySample/2, Y: k.y})
@@ -110,21 +80,6 @@ func (k key) writeText(p page, x vg.Length) {
 	if k.note != "" {
 		p.write(smallFace, x, top-k.textHeight()+lineHeight(smallFace)/2, k.note)
 	}
-}
-
-// curveEnd is the last point of the mean, or of any run where there is no mean; below the panel where there is none.
-func (d *curvesDrawing) curveEnd(i int) vg.Point {
-	if m := d.sums[i]; len(m.x) > 0 {
-		n := len(m.x)
-		return d.points(m.x[n-1:], m.mean[n-1:])[0]
-	}
-	for _, r := range d.Series[i].Runs {
-		if alive := r.alive(); len(alive.X) > 0 {
-			n := len(alive.X)
-			return d.points(alive.X[n-1:], alive.Y[n-1:])[0]
-		}
-	}
-	return vg.Point{X: d.panel.Max.X, Y: vg.Length(math.Inf(-1))}
 }
 
 // spread sets the heights of keys between bottom and top: in the order of their curves' ends, never overlapping, and

@@ -91,19 +91,29 @@ func (f *File) Lookup(name string) (Info, bool) {
 
 // Read fills dst with the bytes of the named tensor. The length of dst must be the tensor's [Info.Size].
 func (f *File) Read(name string, dst []byte) error {
+	section, err := f.Reader(name)
+	if err != nil {
+		return err
+	}
+	if int64(len(dst)) != section.Size() {
+		return fmt.Errorf("weights %s: tensor %q takes %d bytes, the buffer has %d", f.path, name, section.Size(), len(dst))
+	}
+	if _, err := io.ReadFull(section, dst); err != nil {
+		_, from, size := section.Outer()
+		return fmt.Errorf("weights %s: tensor %q, %d bytes from byte %d: %w", f.path, name, size, from, err)
+	}
+	return nil
+}
+
+// Reader gives the bytes of the named tensor in passing, for a caller that turns them into something else as they come.
+func (f *File) Reader(name string) (*io.SectionReader, error) {
 	info, ok := f.Lookup(name)
 	if !ok {
-		return fmt.Errorf("weights %s: no tensor %.80q among %d", f.path, name, len(f.tensors))
+		return nil, fmt.Errorf("weights %s: no tensor %.80q among %d", f.path, name, len(f.tensors))
 	}
 	size, err := info.Size()
 	if err != nil {
-		return fmt.Errorf("weights %s: %w", f.path, err)
+		return nil, fmt.Errorf("weights %s: %w", f.path, err)
 	}
-	if int64(len(dst)) != size {
-		return fmt.Errorf("weights %s: tensor %q takes %d bytes, the buffer has %d", f.path, name, size, len(dst))
-	}
-	if _, err := io.ReadFull(io.NewSectionReader(f.data, info.offset, size), dst); err != nil {
-		return fmt.Errorf("weights %s: tensor %q, %d bytes from byte %d: %w", f.path, name, size, info.offset, err)
-	}
-	return nil
+	return io.NewSectionReader(f.data, info.offset, size), nil
 }

@@ -99,6 +99,9 @@ func NewDataset(ctx context.Context, corpus *Corpus, tokenizer *wordpiece.Tokeni
 // Maskable reports whether a token may be masked, replaced or drawn: all but the special ones.
 func (d *Dataset) Maskable(id int32) bool { return !d.Tokenizer.IsSpecial(id) }
 
+// Continues reports whether a token continues a word (a piece that begins with ##).
+func (d *Dataset) Continues(id int32) bool { return d.Tokenizer.IsContinuation(id) }
+
 // Counts returns the token counts of the training split, counted at the first call.
 func (d *Dataset) Counts() (*Counts, error) { return d.counts() }
 

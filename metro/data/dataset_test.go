@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,7 +79,7 @@ func TestTextToBatches(t *testing.T) {
 		d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, progress)
 		require.NoError(t, err)
 		require.NoError(t, d.Require(8, 8))
-		l := Loader{Rows: d.Train, Seed: 1, Stream: "train/", Shuffle: true, BatchSize: 8, Slots: 2, MaskRate: 0.15, MaskID: d.MaskID, Maskable: d.Maskable}
+		l := Loader{Rows: d.Train, Seed: 1, Stream: "train/", Shuffle: true, BatchSize: 8, Slots: 2, Masking: Masking{Rate: 0.15}, MaskID: d.MaskID, Maskable: d.Maskable}
 		return d, batchOf(t, &l, 3), *calls
 	}
 	first, batch, calls := load()
@@ -101,6 +102,52 @@ func TestTextToBatches(t *testing.T) {
 	b, err := second.Counts()
 	require.NoError(t, err)
 	require.Equal(t, a.unigram, b.unigram)
+}
+
+// The logits of the replacement sources, put through a softmax, are the distributions that they are called after.
+func TestSourceLogits(t *testing.T) {
+	corpus, cache := textCorpus(t, prose(400))
+	d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, nil)
+	require.NoError(t, err)
+	require.True(t, d.Continues(lookup(t, d, "##e")))
+	require.False(t, d.Continues(lookup(t, d, "e")))
+	counts, err := d.Counts()
+	require.NoError(t, err)
+	unigram, err := d.LogUnigram()
+	require.NoError(t, err)
+	uniform := d.LogUniform()
+	require.Len(t, unigram, d.Vocab)
+	require.Len(t, uniform, d.Vocab)
+	ordinary, sum := 0, 0.0
+	for id := range int32(d.Vocab) {
+		if d.Maskable(id) {
+			ordinary++
+			require.Zero(t, uniform[id])
+		} else {
+			require.EqualValues(t, -1e9, uniform[id])
+			require.EqualValues(t, -1e9, unigram[id])
+		}
+		p := math.Exp(float64(unigram[id]))
+		require.InDelta(t, counts.unigram[id]/counts.total, p, 1e-6)
+		sum += p
+	}
+	require.InDelta(t, 1, sum, 1e-5)
+	require.Equal(t, d.Vocab-5, ordinary)
+
+	d.counts = func() (*Counts, error) { return CountTokens(d.Train, d.Vocab, func(int32) bool { return false }) }
+	_, err = d.LogUnigram()
+	require.True(t, usererr.Is(err), "%v", err)
+	require.ErrorContains(t, err, corpus.Source)
+	d.counts = func() (*Counts, error) { return nil, fs.ErrClosed }
+	_, err = d.LogUnigram()
+	require.ErrorIs(t, err, fs.ErrClosed)
+}
+
+func lookup(t *testing.T, d *Dataset, token string) int32 {
+	t.Helper()
+	id, ok := d.Tokenizer.ID(token)
+	require.True(t, ok, token)
+	return id
 }
 
 // The rows are the documents, each closed by [SEP], and nothing else.

@@ -20,11 +20,13 @@
 // last row. Special tokens come from here alone: text that spells one is unknown to the model, not an order to it.
 //
 // A [Loader] makes batches. Row k of a run is [Shuffled] (seed, n, k), a permutation of the rows that is computed and
-// not stored, a new one each pass. [MaskPositions] chooses what is masked: the same share of every row's ordinary tokens.
-// With the noise that the generator's samples are drawn by, that is all of a step's randomness, and all of it is a
-// function of (seed, step): a run is resumed by counting.
+// not stored, a new one each pass. [Masking] says what is masked: the same share of every row's ordinary tokens, one by
+// one, by words or in spans, and what is seen there. With the noise that the generator's samples are drawn by, and that
+// of each row as a whole, that is all of a step's randomness, and all of it is a function of (seed, step): a run is
+// resumed by counting.
 //
 // A [Frozen] set is a test that is the same for every run. Its wrong tokens are drawn from [Counts] of the training
 // split, by what is frequent ([UnigramFaker]) or by what goes well with both neighbours ([BigramFaker]), never by a
-// model: runs whose generators differ can be compared on it.
+// model: runs whose generators differ can be compared on it. The same counts are a source of replacements without a
+// generator ([Dataset.LogUnigram]).
 package data

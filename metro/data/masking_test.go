@@ -3,58 +3,117 @@
 package data
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/usererr"
 )
 
 // ordinary says of the tests' ids what a tokenizer says of its own: the first five are special.
 func ordinary(id int32) bool { return id >= 5 }
 
-// Whatever the row, the rate and the number of slots: positions are distinct and hold candidates, as many as the rate
-// says within the slots, and everything behind them is zero.
-func TestMaskPositionsProperties(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for range 3000 {
-		row := make([]int32, 1+rng.IntN(40))
-		special := rng.Float64()
-		candidates := 0
-		for i := range row {
-			if row[i] = rng.Int32N(5); rng.Float64() > special {
-				row[i] = 5 + rng.Int32N(20)
-				candidates++
-			}
-		}
-		rate := 0.001 + 0.9*rng.Float64()
-		slots := 1 + rng.IntN(len(row))
-		positions, weights := make([]int32, slots), make([]float32, slots)
-		for i := range positions { // what was there before must not matter
-			positions[i], weights[i] = -1, 7
-		}
-		MaskPositions(rng, row, rate, ordinary, positions, weights)
+// continues says which of the tests' ids continue a word.
+func continues(id int32) bool { return id >= 15 }
 
-		want := 0
-		if candidates > 0 {
-			want = min(slots, max(1, int(math.Round(rate*float64(candidates)))))
+// maskings are all ways to draw positions.
+var maskings = map[string]Masking{
+	"independent": {Pattern: Independent},
+	"again":       {Pattern: Independent, WithReplacement: true},
+	"words":       {Pattern: WholeWord},
+	"spans":       {Pattern: Span},
+}
+
+// randomRow has up to n tokens; the share of special ones varies from row to row.
+func randomRow(rng *rand.Rand, n int) []int32 {
+	row := make([]int32, 1+rng.IntN(n))
+	special := rng.Float64()
+	for i := range row {
+		if row[i] = rng.Int32N(5); rng.Float64() > special {
+			row[i] = 5 + rng.Int32N(20)
 		}
-		seen := map[int32]bool{}
-		for i, at := range positions {
-			if i >= want {
-				require.Zero(t, weights[i])
-				require.Zero(t, at)
-				continue
+	}
+	return row
+}
+
+// requireMasked draws positions for row and checks all that is promised for whatever row: candidates alone, as many as
+// the rate says within the slots, everything behind them zero, and what the pattern adds.
+func requireMasked(t testing.TB, m Masking, row []int32, slots int, seed uint64) {
+	t.Helper()
+	positions, weights := make([]int32, slots), make([]float32, slots)
+	for i := range positions { // what was there before must not matter
+		positions[i], weights[i] = -1, 7
+	}
+	m.positions(rand.New(rand.NewPCG(seed, 0)), row, ordinary, continues, positions, weights)
+	candidates := candidatesOf(row, ordinary)
+	want := 0
+	if n := len(candidates); n > 0 {
+		want = min(n, slots, max(1, int(math.Round(m.Rate*float64(n)))))
+	}
+	drawn := 0
+	for ; drawn < slots && weights[drawn] == 1; drawn++ {
+		at := positions[drawn]
+		require.True(t, ordinary(row[at]), "position %d of %v holds a special token", at, row)
+		require.True(t, m.WithReplacement || !slices.Contains(positions[:drawn], at), "position %d comes twice", at)
+	}
+	for i := drawn; i < slots; i++ {
+		require.Zero(t, weights[i])
+		require.Zero(t, positions[i])
+	}
+	if m.Pattern != WholeWord {
+		require.Equal(t, want, drawn)
+		return
+	}
+	require.LessOrEqual(t, drawn, want)
+	for _, word := range wordsOf(row, candidates, continues) {
+		masked := 0
+		for _, at := range word {
+			if slices.Contains(positions[:drawn], at) {
+				masked++
 			}
-			require.EqualValues(t, 1, weights[i])
-			require.True(t, ordinary(row[at]), "position %d of %v holds a special token", at, row)
-			require.False(t, seen[at], "position %d comes twice", at)
-			seen[at] = true
 		}
+		require.Contains(t, []int{0, len(word)}, masked, "word at %d of %v is cut", word[0], row)
+		require.True(t, masked > 0 || len(word) > want-drawn, "the word at %d of %v would still fit", word[0], row)
 	}
 }
 
-func TestMaskPositionsOfShortRows(t *testing.T) {
+func TestMaskingProperties(t *testing.T) {
+	for name, m := range maskings {
+		t.Run(name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(1, 2))
+			for range 1500 {
+				row := randomRow(rng, 40)
+				m.Rate = 0.001 + 0.9*rng.Float64()
+				requireMasked(t, m, row, 1+rng.IntN(len(row)), rng.Uint64())
+			}
+		})
+	}
+}
+
+// FuzzMasking: no row, rate, number of slots or noise breaks what is promised.
+func FuzzMasking(f *testing.F) {
+	f.Add([]byte{2, 11, 15, 15, 3, 12, 0}, 0.3, 3, uint64(1))
+	f.Add([]byte{15, 15, 15, 15}, 0.99, 4, uint64(2))
+	f.Add([]byte{0}, 0.5, 1, uint64(3))
+	f.Add(bytes.Repeat([]byte{5, 15, 5, 5, 3}, 30), 0.5, 9, uint64(4))
+	f.Fuzz(func(t *testing.T, tokens []byte, rate float64, slots int, seed uint64) {
+		row := make([]int32, min(len(tokens), 600))
+		for i := range row {
+			row[i] = int32(tokens[i])
+		}
+		for _, m := range maskings {
+			if m.Rate = rate; m.Validate() == nil {
+				requireMasked(t, m, row, slots&0x1FF, seed)
+			}
+		}
+	})
+}
+
+func TestMaskingOfShortRows(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		row       []int32
@@ -67,9 +126,12 @@ func TestMaskPositionsOfShortRows(t *testing.T) {
 		{"empty", nil, []int32{0, 0, 0}, []float32{0, 0, 0}},
 	} {
 		positions, weights := make([]int32, 3), make([]float32, 3)
-		MaskPositions(rand.New(rand.NewPCG(1, 1)), test.row, 0.15, ordinary, positions, weights)
-		require.Equal(t, test.positions, positions, test.name)
-		require.Equal(t, test.weights, weights, test.name)
+		for _, m := range maskings {
+			m.Rate = 0.15
+			m.positions(rand.New(rand.NewPCG(1, 1)), test.row, ordinary, continues, positions, weights)
+			require.Equal(t, test.positions, positions, "%s, %v", test.name, m)
+			require.Equal(t, test.weights, weights, "%s, %v", test.name, m)
+		}
 	}
 }
 
@@ -98,4 +160,58 @@ func TestMaskPositionsAreUniform(t *testing.T) {
 	}
 	requireDistribution(t, flat, single, "first position")
 	requireDistribution(t, apart, pairs, "ordered pair")
+}
+
+// With replacement every draw is as likely to give any candidate. Of 125 candidates, ELECTRA's 19 draws (a row of 128 at
+// 15 %) hit 125·(1 − (124/125)¹⁹) = 17.69 different ones on average.
+func TestWithReplacement(t *testing.T) {
+	row := append(append([]int32{testCLS}, slices.Repeat([]int32{9}, 125)...), testSEP, testSEP)
+	m := Masking{Rate: 0.15, WithReplacement: true}
+	rng := rand.New(rand.NewPCG(5, 6))
+	positions, weights := make([]int32, 19), make([]float32, 19)
+	const rounds = 20_000
+	single, flat, distinct := make([]float64, 125), make([]float64, 125), 0
+	for range rounds {
+		m.positions(rng, row, ordinary, nil, positions, weights)
+		require.EqualValues(t, 1, weights[18])
+		for _, at := range positions {
+			single[at-1]++
+		}
+		slices.Sort(positions)
+		distinct += len(slices.Compact(positions))
+	}
+	for i := range flat {
+		flat[i] = rounds * 19 / 125.0
+	}
+	requireDistribution(t, flat, single, "position")
+	require.InDelta(t, 17.69, float64(distinct)/rounds, 0.03)
+}
+
+func TestValidateMasking(t *testing.T) {
+	for _, m := range []Masking{
+		{Rate: 0.15}, {Rate: 0.15, Keep: 0.15, WithReplacement: true}, {Rate: 0.15, Keep: 0.1, Random: 0.1, Pattern: Span},
+		{Rate: 0.001, Keep: 1, Pattern: WholeWord}, {Rate: 0.999, Random: 1, Pattern: Independent},
+	} {
+		require.NoError(t, m.Validate())
+	}
+	for _, test := range []struct {
+		masking Masking
+		want    string
+	}{
+		{Masking{}, "the mask rate is 0"},
+		{Masking{Rate: 1}, "the mask rate is 1; it must be above 0 and below 1"},
+		{Masking{Rate: math.NaN()}, "the mask rate is NaN"},
+		{Masking{Rate: 0.15, Keep: -0.1}, "-0.1 keep their token"},
+		{Masking{Rate: 0.15, Keep: 0.6, Random: 0.5}, "0.6 keep their token and 0.5 show a random one"},
+		{Masking{Rate: 0.15, Random: math.NaN()}, "NaN show a random one"},
+		{Masking{Rate: 0.15, Pattern: "words"}, `no mask pattern is called "words"`},
+		{Masking{Rate: 0.15, Pattern: Span, WithReplacement: true}, `"span" draws without replacement only`},
+		{Masking{Rate: 0.15, Pattern: WholeWord, WithReplacement: true}, `"whole_word" draws without`},
+	} {
+		l := testLoader(t, 100)
+		l.Masking = test.masking
+		_, err := l.Batch(0)
+		require.ErrorContains(t, err, test.want)
+		require.True(t, usererr.Is(err))
+	}
 }

@@ -20,20 +20,33 @@ import "metrolab/metro"
 //	metro pretrain --recipe base --corpus PATH
 func Base() metro.Config {
 	encoder := metro.Encoder{
-		Layers: 12, Width: 768, Heads: 12, FFN: 3072, Activation: "gelu", Dropout: 0.1, Epsilon: 1e-5, Init: "normal",
+		Layers: 12, Width: 768, Heads: 12, FFN: 3072, Activation: "gelu", Norm: metro.NormPost, Dropout: 0.1, Epsilon: 1e-5,
+		Init: metro.InitNormal, InitScale: metro.InitScaleNone,
 	}
 	generator := encoder
 	generator.Layers, generator.Dropout = 4, 0
 	return metro.Config{
 		Data: metro.Data{VocabSize: 32768, Lowercase: true, SeqLen: 512},
 		Main: encoder, Generator: generator,
-		Positions: metro.Positions{Relative: metro.RelativeSignedLog, Bins: 32, MaxDistance: 128, Scale: 1},
+		Positions: metro.Positions{Absolute: true, Relative: metro.RelativeSignedLog, Bins: 32, MaxDistance: 128, Scale: 1},
 		Sharing:   metro.SharingTokenPosition,
-		Objective: metro.Objective{MaskRate: 0.15, RTDWeight: 50, RTDHead: metro.RTDHeadLinear, CLMWeight: 1, GeneratorHead: metro.GeneratorHeadNorm},
-		Optimizer: metro.Optimizer{
-			LearningRate: 4e-4, WarmupSteps: 10_000, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.01, ClipNorm: 2,
+		Masking:   metro.Masking{Rate: 0.15, Rule: "100/0/0", Pattern: metro.MaskIndependent},
+		Replacements: metro.Replacements{
+			Source: metro.SourceJoint, Dropout: metro.SampleZero,
+			Temperature: 1, TemperatureSchedule: metro.TemperatureConstant, TemperatureDecay: 0.1,
 		},
-		Training:   metro.Training{Steps: 125_000, BatchSize: 2048, LogEvery: 100, EvalEvery: 5_000, CheckpointEvery: 1_000, KeepCheckpoints: 2},
+		Objective: metro.Objective{
+			Name: "rtd_clm", GeneratorWeight: 1, RTDWeight: 50, CLMWeight: 1, SCLWeight: 1, CLM: metro.CLMSimplified,
+			GeneratorHead: metro.GeneratorHeadNorm, RTDHead: metro.RTDHeadLinear, RTDZeroInit: true,
+		},
+		Optimizer: metro.Optimizer{
+			LearningRate: 4e-4, Schedule: metro.ScheduleThen, WarmupSteps: 10_000, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, BiasCorrection: true,
+			WeightDecay: 0.01, ClipNorm: 2, LayerDecay: 1, LayerDecayRule: metro.LayerDecayExact,
+		},
+		Training: metro.Training{
+			Steps: 125_000, BatchSize: 2048, LogEvery: 100, EvalEvery: 5_000, CheckpointEvery: 1_000, KeepCheckpoints: 2,
+			Accumulate: 1, MatMul: metro.MatMulFloat32,
+		},
 		Evaluation: metro.Evaluation{Rows: 4096},
 	}
 }

@@ -40,7 +40,7 @@ func TestTinyLearns(t *testing.T) {
 		require.NoError(t, err)
 		result, err := r.Run(t.Context(), "tiny", c, nil)
 		require.NoError(t, err)
-		dataset, err := r.Dataset(t.Context(), c.Data, nil)
+		dataset, err := r.Dataset(t.Context(), c, nil)
 		require.NoError(t, err)
 		counts, err := dataset.Counts()
 		require.NoError(t, err)

@@ -14,7 +14,8 @@ func Micro() metro.Config {
 	c.Generator = c.Main
 	c.Data.VocabSize, c.Data.SeqLen = 300, 16
 	c.Optimizer.WarmupSteps = 10
-	c.Training = metro.Training{Steps: 100, BatchSize: 8, LogEvery: 10, EvalEvery: 50, CheckpointEvery: 50, KeepCheckpoints: 2}
-	c.Evaluation = metro.Evaluation{Rows: 32}
+	t := &c.Training
+	t.Steps, t.BatchSize, t.LogEvery, t.EvalEvery, t.CheckpointEvery = 100, 8, 10, 50, 50
+	c.Evaluation.Rows = 32
 	return c
 }

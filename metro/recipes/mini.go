@@ -15,6 +15,7 @@ func Mini() metro.Config {
 	c.Generator = c.Main
 	c.Generator.Layers = 2
 	c.Optimizer.LearningRate, c.Optimizer.WarmupSteps = 2e-3, 1000
-	c.Training = metro.Training{Steps: 20_000, BatchSize: 64, LogEvery: 50, EvalEvery: 1000, CheckpointEvery: 500, KeepCheckpoints: 2}
+	t := &c.Training
+	t.Steps, t.BatchSize, t.LogEvery, t.EvalEvery, t.CheckpointEvery = 20_000, 64, 50, 1000, 500
 	return c
 }

@@ -17,13 +17,15 @@ import "metrolab/metro"
 func Tiny() metro.Config {
 	c := Base()
 	c.Data = metro.Data{VocabSize: 300, Lowercase: true, SeqLen: 32}
-	c.Main = metro.Encoder{Layers: 2, Width: 64, Heads: 4, FFN: 128, Activation: "gelu_tanh", Epsilon: 1e-6, Init: "fan_in"}
+	c.Main.Layers, c.Main.Width, c.Main.Heads, c.Main.FFN = 2, 64, 4, 128
+	c.Main.Activation, c.Main.Dropout, c.Main.Epsilon, c.Main.Init = "gelu_tanh", 0, 1e-6, metro.InitFanIn
 	c.Generator = c.Main
 	c.Generator.Layers = 1
 	c.Positions.Scale = 200
 	c.Objective.RTDHead, c.Objective.GeneratorHead = metro.RTDHeadProjected, metro.GeneratorHeadPlain
 	c.Optimizer.LearningRate, c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = 3e-3, 60, 0.1
-	c.Training = metro.Training{Steps: 1200, BatchSize: 64, LogEvery: 20, EvalEvery: 200, CheckpointEvery: 300, KeepCheckpoints: 2}
-	c.Evaluation = metro.Evaluation{Rows: 512}
+	t := &c.Training
+	t.Steps, t.BatchSize, t.LogEvery, t.EvalEvery, t.CheckpointEvery = 1200, 64, 20, 200, 300
+	c.Evaluation.Rows = 512
 	return c
 }

@@ -71,13 +71,13 @@ func (c *classifier) logits(scope *model.Scope, tokens, key *Node) *Node {
 	return layers.Dense(scope.In("task"), MulScalar(mean, headScale), c.classes, layers.InitZeros)
 }
 
-// stepGraph: tokens [B, S], classes [B], rates [3], dropout key [3] → loss, the mean cross-entropy.
+// stepGraph: tokens [B, S], classes [B], rates [RatesSize], dropout key [3] → loss, the mean cross-entropy.
 func (c *classifier) stepGraph(scope *model.Scope, in []*Node) *Node {
 	tokens, classes, rates, key := in[0], in[1], in[2], in[3]
 	logits := InsertAxes(c.logits(scope, tokens, key), 1)
 	targets := InsertAxes(classes, -1)
 	loss := metro.CrossEntropy(logits, targets, OnesLike(ConvertDType(targets, logits.DType())))
-	training.Optimize(c.store, loss, rates, c.model.Config.Optimizer)
+	training.Optimize(c.store, loss, rates, c.model)
 	return loss
 }
 
@@ -91,7 +91,7 @@ func (c *classifier) learn(w *windows, rows []int, classes []int32, step int) (f
 	a, b := randstream.Key(c.model.Config.Seed, "finetune/dropout", step)
 	loss, err := c.step.Call1(
 		c.batch(w, rows), tensors.FromFlatDataAndDimensions(classes, len(classes)),
-		tensors.FromFlatDataAndDimensions(training.Rates(c.model.Config, step), 3),
+		tensors.FromFlatDataAndDimensions(training.Rates(c.model.Config, step), training.RatesSize),
 		tensors.FromFlatDataAndDimensions([]uint64{a, b, 0}, 3))
 	if err != nil {
 		return 0, fmt.Errorf("fine-tuning step %d: %w", step, err)

@@ -130,7 +130,7 @@ func (o Options) config(c metro.Config) (metro.Config, error) {
 	}
 	c.Seed = o.Seed
 	c.Training.Steps = cmp.Or(o.Steps, DefaultSteps)
-	c.Training.BatchSize = cmp.Or(o.BatchSize, 32)
+	c.Training.BatchSize, c.Training.Accumulate, c.Training.GeneratorSteps = cmp.Or(o.BatchSize, 32), 1, 0
 	c.Optimizer.LearningRate = cmp.Or(o.LearningRate, c.Optimizer.LearningRate/4)
 	c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = c.Training.Steps/10, 0
 	return c, nil

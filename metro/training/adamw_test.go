@@ -87,6 +87,7 @@ func TestAdamWAgainstPlainGo(t *testing.T) {
 		{Beta1: 0, Beta2: 0.5, Epsilon: 1e-3, WeightDecay: 1, ClipNorm: 8},
 	} {
 		c := metro.Config{Optimizer: o, Training: metro.Training{Steps: 50}}
+		c.Optimizer.LayerDecay = 1
 		c.Optimizer.LearningRate, c.Optimizer.WarmupSteps = 0.1, 10
 		t.Run(fmt.Sprintf("decay %g, clip %g", o.WeightDecay, o.ClipNorm), func(t *testing.T) { compareAdamW(t, c) })
 	}
@@ -98,7 +99,8 @@ func compareAdamW(t *testing.T, c metro.Config) {
 	exec, err := model.NewExec(backendtest.Go(t), store, func(scope *model.Scope, in []*Node) []*Node {
 		loss := l.graph(scope, in[0].Graph())
 		variables := sorted(store, func(v *model.Variable) bool { return !strings.HasPrefix(v.Path(), momentScope) })
-		return []*Node{adamW(store, loss, variables, o, adamWRates{in[0], in[1], in[2]})}
+		rates := Stack([]*Node{in[0], in[1], in[2], in[0], in[1], in[2]}, 0)
+		return []*Node{adamW(store, variables, gradients(loss, variables), rates, c)}
 	})
 	require.NoError(t, err)
 	values := func(path string) []float64 {
@@ -113,14 +115,14 @@ func compareAdamW(t *testing.T, c metro.Config) {
 		host[name] = &hostAdamW{values("/room/" + name), make([]float64, size(dims)), make([]float64, size(dims))}
 	}
 	for step := 1; step <= c.Training.Steps; step++ {
-		gradients, sum := map[string][]float64{}, 0.0
+		slopes, sum := map[string][]float64{}, 0.0
 		for name, a := range host {
 			g := make([]float64, len(a.w))
 			for i := range g {
 				g[i] = l.curvatures[name][i] * (a.w[i] - l.targets[name][i])
 				sum += g[i] * g[i]
 			}
-			gradients[name] = g
+			slopes[name] = g
 		}
 		norm, scale := math.Sqrt(sum), 1.0
 		if o.ClipNorm > 0 && norm > o.ClipNorm {
@@ -133,7 +135,7 @@ func compareAdamW(t *testing.T, c metro.Config) {
 		require.NoError(t, err)
 		require.InEpsilon(t, norm, tensors.ToScalar[float64](out[0]), 1e-9, "the norm is the one before clipping, step %d", step)
 		for name, a := range host {
-			a.step(gradients[name], scale, rate, step, name == "weights" || name == "relative_position_table", o)
+			a.step(slopes[name], scale, rate, step, name == "weights" || name == "relative_position_table", o)
 			require.InDeltaSlice(t, a.w, values("/room/"+name), 1e-9, "%s after step %d", name, step)
 			require.InDeltaSlice(t, a.m, values(momentScope+"m/room/"+name), 1e-9, "m of %s after step %d", name, step)
 			require.InDeltaSlice(t, a.v, values(momentScope+"v/room/"+name), 1e-9, "v of %s after step %d", name, step)
@@ -188,7 +190,7 @@ func TestOptimizeFirstStep(t *testing.T) {
 		store := model.NewStore()
 		exec, err := model.NewExec(be, store, func(scope *model.Scope, in []*Node) []*Node {
 			w := layers.Param(scope, in[0], "weights", layers.InitOnes, 4)
-			return []*Node{Optimize(store, ReduceAllSum(Mul(w, in[0])), in[1], c.Optimizer)}
+			return []*Node{Optimize(store, ReduceAllSum(Mul(w, in[0])), in[1], metro.Model{Config: c})}
 		})
 		require.NoError(t, err)
 		out, err := exec.Call([]float32{3, -4, 1e-3, 0}, Rates(c, 1))
@@ -203,7 +205,7 @@ func TestOptimizeFirstStep(t *testing.T) {
 
 func schedule32() metro.Config {
 	return metro.Config{
-		Optimizer: metro.Optimizer{LearningRate: 0.1, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-9, WeightDecay: 0.5, WarmupSteps: 1},
+		Optimizer: metro.Optimizer{LearningRate: 0.1, BiasCorrection: true, LayerDecay: 1, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-9, WeightDecay: 0.5, WarmupSteps: 1},
 		Training:  metro.Training{Steps: 10},
 	}
 }

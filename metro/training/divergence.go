@@ -36,18 +36,15 @@ func (l *loop) diverged(step int, t metro.Tally, norm float64) error {
 		Step: step, GradientNorm: norm, LearningRate: LearningRate(l.config, step), LossBefore: nan, NormBefore: nan,
 		Advice: "try a lower optimizer.learning_rate or more optimizer.warmup_steps",
 	}
-	if n := l.state.Window.Tally.Batches; n > 0 {
-		d.LossBefore, d.NormBefore = l.state.Window.Tally.Loss/n, l.state.Window.GradientNorm/n
+	if w := l.state.Window; w.Steps > 0 {
+		d.LossBefore, d.NormBefore = w.Tally.Metric("loss"), w.GradientNorm/w.Steps
 	}
 	if l.config.Optimizer.ClipNorm == 0 {
 		d.Advice += ", or set optimizer.clip_norm (2 in COCO-LM)"
 	}
-	for _, part := range []struct {
-		name string
-		loss float64
-	}{{"generator_loss", t.GeneratorLoss}, {"rtd_loss", t.RTDLoss}, {"clm_loss", t.CLMLoss}} {
-		if !finite(part.loss) {
-			d.Parts = append(d.Parts, part.name)
+	for _, name := range t.Names {
+		if name != "loss" && strings.HasSuffix(name, "_loss") && !finite(t.Metric(name)) {
+			d.Parts = append(d.Parts, name)
 		}
 	}
 	return d

@@ -68,7 +68,10 @@ func (h *HeldOut) Evaluate(p *Program) (map[string]float64, error) {
 		out.Release()
 		tally, logits, replaced = tally.Add(t), append(logits, z...), append(replaced, y...)
 	}
-	metrics := map[string]float64{"val_rtd_auc": AUC(logits, replaced)}
+	metrics := map[string]float64{}
+	if logits != nil {
+		metrics["val_rtd_auc"] = AUC(logits, replaced)
+	}
 	for name, v := range tally.Metrics() {
 		metrics["val_"+name] = v
 	}
@@ -96,8 +99,15 @@ func (p *Program) frozenAUC(set data.Frozen) (float64, error) {
 }
 
 func loader(c metro.Config, d *data.Dataset, rows *data.Rows) data.Loader {
+	keep, random, err := c.Masking.Shares()
+	if err != nil {
+		panic(err) // the config is valid here
+	}
 	return data.Loader{
 		Rows: rows, Seed: c.Seed, Stream: "train/", Shuffle: true, BatchSize: c.Training.BatchSize,
-		Slots: c.MaskedPositions(), MaskRate: c.Objective.MaskRate, MaskID: d.MaskID, Maskable: d.Maskable,
+		Slots: c.MaskedPositions(), MaskID: d.MaskID, Maskable: d.Maskable, Continues: d.Continues, Vocab: d.Vocab,
+		Masking: data.Masking{
+			Rate: c.Masking.Rate, Keep: keep, Random: random, Pattern: data.Pattern(c.Masking.Pattern), WithReplacement: c.Masking.WithReplacement,
+		},
 	}
 }

@@ -33,6 +33,7 @@ type Progress struct {
 // loop is one run under way.
 type loop struct {
 	config  metro.Config
+	origins origins
 	program *Program
 	heldOut *HeldOut
 	loader  data.Loader
@@ -87,6 +88,11 @@ func (l *loop) step(batches <-chan prefetched) error {
 		return batch.err
 	}
 	l.clock.loader += time.Since(started)
+	if l.config.Training.CopyGenerator && l.state.Step == l.config.Training.GeneratorSteps {
+		if err := l.program.copyGenerator(); err != nil {
+			return err
+		}
+	}
 	out, err := l.program.Step(batch.Batch, l.state.Step+1)
 	if err != nil {
 		return err
@@ -124,7 +130,9 @@ func (l *loop) record(out StepOutput, log, evaluate bool) error {
 			return err
 		}
 		values = l.state.Window.metrics()
-		values["rtd_auc"] = AUC(logits, replaced)
+		if logits != nil {
+			values["rtd_auc"] = AUC(logits, replaced)
+		}
 		values["learning_rate"] = LearningRate(l.config, l.state.Step)
 		values["tokens"] = l.state.Tokens
 		l.addTimings(values)
@@ -165,7 +173,7 @@ func (l *loop) drain() error {
 			return err
 		}
 		out.Release()
-		if !finite(tally.Loss) || !finite(norm) {
+		if !finite(tally.Metric("loss")) || !finite(norm) {
 			return l.diverged(first+i, tally, norm)
 		}
 		l.state.Window.add(tally, norm)
@@ -213,6 +221,8 @@ func (l *loop) resume() error {
 		if l.state, err = readState(checkpoint.Dir, l.program.Variables()); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", checkpoint.Dir, err)
 		}
+	} else if err := l.origins.apply(l.program); err != nil {
+		return err
 	}
 	l.clock.started = time.Now()
 	return l.metrics.TruncateAfter(l.state.Step)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gomlx/gomlx/ml/model"
 
+	"metrolab/internal/safetensors"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/data/wordpiece"
@@ -26,7 +27,15 @@ type Pretrained struct {
 	Step      int      // that the checkpoint was saved after
 	Damaged   []string // newer checkpoints that were passed over, a sentence each
 
-	variables string // the checkpoint's file
+	open func() (weightFile, error)
+}
+
+// weightFile is a trained model's variables on disk, under the names that checkpoints give them, float32 or float64.
+type weightFile interface {
+	Tensors() []safetensors.Info
+	Lookup(name string) (safetensors.Info, bool)
+	Read(name string, dst []byte) error
+	Close() error
 }
 
 // LoadPretrained looks at the run in directory dir: its config, its tokenizer and its newest good checkpoint. No weight
@@ -48,7 +57,8 @@ func LoadPretrained(dir string) (Pretrained, error) {
 	case !found:
 		return Pretrained{}, withoutCheckpoint(dir, p.Identity.Config.Training)
 	}
-	p.Step, p.variables = checkpoint.Step, filepath.Join(checkpoint.Dir, variablesFile)
+	p.Step = checkpoint.Step
+	p.open = func() (weightFile, error) { return safetensors.Open(filepath.Join(checkpoint.Dir, variablesFile)) }
 
 	path := filepath.Join(dir, runs.TokenizerFile)
 	if p.Tokenizer, err = wordpiece.Load(path); err != nil {
@@ -90,23 +100,62 @@ func withoutCheckpoint(dir string, t metro.Training) error {
 		dir, measured, t.Steps, min(t.CheckpointEvery, t.Steps))
 }
 
-// Restore sets the variables of store that belong to the main model, those below /shared and /main with the heads for
-// RTD and CLM left out, from the checkpoint; others it leaves alone. The checkpoint must have all of them and no more,
-// else the error names what does not fit, and nothing has changed.
+// Restore sets the variables of store that belong to the main model, those below /shared and /main with its heads left
+// out, from the checkpoint; others it leaves alone. The checkpoint must have all of them and no more, else the error
+// names what does not fit, and nothing has changed.
 func (p Pretrained) Restore(store *model.Store) error {
-	if p.variables == "" {
+	return p.restore(store, isEncoder)
+}
+
+func (p Pretrained) restore(store *model.Store, belongs func(tensor string) bool) error {
+	if p.open == nil {
 		return errors.New("there are no pretrained weights to restore; get them from LoadPretrained")
 	}
-	variables := sorted(store, func(v *model.Variable) bool { return isEncoder(tensorName(v)) })
-	if err := readPart(p.variables, variables, isEncoder); err != nil {
-		return usererr.New("run %s: %w", p.Dir, err)
+	file, err := p.open()
+	if err != nil {
+		return usererr.New("%s: %w", p.Dir, err)
+	}
+	defer file.Close()
+	if err := readPart(file, sorted(store, func(v *model.Variable) bool { return belongs(tensorName(v)) }), belongs); err != nil {
+		return usererr.New("%s: %w", p.Dir, err)
 	}
 	return nil
 }
 
+// Heads says what the model can do beside encoding, by the heads that it has weights for: "generator", "rtd", "clm",
+// "lm".
+func (p Pretrained) Heads() (heads []string, err error) {
+	file, err := p.open()
+	if err != nil {
+		return nil, usererr.New("%s: %w", p.Dir, err)
+	}
+	defer file.Close()
+	for _, head := range []struct{ name, tensor string }{
+		{"generator", "generator.head.output_bias"}, {"rtd", "main.rtd.output.weights"}, {"clm", "main.clm.output_bias"}, {"lm", "main.lm.output_bias"},
+	} {
+		if _, ok := file.Lookup(head.tensor); ok {
+			heads = append(heads, head.name)
+		}
+	}
+	return heads, nil
+}
+
+// RestoreAll sets all variables of store, heads and generator included, from the checkpoint; see [Pretrained.Restore].
+func (p Pretrained) RestoreAll(store *model.Store) error {
+	return p.restore(store, func(tensor string) bool { return !isMoment(tensor) })
+}
+
+func isMoment(tensor string) bool { return strings.HasPrefix(tensor, "adamw.") }
+
 // isEncoder tells the tensors of the main model without its heads from all others.
 func isEncoder(tensor string) bool {
 	room, rest, _ := strings.Cut(tensor, ".")
-	head, _, _ := strings.Cut(rest, ".")
-	return room == "shared" || room == "main" && head != "rtd" && head != "clm"
+	part, _, _ := strings.Cut(rest, ".")
+	return room == "shared" || room == "main" && isBody(part)
+}
+
+// isBody tells what an encoder is made of from the heads on it.
+func isBody(part string) bool {
+	return strings.HasPrefix(part, "layer_") || strings.HasPrefix(part, "embedding_") || part == "final_norm" ||
+		part == "relative_position_table" || strings.HasSuffix(part, "_embedding") || strings.HasSuffix(part, "_difference")
 }

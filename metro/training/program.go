@@ -4,7 +4,6 @@ package training
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -28,8 +27,10 @@ type Program struct {
 	backend compute.Backend
 	model   metro.Model
 	store   *model.Store
+	names   []string // of the metrics, in the order of the tally; known once a graph is built
 
 	step, validate, detect *model.Exec
+	accumulate, apply      *model.Exec // in the place of step, if a step's rows are computed in parts
 }
 
 // NewProgram prepares the computation of m on backend. Compilation happens at the first call of each kind.
@@ -38,6 +39,12 @@ func NewProgram(backend compute.Backend, m metro.Model) (*Program, error) {
 	var err error
 	if p.step, err = model.NewExec(backend, p.store, p.stepGraph); err != nil {
 		return nil, fmt.Errorf("prepare the training step: %w", err)
+	}
+	if p.accumulate, err = model.NewExec(backend, p.store, p.accumulateGraph); err != nil {
+		return nil, fmt.Errorf("prepare the gradients: %w", err)
+	}
+	if p.apply, err = model.NewExec(backend, p.store, p.applyGraph); err != nil {
+		return nil, fmt.Errorf("prepare the update: %w", err)
 	}
 	if p.validate, err = model.NewExec(backend, p.store, p.validateGraph); err != nil {
 		return nil, fmt.Errorf("prepare the validation: %w", err)
@@ -81,7 +88,7 @@ func (p *Program) Start(config metro.Config) error {
 			return fmt.Errorf("set %s: %w", v.Path(), err)
 		}
 	}
-	for v := range fresh.IterVariables() {
+	for _, v := range weights(fresh, p.model) {
 		for _, which := range []string{"m", "v"} {
 			moment(p.store, v, which)
 		}
@@ -89,9 +96,9 @@ func (p *Program) Start(config metro.Config) error {
 	return nil
 }
 
-// Variables lists the variables, moments included, sorted by path.
+// Variables lists what a checkpoint holds, moments included, sorted by path.
 func (p *Program) Variables() []*model.Variable {
-	return sorted(p.store, func(*model.Variable) bool { return true })
+	return sorted(p.store, func(v *model.Variable) bool { return !strings.HasPrefix(v.Path(), accumulatorScope) })
 }
 
 // InitialVariables returns a store with the variables of m, first values drawn from its seed. Nothing is compiled.
@@ -102,17 +109,15 @@ func InitialVariables(backend compute.Backend, m metro.Model) (*model.Store, err
 		g := NewGraph(backend, "variables")
 		defer g.Finalize()
 		model.SetStore(g, store)
-		b, s, p := m.Config.Training.BatchSize, m.Config.Data.SeqLen, m.Config.MaskedPositions()
+		b, s, p := graphRows(m.Config), m.Config.Data.SeqLen, m.Config.MaskedPositions()
 		ids := func(name string, dims ...int) *Node { return Parameter(g, name, shapes.Make(dtypes.Int32, dims...)) }
 		number := func(name string, dims ...int) *Node {
 			return Parameter(g, name, shapes.Make(dtypes.Float32, dims...))
 		}
-		batch := metro.Batch{
+		m.Forward(store.RootScope(), metro.Batch{
 			Tokens: ids("tokens", b, s), Masked: ids("masked", b, s), Positions: ids("positions", b, p),
-			Weights: number("weights", b, p), Uniforms: number("uniforms", b, p),
-		}
-		one := ScalarOne(g, dtypes.Float32)
-		m.Forward(store.RootScope(), batch, metro.Scalars{RTDWeight: one, CLMWeight: one, BiasScale: one})
+			Weights: number("weights", b, p), Uniforms: number("uniforms", b, p), Rows: number("rows", b),
+		}, scalarInputs{number("scalars", scalarsSize)}.model())
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the model: %w", err)
@@ -120,29 +125,76 @@ func InitialVariables(backend compute.Backend, m metro.Model) (*model.Store, err
 	return store, nil
 }
 
-// stepGraph: inputs batch…, scalars [6], dropout key → tally ⊕ gradient norm [15], RTD logits, labels.
+// graphRows is the number of rows that one graph works on: a step's, or a part of them.
+func graphRows(c metro.Config) int { return c.Training.BatchSize / c.Training.Accumulate }
+
+// stepGraph: inputs batch…, scalars, dropout key → gradient norm, tally, RTD logits, labels, padding mask.
 func (p *Program) stepGraph(scope *model.Scope, in []*Node) []*Node {
-	batch, scalars := readInputs(in)
-	batch.Key = in[6]
-	out := p.model.Forward(scope, batch, scalars.model())
-	norm := adamW(scope.Store(), out.Loss, weights(scope.Store()), p.model.Config.Optimizer, scalars.optimizer())
-	tally := Concatenate([]*Node{out.Tally(batch), Reshape(norm, 1)}, 0)
-	return []*Node{tally, out.RTDLogits, out.Replaced, out.NonPad}
+	pass, scalars := p.forward(scope, in)
+	norm := Optimize(scope.Store(), pass.Loss, scalars.rates(), p.model)
+	return append([]*Node{norm}, p.results(pass)...)
+}
+
+// accumulatorScope holds the sums of gradients of the parts of a step.
+const accumulatorScope = "/accumulated"
+
+// accumulateGraph adds the gradients of one part of a step to the accumulators, of which input keep, 0 or 1, is kept.
+func (p *Program) accumulateGraph(scope *model.Scope, in []*Node) []*Node {
+	keep, in := in[0], in[1:]
+	pass, _ := p.forward(scope, in)
+	variables := weights(scope.Store(), p.model)
+	share := 1 / float64(p.model.Config.Training.Accumulate)
+	for i, grad := range gradients(pass.Loss, variables) {
+		sum := zeros(scope.Store(), variables[i], accumulatorScope)
+		sum.SetNodeValue(Add(Mul(sum.NodeValue(keep.Graph()), keep), MulScalar(grad, share)))
+	}
+	return p.results(pass)
+}
+
+// applyGraph makes the optimizer's step with the accumulated gradients → gradient norm.
+func (p *Program) applyGraph(scope *model.Scope, scalars *Node) *Node {
+	variables := weights(scope.Store(), p.model)
+	sums := make([]*Node, len(variables))
+	for i, v := range variables {
+		sums[i] = zeros(scope.Store(), v, accumulatorScope).NodeValue(scalars.Graph())
+	}
+	return adamW(scope.Store(), variables, sums, scalarInputs{scalars}.rates(), p.model.Config)
 }
 
 func (p *Program) validateGraph(scope *model.Scope, in []*Node) []*Node {
-	batch, scalars := readInputs(in)
-	out := p.model.Forward(scope, batch, scalars.model())
-	return []*Node{out.Tally(batch), out.RTDLogits, out.Replaced, out.NonPad}
+	pass, _ := p.forward(scope, in)
+	return p.results(pass)
 }
 
 func (p *Program) detectGraph(scope *model.Scope, corrupted, biasScale *Node) *Node {
 	return p.model.Detect(scope, corrupted, biasScale)
 }
 
-// weights lists the variables of store without the optimizer's moments, sorted by path.
-func weights(store *model.Store) []*model.Variable {
-	return sorted(store, func(v *model.Variable) bool { return !strings.HasPrefix(v.Path(), momentScope) })
+// forward reads the inputs: batch…, scalars and, when training, the dropout key.
+func (p *Program) forward(scope *model.Scope, in []*Node) (*metro.Pass, scalarInputs) {
+	batch := metro.Batch{Tokens: in[0], Masked: in[1], Positions: in[2], Weights: in[3], Uniforms: in[4], Rows: in[5]}
+	scalars := scalarInputs{in[6]}
+	if len(in) > 7 {
+		batch.Key = in[7]
+	}
+	return p.model.Forward(scope, batch, scalars.model()), scalars
+}
+
+// results are the outputs of a pass: the tally and, if there is RTD, its logits, labels and the padding mask.
+func (p *Program) results(pass *metro.Pass) []*Node {
+	tally, names := pass.Tally()
+	p.names = names
+	if pass.Built("RTDLogits") == nil {
+		return []*Node{tally}
+	}
+	return []*Node{tally, pass.RTDLogits(), pass.Replaced(), pass.NonPad}
+}
+
+// weights lists the variables of store that learn, sorted by path.
+func weights(store *model.Store, m metro.Model) []*model.Variable {
+	return sorted(store, func(v *model.Variable) bool {
+		return !strings.HasPrefix(v.Path(), momentScope) && !strings.HasPrefix(v.Path(), accumulatorScope) && m.Trainable(v.Path())
+	})
 }
 
 func sorted(store *model.Store, keep func(*model.Variable) bool) []*model.Variable {
@@ -159,108 +211,139 @@ func sorted(store *model.Store, keep func(*model.Variable) bool) []*model.Variab
 // scalarInputs is the vector of everything that changes from step to step or from arm to arm.
 type scalarInputs struct{ v *Node }
 
+// scalarsSize is the length of [Program.scalars].
+const scalarsSize = 6 + RatesSize
+
 func (s scalarInputs) at(i int) *Node { return Squeeze(Slice(s.v, AxisElem(i))) }
 
 func (s scalarInputs) model() metro.Scalars {
-	return metro.Scalars{RTDWeight: s.at(0), CLMWeight: s.at(1), BiasScale: s.at(2)}
-}
-
-func (s scalarInputs) optimizer() adamWRates { return adamWRates{s.at(3), s.at(4), s.at(5)} }
-
-func readInputs(in []*Node) (metro.Batch, scalarInputs) {
-	return metro.Batch{Tokens: in[0], Masked: in[1], Positions: in[2], Weights: in[3], Uniforms: in[4]}, scalarInputs{in[5]}
-}
-
-func (p *Program) inputs(b data.Batch, step int) []any {
-	c := p.model.Config
-	rows, s, slots := c.Training.BatchSize, c.Data.SeqLen, c.MaskedPositions()
-	scalars := append([]float32{
-		float32(c.Objective.RTDWeight), float32(c.Objective.CLMWeight), float32(c.Positions.Scale),
-	}, Rates(c, step)...)
-	return []any{
-		tensors.FromFlatDataAndDimensions(b.Tokens, rows, s), tensors.FromFlatDataAndDimensions(b.Masked, rows, s),
-		tensors.FromFlatDataAndDimensions(b.Positions, rows, slots), tensors.FromFlatDataAndDimensions(b.Weights, rows, slots),
-		tensors.FromFlatDataAndDimensions(b.Uniforms, rows, slots), tensors.FromFlatDataAndDimensions(scalars, len(scalars)),
+	return metro.Scalars{
+		GeneratorWeight: s.at(0), RTDWeight: s.at(1), CLMWeight: s.at(2), SCLWeight: s.at(3), BiasScale: s.at(4), Temperature: s.at(5),
 	}
+}
+
+func (s scalarInputs) rates() *Node { return Slice(s.v, AxisRange(6, scalarsSize)) }
+
+// scalars is the vector that [scalarInputs] reads, for a step and the stage of training that the losses are weighted for.
+func (p *Program) scalars(step int, losses []float32) *tensors.Tensor {
+	c := p.model.Config
+	values := append(losses, float32(c.Positions.Scale), float32(Temperature(c, step)))
+	return tensors.FromFlatDataAndDimensions(append(values, Rates(c, step)...), scalarsSize)
+}
+
+// inputs are those of part number part of a batch.
+func (p *Program) inputs(b data.Batch, part int, scalars *tensors.Tensor) []any {
+	c := p.model.Config
+	rows, s, slots := graphRows(c), c.Data.SeqLen, c.MaskedPositions()
+	return []any{
+		slab(b.Tokens, part, rows, s), slab(b.Masked, part, rows, s), slab(b.Positions, part, rows, slots),
+		slab(b.Weights, part, rows, slots), slab(b.Uniforms, part, rows, slots), slab(b.Rows, part, rows), scalars,
+	}
+}
+
+// slab is the part-th tensor of the given dimensions in values.
+func slab[T int32 | float32](values []T, part int, dims ...int) *tensors.Tensor {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	return tensors.FromFlatDataAndDimensions(values[part*n:(part+1)*n], dims...)
 }
 
 // Step runs training step number step (1, 2, …) on batch.
 func (p *Program) Step(batch data.Batch, step int) (StepOutput, error) {
-	a, b := randstream.Key(p.model.Config.Seed, "dropout", step)
-	key := tensors.FromFlatDataAndDimensions([]uint64{a, b, 0}, 3)
-	out, err := p.step.Call(append(p.inputs(batch, step), key)...)
+	if p.model.Config.Training.Accumulate > 1 {
+		return p.stepInParts(batch, step)
+	}
+	scalars := p.scalars(step, lossWeights(p.model.Config, step))
+	out, err := p.step.Call(append(p.inputs(batch, 0, scalars), p.dropoutKey(step))...)
 	if err != nil {
 		return StepOutput{}, fmt.Errorf("training step %d: %w", step, err)
 	}
-	return StepOutput{out}, nil
+	return StepOutput{norm: out[0], parts: [][]*tensors.Tensor{out[1:]}, names: p.names}, nil
 }
 
-// Validate runs batch without learning.
-func (p *Program) Validate(batch data.Batch) (StepOutput, error) {
-	out, err := p.validate.Call(p.inputs(batch, 1)...)
-	if err != nil {
-		return StepOutput{}, fmt.Errorf("validate: %w", err)
+func (p *Program) stepInParts(batch data.Batch, step int) (StepOutput, error) {
+	var o StepOutput
+	scalars := p.scalars(step, lossWeights(p.model.Config, step))
+	for part := range p.model.Config.Training.Accumulate {
+		in := append([]any{float32(min(part, 1))}, p.inputs(batch, part, scalars)...)
+		out, err := p.accumulate.Call(append(in, p.dropoutKey(step, part))...)
+		if err != nil {
+			return o, fmt.Errorf("training step %d, part %d: %w", step, part, err)
+		}
+		o.parts = append(o.parts, out)
 	}
-	return StepOutput{out}, nil
+	var err error
+	if o.norm, err = p.apply.Call1(scalars); err != nil {
+		return o, fmt.Errorf("training step %d: %w", step, err)
+	}
+	o.names = p.names
+	return o, nil
 }
 
-// Detect returns the RTD logits of one batch of corrupted rows, [B, S] row-major.
+func (p *Program) dropoutKey(parts ...int) *tensors.Tensor {
+	a, b := randstream.Key(p.model.Config.Seed, "dropout", parts...)
+	return tensors.FromFlatDataAndDimensions([]uint64{a, b, 0}, 3)
+}
+
+// Validate runs batch without learning, at the temperature of the last step.
+func (p *Program) Validate(batch data.Batch) (StepOutput, error) {
+	var o StepOutput
+	c := p.model.Config
+	scalars := p.scalars(c.Training.Steps, c.Objective.Weights())
+	for part := range c.Training.Accumulate {
+		out, err := p.validate.Call(p.inputs(batch, part, scalars)...)
+		if err != nil {
+			return o, fmt.Errorf("validate: %w", err)
+		}
+		o.parts = append(o.parts, out)
+	}
+	o.names = p.names
+	return o, nil
+}
+
+// Detect scores the tokens of one batch of corrupted rows, [B, S] row-major; see [metro.Model.Detect].
 func (p *Program) Detect(rows []int32) ([]float32, error) {
 	c := p.model.Config
-	out, err := p.detect.Call1(
-		tensors.FromFlatDataAndDimensions(rows, c.Training.BatchSize, c.Data.SeqLen),
-		tensors.FromScalar(float32(c.Positions.Scale)))
-	if err != nil {
-		return nil, fmt.Errorf("detect: %w", err)
+	var scores []float32
+	for part := range c.Training.Accumulate {
+		out, err := p.detect.Call1(slab(rows, part, graphRows(c), c.Data.SeqLen), tensors.FromScalar(float32(c.Positions.Scale)))
+		if err != nil {
+			return nil, fmt.Errorf("detect: %w", err)
+		}
+		values, err := tensors.CopyFlatData[float32](out)
+		out.MustFinalizeAll()
+		if err != nil {
+			return nil, fmt.Errorf("detect: %w", err)
+		}
+		scores = append(scores, values...)
 	}
-	defer out.MustFinalizeAll()
-	return tensors.CopyFlatData[float32](out)
+	return scores, nil
 }
 
-// StepOutput is what a step left on the device; nothing is copied to the host before it is asked for.
-type StepOutput struct{ tensors []*tensors.Tensor }
-
-// Tally reads the counts, and the norm of the gradients before clipping if it was a training step.
-func (o StepOutput) Tally() (t metro.Tally, gradientNorm float64, err error) {
-	v, err := tensors.CopyFlatData[float32](o.tensors[0])
-	if err != nil {
-		return t, 0, fmt.Errorf("read the step's counts: %w", err)
-	}
-	if n := len(v) - 1; n == metro.TallySize {
-		gradientNorm = float64(v[n])
-	}
-	return metro.ReadTally(v), gradientNorm, nil
-}
-
-// Detections reads logits and labels of all real tokens, in row-major order.
-func (o StepOutput) Detections() (logits []float32, replaced []bool, err error) {
-	all, err := tensors.CopyFlatData[float32](o.tensors[1])
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the RTD logits: %w", err)
-	}
-	labels, err := tensors.CopyFlatData[bool](o.tensors[2])
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the RTD labels: %w", err)
-	}
-	real, err := tensors.CopyFlatData[bool](o.tensors[3])
-	if err != nil {
-		return nil, nil, fmt.Errorf("read the padding mask: %w", err)
-	}
-	for i := range all {
-		if real[i] {
-			logits, replaced = append(logits, all[i]), append(replaced, labels[i])
+// copyGenerator starts the main model from the generator's weights: its tables, embedding and layers.
+func (p *Program) copyGenerator() error {
+	for v := range p.store.IterVariables() {
+		rest, ok := strings.CutPrefix(v.Path(), "/generator/")
+		if !ok || strings.HasPrefix(rest, "head/") {
+			continue
+		}
+		path := "/main/" + rest
+		if strings.HasSuffix(rest, "_embedding") {
+			path = "/shared/" + rest
+		}
+		value, err := v.Value()
+		if err != nil {
+			return err
+		}
+		copied, err := value.LocalClone()
+		if err != nil {
+			return fmt.Errorf("copy %s: %w", v.Path(), err)
+		}
+		if err := p.store.GetVariable(path).SetValue(copied); err != nil {
+			return fmt.Errorf("copy %s to %s: %w", v.Path(), path, err)
 		}
 	}
-	return logits, replaced, nil
-}
-
-// Release frees the device memory.
-func (o StepOutput) Release() {
-	for _, t := range o.tensors {
-		t.MustFinalizeAll()
-	}
-}
-
-func biasCorrection(beta float64, step int) float32 {
-	return float32(1 / (1 - math.Pow(beta, float64(step))))
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/data"
+	"metrolab/metro/data/wordpiece"
 	"metrolab/metro/runs"
 )
 
@@ -30,6 +32,9 @@ type RunIdentity struct {
 	Backend         string       `json:"backend"`   // kind; results are bit for bit comparable within one only
 	DType           string       `json:"dtype"`
 	NumericsVersion int          `json:"numerics_version"`
+
+	Components map[string]int    `json:"components"`        // see [metro.Config.Components]
+	Weights    map[string]string `json:"weights,omitempty"` // content hashes of the trained models that the config begins with
 }
 
 // Result is what a finished run leaves in result.json.
@@ -53,7 +58,7 @@ type Runner struct {
 	Store       runs.Store
 
 	mu       sync.Mutex
-	datasets map[metro.Data]*data.Dataset
+	datasets map[string]*data.Dataset
 	heldOuts map[string]*HeldOut
 	programs map[string][]*Program // idle ones
 }
@@ -62,68 +67,86 @@ type Runner struct {
 // directory is named after name and the hash of its [RunIdentity]. If ctx ends, the state is saved and the error wraps
 // [ErrInterrupted]. A run that diverges has a result that says so and no error: repeating it would change nothing.
 func (r *Runner) Run(ctx context.Context, name string, config metro.Config, report func(Progress)) (Result, error) {
-	run, dataset, err := r.open(ctx, name, config)
+	a, err := r.open(ctx, name, config)
 	if err != nil {
 		return Result{}, err
 	}
-	if result, found, err := ReadResult(run); found || err != nil {
+	if result, found, err := ReadResult(a.run); found || err != nil {
 		return result, err
 	}
-	lease, err := run.Acquire()
-	if err != nil {
+	if report == nil {
+		report = func(Progress) {}
+	}
+	a.report = report
+	if a.lease, err = a.run.Acquire(); err != nil {
 		return Result{}, err
 	}
-	result, err := r.train(ctx, lease, run, dataset, config, report)
-	return result, errors.Join(err, lease.Release())
+	result, err := r.train(ctx, a)
+	return result, errors.Join(err, a.lease.Release())
 }
 
 // Open returns the directory of the run of config, made if there is none, without training it.
 func (r *Runner) Open(ctx context.Context, name string, config metro.Config) (*runs.Run, error) {
-	run, _, err := r.open(ctx, name, config)
-	return run, err
+	a, err := r.open(ctx, name, config)
+	return a.run, err
 }
 
-func (r *Runner) open(ctx context.Context, name string, config metro.Config) (*runs.Run, *data.Dataset, error) {
+// assignment is what training a run takes.
+type assignment struct {
+	config  metro.Config
+	dataset *data.Dataset
+	origins origins
+	run     *runs.Run
+	lease   *runs.Lease
+	report  func(Progress)
+}
+
+func (r *Runner) open(ctx context.Context, name string, config metro.Config) (a assignment, err error) {
+	a.config = config
 	if err := config.Validate(); err != nil {
-		return nil, nil, err
+		return a, err
 	}
-	dataset, err := r.Dataset(ctx, config.Data, nil)
-	if err != nil {
-		return nil, nil, err
+	if config.Training.MatMul == metro.MatMulBFloat16 && strings.HasPrefix(r.BackendKind, "go") {
+		return a, usererr.New("training.matmul=%s needs XLA; the pure-Go backend multiplies in float32 only", metro.MatMulBFloat16)
+	}
+	if a.origins, err = loadOrigins(config); err != nil {
+		return a, err
+	}
+	if a.dataset, err = r.dataset(ctx, config.Data, a.origins.tokenizer(), nil); err != nil {
+		return a, err
 	}
 	identity := RunIdentity{
-		Config: config, Corpus: dataset.Corpus.Hash, Tokenizer: dataset.Tokenizer.Hash(),
-		Backend: r.BackendKind, DType: "float32", NumericsVersion: NumericsVersion,
+		Config: config, Corpus: a.dataset.Corpus.Hash, Tokenizer: a.dataset.Tokenizer.Hash(),
+		Backend: r.BackendKind, DType: "float32", NumericsVersion: NumericsVersion, Components: config.Components(),
+	}
+	if identity.Weights, err = a.origins.hashes(); err != nil {
+		return a, err
 	}
 	id, err := runs.ID(name, identity)
 	if err != nil {
-		return nil, nil, err
+		return a, err
 	}
-	run, err := r.Store.Create(id, identity)
-	return run, dataset, err
+	a.run, err = r.Store.Create(id, identity)
+	return a, err
 }
 
-func (r *Runner) train(ctx context.Context, lease *runs.Lease, run *runs.Run, dataset *data.Dataset, config metro.Config, report func(Progress)) (Result, error) {
-	if report == nil {
-		report = func(Progress) {}
-	}
+func (r *Runner) train(ctx context.Context, a assignment) (Result, error) {
 	provenance := runs.CollectProvenance(time.Now(), r.Provenance)
-	if err := lease.WriteJSON(runs.ProvenanceFile, provenance); err != nil {
+	if err := a.lease.WriteJSON(runs.ProvenanceFile, provenance); err != nil {
 		return Result{}, err
 	}
-	if err := dataset.Tokenizer.Save(run.Path(runs.TokenizerFile)); err != nil {
+	if err := a.dataset.Tokenizer.Save(a.run.Path(runs.TokenizerFile)); err != nil {
 		return Result{}, err
 	}
-	l, err := r.prepare(lease, dataset, config)
+	l, err := r.prepare(a)
 	if err != nil {
 		return Result{}, err
 	}
-	l.report = report
 	defer r.giveBack(l.program)
 	defer l.metrics.Close()
 
 	metrics, err := l.run(ctx)
-	result := Result{Steps: l.state.Step, Metrics: metrics, Seconds: l.state.Seconds, Run: run}
+	result := Result{Steps: l.state.Step, Metrics: metrics, Seconds: l.state.Seconds, Run: a.run}
 	var diverged *Divergence
 	if errors.As(err, &diverged) {
 		result.Diverged = diverged.Error()
@@ -131,57 +154,83 @@ func (r *Runner) train(ctx context.Context, lease *runs.Lease, run *runs.Run, da
 		return result, err
 	}
 	provenance.Finished = time.Now()
-	if err := lease.WriteJSON(runs.ProvenanceFile, provenance); err != nil {
+	if err := a.lease.WriteJSON(runs.ProvenanceFile, provenance); err != nil {
 		return result, err
 	}
-	return result, lease.WriteJSON(runs.ResultFile, result)
+	return result, a.lease.WriteJSON(runs.ResultFile, result)
 }
 
 // prepare gathers what a loop works on.
-func (r *Runner) prepare(lease *runs.Lease, dataset *data.Dataset, config metro.Config) (*loop, error) {
-	heldOut, err := r.heldOut(dataset, config)
+func (r *Runner) prepare(a assignment) (*loop, error) {
+	heldOut, err := r.heldOut(a.dataset, a.config)
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := lease.Metrics()
+	metrics, err := a.lease.Metrics()
 	if err != nil {
 		return nil, err
 	}
-	program, err := r.take(metro.Model{Config: config, Vocab: dataset.Vocab, PadID: dataset.PadID})
+	m, err := modelOf(a.config, a.dataset)
+	if err != nil {
+		return nil, err
+	}
+	program, err := r.take(m)
 	if err != nil {
 		return nil, err
 	}
 	return &loop{
-		config: config, program: program, heldOut: heldOut, loader: loader(config, dataset, dataset.Train),
-		lease: lease, metrics: metrics, checkpoints: lease.Checkpoints(config.Training.KeepCheckpoints),
+		config: a.config, origins: a.origins, program: program, heldOut: heldOut, loader: loader(a.config, a.dataset, a.dataset.Train),
+		lease: a.lease, metrics: metrics, checkpoints: a.lease.Checkpoints(a.config.Training.KeepCheckpoints), report: a.report,
 	}, nil
 }
 
-// Dataset returns the corpus read as d says. The first call for each d learns the tokenizer and writes the token
+// modelOf is the model of config on d.
+func modelOf(config metro.Config, d *data.Dataset) (m metro.Model, err error) {
+	m = metro.Model{Config: config, Vocab: d.Vocab, PadID: d.PadID, LogUniform: d.LogUniform()}
+	m.LogUnigram, err = d.LogUnigram()
+	return m, err
+}
+
+// Dataset returns the corpus as config reads it: with the tokenizer of the trained models that it begins with or, if it
+// begins with none, one learned from the corpus. The first call for each learns the tokenizer and writes the token
 // files, unless the cache has them; progress is called as in [data.NewDataset].
-func (r *Runner) Dataset(ctx context.Context, d metro.Data, progress func(done, total int)) (*data.Dataset, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if dataset, ok := r.datasets[d]; ok {
-		return dataset, nil
-	}
-	tokenizer, err := data.LearnTokenizer(ctx, r.Corpus, d.VocabSize, d.Lowercase, r.CacheDir)
+func (r *Runner) Dataset(ctx context.Context, config metro.Config, progress func(done, total int)) (*data.Dataset, error) {
+	o, err := loadOrigins(config)
 	if err != nil {
 		return nil, err
+	}
+	return r.dataset(ctx, config.Data, o.tokenizer(), progress)
+}
+
+func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer *wordpiece.Tokenizer, progress func(done, total int)) (*data.Dataset, error) {
+	key := fmt.Sprint(d)
+	if tokenizer != nil {
+		key = fmt.Sprint(d.SeqLen, tokenizer.Hash())
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if dataset, ok := r.datasets[key]; ok {
+		return dataset, nil
+	}
+	if tokenizer == nil {
+		var err error
+		if tokenizer, err = data.LearnTokenizer(ctx, r.Corpus, d.VocabSize, d.Lowercase, r.CacheDir); err != nil {
+			return nil, err
+		}
 	}
 	dataset, err := data.NewDataset(ctx, r.Corpus, tokenizer, d.SeqLen, r.CacheDir, progress)
 	if err != nil {
 		return nil, err
 	}
 	if r.datasets == nil {
-		r.datasets = map[metro.Data]*data.Dataset{}
+		r.datasets = map[string]*data.Dataset{}
 	}
-	r.datasets[d] = dataset
+	r.datasets[key] = dataset
 	return dataset, nil
 }
 
 func (r *Runner) heldOut(dataset *data.Dataset, c metro.Config) (*HeldOut, error) {
-	key := fmt.Sprint(c.Data, c.Evaluation, c.Training.BatchSize, c.Objective.MaskRate)
+	key := fmt.Sprint(dataset.Tokenizer.Hash(), c.Data.SeqLen, c.Evaluation.Rows, c.Training.BatchSize, c.Masking)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if h, ok := r.heldOuts[key]; ok {
@@ -220,8 +269,14 @@ func (r *Runner) giveBack(p *Program) {
 	r.programs[key] = append(r.programs[key], p)
 }
 
+// programKey names a compiled computation: the graph's key, and what of the tokenizer is built into the graph.
 func programKey(m metro.Model) string {
-	return fmt.Sprintf("%s/%d/%d", m.Config.GraphKey(), m.Vocab, m.PadID)
+	key := fmt.Sprintf("%s/%d/%d", m.Config.GraphKey(), m.Vocab, m.PadID)
+	switch m.Config.Replacements.Source {
+	case metro.SourceJoint, metro.SourceFrozen:
+		return key
+	}
+	return fmt.Sprint(key, m.LogUnigram)
 }
 
 // ReadResult reads the result of a run, if it is finished.

@@ -43,33 +43,24 @@ func writeVariables(path string, variables []*model.Variable) error {
 // readVariables sets variables from the file that writeVariables wrote. Missing, unexpected and differently shaped
 // tensors are errors that name them, and then no variable has changed.
 func readVariables(path string, variables []*model.Variable) error {
-	return readPart(path, variables, func(string) bool { return true })
-}
-
-// readPart is [readVariables] for the part of a file's tensors that belongs says, by their names.
-func readPart(path string, variables []*model.Variable, belongs func(name string) bool) error {
 	file, err := safetensors.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
+	if err := readPart(file, variables, func(string) bool { return true }); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// readPart is [readVariables] for the part of a file's tensors that belongs says, by their names.
+func readPart(file weightFile, variables []*model.Variable, belongs func(name string) bool) error {
 	values := make([]*tensors.Tensor, len(variables))
 	for i, v := range variables {
-		name := tensorName(v)
-		info, ok := file.Lookup(name)
-		if !ok {
-			return fmt.Errorf("%s holds no tensor %s", path, name)
-		}
-		if info.DType != typeNames[v.DType()] || !slices.Equal(info.Shape, v.Shape().Dimensions) {
-			return fmt.Errorf("%s: tensor %s is %s %v, the model has %s", path, name, info.DType, info.Shape, v.Shape())
-		}
-		values[i] = tensors.FromShape(v.Shape())
-		var reading error
-		if err := values[i].MutableBytes(func(b []byte) { reading = file.Read(name, b) }); err != nil {
+		var err error
+		if values[i], err = readTensor(file, tensorName(v), v); err != nil {
 			return err
-		}
-		if reading != nil {
-			return reading
 		}
 	}
 	extra := -len(variables)
@@ -79,7 +70,7 @@ func readPart(path string, variables []*model.Variable, belongs func(name string
 		}
 	}
 	if extra > 0 {
-		return fmt.Errorf("%s holds %d tensors that the model has not", path, extra)
+		return fmt.Errorf("the file holds %d tensors that the model has not", extra)
 	}
 	for i, v := range variables {
 		if err := v.SetValue(values[i]); err != nil {
@@ -87,6 +78,23 @@ func readPart(path string, variables []*model.Variable, belongs func(name string
 		}
 	}
 	return nil
+}
+
+// readTensor reads the tensor name as a value for v.
+func readTensor(file weightFile, name string, v *model.Variable) (*tensors.Tensor, error) {
+	info, ok := file.Lookup(name)
+	if !ok {
+		return nil, fmt.Errorf("the file holds no tensor %s", name)
+	}
+	if info.DType != typeNames[v.DType()] || !slices.Equal(info.Shape, v.Shape().Dimensions) {
+		return nil, fmt.Errorf("tensor %s is %s %v, the model has %s", name, info.DType, info.Shape, v.Shape())
+	}
+	value := tensors.FromShape(v.Shape())
+	var reading error
+	if err := value.MutableBytes(func(b []byte) { reading = file.Read(name, b) }); err != nil {
+		return nil, err
+	}
+	return value, reading
 }
 
 func tensorName(v *model.Variable) string {

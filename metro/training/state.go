@@ -34,16 +34,18 @@ type state struct {
 type window struct {
 	Tally        metro.Tally `json:"tally"`
 	GradientNorm float64     `json:"gradient_norm"` // sum
+	Steps        float64     `json:"steps"`
 }
 
 func (w *window) add(t metro.Tally, gradientNorm float64) {
 	w.Tally = w.Tally.Add(t)
 	w.GradientNorm += gradientNorm
+	w.Steps++
 }
 
 func (w window) metrics() runs.Values {
 	values := runs.Values(w.Tally.Metrics())
-	values["gradient_norm"] = w.GradientNorm / w.Tally.Batches
+	values["gradient_norm"] = w.GradientNorm / w.Steps
 	return values
 }
 

@@ -87,7 +87,7 @@ func runStudy(cmd *cobra.Command, w workspace, f studyFlags, name string) error 
 		}
 	}
 	announce(study, runner.BackendKind, workers)
-	if err := tokenize(cmd.Context(), runner, study.Baseline.Data); err != nil {
+	if err := tokenize(cmd.Context(), runner, study.Baseline); err != nil {
 		return err
 	}
 	board := newBoard(study)

@@ -13,10 +13,10 @@ import (
 )
 
 // tokenize learns the tokenizer and writes the token files, with a bar, unless the cache has them.
-func tokenize(ctx context.Context, runner *training.Runner, d metro.Data) error {
+func tokenize(ctx context.Context, runner *training.Runner, c metro.Config) error {
 	bar := newBar("tokenizing")
 	defer bar.finish()
-	_, err := runner.Dataset(ctx, d, bar.set)
+	_, err := runner.Dataset(ctx, c, bar.set)
 	return err
 }
 

@@ -72,7 +72,7 @@ A run that is finished is not trained again: its folder is named after the hash 
 }
 
 func pretrain(cmd *cobra.Command, runner *training.Runner, name string, config metro.Config) error {
-	if err := tokenize(cmd.Context(), runner, config.Data); err != nil {
+	if err := tokenize(cmd.Context(), runner, config); err != nil {
 		return err
 	}
 	run, err := runner.Open(cmd.Context(), name, config)

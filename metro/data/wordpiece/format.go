@@ -17,27 +17,38 @@ import (
 // tokenizer gives the same bytes, [Parse] of them gives the same tokenizer, and a file that says the same in another
 // order or layout comes out alike.
 func (t *Tokenizer) JSON() []byte {
-	cls, sep := t.Token(t.special.CLS), t.Token(t.special.SEP)
-	single, pair := templates(cls, sep)
-	spec := func(token string, id int32) templateSpec {
-		return templateSpec{token, []int64{int64(id)}, []string{token}}
-	}
 	r := t.rules
-	raw := rawJSON(file{
-		Version:     "1.0",
-		AddedTokens: t.added,
-		Normalizer: rawJSON(normalizerPart{
-			part{"BertNormalizer"}, &r.cleanText, &r.spaceIdeographs, t.stripWritten, &r.lowercase,
-		}),
-		PreTokenizer: rawJSON(part{"BertPreTokenizer"}),
-		PostProcessor: rawJSON(templatePart{part{"TemplateProcessing"}, single, pair, map[string]templateSpec{
-			cls: spec(cls, t.special.CLS), sep: spec(sep, t.special.SEP),
-		}}),
-		Decoder: rawJSON(decoderPart{part{"WordPiece"}, t.prefix, t.cleanup}),
-		Model: rawJSON(modelPart[orderedVocab]{
+	raw := rawJSON(describe(
+		t.added,
+		normalizerPart{part{"BertNormalizer"}, &r.cleanText, &r.spaceIdeographs, t.stripWritten, &r.lowercase},
+		namedID{t.Token(t.special.CLS), int64(t.special.CLS)}, namedID{t.Token(t.special.SEP), int64(t.special.SEP)},
+		decoderPart{part{"WordPiece"}, t.prefix, t.cleanup},
+		modelPart[orderedVocab]{
 			part{"WordPiece"}, t.Token(t.special.UNK), t.prefix, t.maxWordChars, t.tokens[:len(t.pieces)],
+		},
+	))
+	return indented(raw)
+}
+
+// describe puts together what a tokenizer.json says.
+func describe(added []addedToken, n normalizerPart, cls, sep namedID, d decoderPart, m modelPart[orderedVocab]) file {
+	single, pair := templates(cls.name, sep.name)
+	spec := func(n namedID) templateSpec { return templateSpec{n.name, []int64{n.id}, []string{n.name}} }
+	return file{
+		Version:      "1.0",
+		AddedTokens:  added,
+		Normalizer:   rawJSON(n),
+		PreTokenizer: rawJSON(part{"BertPreTokenizer"}),
+		PostProcessor: rawJSON(templatePart{
+			part{"TemplateProcessing"}, single, pair, map[string]templateSpec{cls.name: spec(cls), sep.name: spec(sep)},
 		}),
-	})
+		Decoder: rawJSON(d),
+		Model:   rawJSON(m),
+	}
+}
+
+// indented lays JSON out as the files have it.
+func indented(raw json.RawMessage) []byte {
 	var out bytes.Buffer
 	if err := json.Indent(&out, raw, "", "  "); err != nil {
 		panic(fmt.Sprintf("wordpiece: indenting own JSON: %v", err))
@@ -53,7 +64,9 @@ func (t *Tokenizer) Hash() string {
 }
 
 // Save writes [Tokenizer.JSON] to path, all or nothing: a file that was there stays whole until the new one is.
-func (t *Tokenizer) Save(path string) (err error) {
+func (t *Tokenizer) Save(path string) error { return save(path, t.JSON()) }
+
+func save(path string, data []byte) (err error) {
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".tmp*")
 	if err != nil {
 		return fmt.Errorf("saving tokenizer %s: %w", path, err)
@@ -64,7 +77,7 @@ func (t *Tokenizer) Save(path string) (err error) {
 			err = fmt.Errorf("saving tokenizer %s: %w", path, err)
 		}
 	}()
-	if err = errors.Join(fill(tmp, t.JSON()), tmp.Close()); err != nil {
+	if err = errors.Join(fill(tmp, data), tmp.Close()); err != nil {
 		return err
 	}
 	if err = os.Rename(tmp.Name(), path); err != nil {

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metro
+
+import (
+	"maps"
+	"slices"
+
+	"metrolab/layers"
+)
+
+// Choices returns the values that a config field can have, by the field's path, for all fields whose values have names.
+// Registered objectives, sources and metrics are among them.
+func Choices() map[string][]string {
+	encoder := map[string][]string{
+		"activation": slices.Sorted(maps.Keys(layers.Activations)),
+		"norm":       {NormPost, NormPre},
+		"init":       {InitNormal, InitTruncated, InitFanIn, InitT5},
+		"init_scale": {InitScaleNone, InitScaleDepth},
+	}
+	choices := map[string][]string{
+		"positions.relative":                {RelativeNone, RelativeSignedLog, RelativeT5},
+		"sharing":                           {SharingNone, SharingToken, SharingTokenPosition, SharingTokenPositionNorm, SharingAll, SharingGDES},
+		"masking.pattern":                   {MaskIndependent, MaskWholeWord, MaskSpan},
+		"replacements.source":               sources.names(),
+		"replacements.dropout":              {SampleZero, SampleTrain, SampleEval},
+		"replacements.temperature_schedule": {TemperatureConstant, TemperatureExponential},
+		"objective.name":                    objectives.names(),
+		"objective.clm":                     {CLMSimplified, CLMWeighted, CLMMixture, CLMMixtureFlow, CLMWithoutCopy},
+		"objective.generator_head":          {GeneratorHeadNorm, GeneratorHeadPlain},
+		"objective.rtd_head":                {RTDHeadLinear, RTDHeadProjected},
+		"optimizer.schedule":                {ScheduleThen, ScheduleTimes},
+		"optimizer.layer_decay_rule":        {LayerDecayExact, LayerDecayElectra},
+		"training.matmul":                   {MatMulFloat32, MatMulBFloat16},
+	}
+	for name, values := range encoder {
+		choices["main."+name], choices["generator."+name] = values, values
+	}
+	return choices
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metro_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/stretchr/testify/require"
+
+	"metrolab/layers"
+	"metrolab/metro"
+	"metrolab/metro/recipes"
+)
+
+// small is a model that a gradient check can afford, every part of the recipe and nothing wide, with the assignments
+// made.
+func small(t testing.TB, assignments ...string) metro.Model {
+	t.Helper()
+	c := recipes.Micro()
+	c.Data.SeqLen = 6
+	c.Main = metro.Encoder{
+		Layers: 2, Width: 8, Heads: 2, FFN: 12, Activation: "gelu_tanh", Norm: metro.NormPost, Epsilon: 1e-6,
+		Init: metro.InitFanIn, InitScale: metro.InitScaleNone,
+	}
+	c.Generator = metro.Encoder{
+		Layers: 1, Width: 6, Heads: 3, FFN: 10, Activation: "gelu", Norm: metro.NormPost, Epsilon: 1e-5,
+		Init: metro.InitNormal, InitScale: metro.InitScaleNone,
+	}
+	c.Positions.Bins, c.Positions.MaxDistance, c.Positions.Scale = 8, 16, 3
+	for _, a := range assignments {
+		require.NoError(t, c.Set(a))
+	}
+	require.NoError(t, c.Validate())
+	const v = 11
+	m := metro.Model{Config: c, Vocab: v, LogUnigram: make([]float32, v), LogUniform: make([]float32, v)}
+	for id := range v {
+		if id < 5 { // special
+			m.LogUnigram[id], m.LogUniform[id] = -1e9, -1e9
+		} else {
+			m.LogUnigram[id] = -float32(id) / 4
+		}
+	}
+	return m
+}
+
+// batch is what a pass reads, without dropout.
+type batch struct {
+	tokens, masked, positions [][]int32
+	weights, uniforms         [][]float64
+	rows                      []float64
+}
+
+// smallBatch is two rows for [small], the second padded and with an unused slot.
+func smallBatch() batch {
+	return batch{
+		tokens:    [][]int32{{2, 5, 6, 7, 8, 3}, {2, 9, 10, 5, 3, 0}},
+		masked:    [][]int32{{2, 4, 6, 4, 8, 3}, {2, 9, 4, 5, 3, 0}},
+		positions: [][]int32{{1, 3}, {2, 0}},
+		weights:   [][]float64{{1, 1}, {1, 0}},
+		uniforms:  [][]float64{{.3, .6}, {.9, .1}},
+		rows:      []float64{.3, .7},
+	}
+}
+
+func (b batch) args() []any {
+	return []any{b.tokens, b.masked, b.positions, b.weights, b.uniforms, b.rows}
+}
+
+// forward builds m's pass in f64 with the numbers of its config. An input after those of [batch.args] is the dropout key.
+func forward(m metro.Model, scope *model.Scope, in []*Node) *metro.Pass {
+	scalar := func(x float64) *Node { return Scalar(in[0].Graph(), dtypes.Float64, x) }
+	o := m.Config.Objective
+	b := metro.Batch{Tokens: in[0], Masked: in[1], Positions: in[2], Weights: in[3], Uniforms: in[4], Rows: in[5]}
+	if len(in) > 6 {
+		b.Key = in[6]
+	}
+	return m.Forward(scope, b, metro.Scalars{
+		GeneratorWeight: scalar(o.GeneratorWeight), RTDWeight: scalar(o.RTDWeight), CLMWeight: scalar(o.CLMWeight), SCLWeight: scalar(o.SCLWeight),
+		BiasScale: scalar(m.Config.Positions.Scale), Temperature: scalar(m.Config.Replacements.Temperature),
+	})
+}
+
+func total(p *metro.Pass) *Node { return p.Loss }
+
+// term picks the loss of one term, unweighted.
+func term(name string) func(p *metro.Pass) *Node {
+	return func(p *metro.Pass) *Node {
+		for _, t := range p.Terms {
+			if t.Name == name {
+				return t.Loss
+			}
+		}
+		panic("no term " + name)
+	}
+}
+
+// main is all but the generator's own loss.
+func mainLoss(p *metro.Pass) *Node {
+	return Sub(p.Loss, Mul(p.Scalars.GeneratorWeight, term("generator")(p)))
+}
+
+func float64Store(seed int64) *model.Store {
+	store := model.NewStore()
+	store.SetParam(layers.ParamDType, dtypes.Float64)
+	store.SetParam(layers.ParamSeed, seed)
+	return store
+}
+
+// shaken returns a store with m's variables, all moved off their first values, so that nothing is zero by construction.
+// The move depends on nothing but the store's order of variables.
+func shaken(be compute.Backend, m metro.Model) *model.Store {
+	store := fresh(be, m)
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, v := range variables(store) {
+		values := tensors.MustCopyFlatData[float64](v.MustValue())
+		for i := range values {
+			values[i] += 0.1 * rng.NormFloat64()
+		}
+		setValue(v, values)
+	}
+	return store
+}
+
+// fresh returns a store with the first values of m's variables. Nothing is run.
+func fresh(be compute.Backend, m metro.Model) *model.Store {
+	store := float64Store(3)
+	g := NewGraph(be, "variables")
+	defer g.Finalize()
+	model.SetStore(g, store)
+	var in []*Node
+	for _, x := range smallBatch().args() {
+		in = append(in, Const(g, x))
+	}
+	forward(m, store.RootScope(), in)
+	return store
+}
+
+func setValue(v *model.Variable, values []float64) {
+	if err := v.SetValue(tensors.FromFlatDataAndDimensions(values, v.Shape().Dimensions...)); err != nil {
+		panic(err)
+	}
+}
+
+func variables(store *model.Store) (list []*model.Variable) {
+	for v := range store.IterVariables() {
+		list = append(list, v)
+	}
+	return list
+}
+
+// paths lists the variables of m, sorted.
+func paths(store *model.Store) (list []string) {
+	for _, v := range variables(store) {
+		list = append(list, v.Path())
+	}
+	return list
+}
+
+// call runs one graph of m's pass on b.
+func call(be compute.Backend, store *model.Store, m metro.Model, b batch, build func(p *metro.Pass) []*Node) []*tensors.Tensor {
+	exec := model.MustNewExec(be, store, func(scope *model.Scope, in []*Node) []*Node { return build(forward(m, scope, in)) })
+	defer exec.Finalize()
+	return exec.MustCall(b.args()...)
+}
+
+// gradients returns, for each of losses, its value and its derivative by every variable, by path.
+func gradients(be compute.Backend, store *model.Store, m metro.Model, losses ...func(*metro.Pass) *Node) ([]float64, []map[string][]float64) {
+	all := variables(store)
+	out := call(be, store, m, smallBatch(), func(p *metro.Pass) (nodes []*Node) {
+		values := make([]*Node, len(all))
+		for i, v := range all {
+			values[i] = v.NodeValue(p.NonPad.Graph())
+		}
+		for _, pick := range losses {
+			loss := pick(p)
+			nodes = append(append(nodes, loss), Gradient(loss, values...)...)
+		}
+		return nodes
+	})
+	var values []float64
+	var byPath []map[string][]float64
+	for len(out) > 0 {
+		values = append(values, tensors.ToScalar[float64](out[0]))
+		derivative := map[string][]float64{}
+		for i, v := range all {
+			derivative[v.Path()] = tensors.MustCopyFlatData[float64](out[1+i])
+		}
+		byPath = append(byPath, derivative)
+		out = out[1+len(all):]
+	}
+	return values, byPath
+}
+
+func norm(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v * v
+	}
+	return math.Sqrt(sum)
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"metrolab/internal/safetensors"
+	"metrolab/internal/usererr"
+	"metrolab/metro"
+	"metrolab/metro/data/wordpiece"
+)
+
+// Export writes the models of config c into dir, which must not be there yet, or be empty: the main model into the folder
+// discriminator (main, if it has no RTD head) and the generator, if there is one, into the folder generator, each with
+// config.json, model.safetensors and the files of tokenizer t. Embedding tables that the two share are written into both,
+// and those that are sums are added up. dir appears all or nothing.
+//
+// weights gives the tensors by our names, for example [OpenCheckpoint]; the heads that it has are written, and only those.
+// What ELECTRA has no place for makes a folder's model_type "metro"; notes say, in a sentence each, why that was
+// so and which tensors were left out.
+func Export(dir string, c metro.Config, t *wordpiece.Tokenizer, weights Source) (notes []string, err error) {
+	shapes := map[string][]int{}
+	for _, tensor := range weights.Tensors() {
+		shapes[tensor.Name] = tensor.Shape
+	}
+	parts, err := plan(c, t, shapes)
+	if err != nil {
+		return nil, err
+	}
+	if err := vacant(dir); err != nil {
+		return nil, err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(filepath.Clean(dir)), ".tmp-export-*")
+	if err != nil {
+		return nil, fmt.Errorf("export to %s: %w", dir, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("export to %s: %w", dir, err), os.RemoveAll(temp))
+		}
+	}()
+	for _, p := range parts {
+		if err := p.write(filepath.Join(temp, p.name), t, weights); err != nil {
+			return nil, err
+		}
+		if note := p.settings.Metrolab; note != nil && note.Note != "" {
+			notes = append(notes, fmt.Sprintf("%s: %s", p.name, note.Note))
+		}
+		for _, j := range p.joints {
+			delete(shapes, j.ours)
+			delete(shapes, j.plus)
+		}
+	}
+	if left := leftOut(shapes); left != "" {
+		notes = append(notes, left)
+	}
+	if err := errors.Join(os.Chmod(temp, 0o755), os.Rename(temp, dir)); err != nil {
+		return nil, err
+	}
+	return notes, nil
+}
+
+func vacant(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return usererr.New("cannot export to %s: %w", dir, err)
+	case len(entries) > 0:
+		return usererr.New("cannot export to %s: it is there and not empty; name a new folder", dir)
+	}
+	return nil
+}
+
+func leftOut(shapes map[string][]int) string {
+	if len(shapes) == 0 {
+		return ""
+	}
+	names := make([]string, 0, len(shapes))
+	for name := range shapes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("%d tensors have no place in a folder and were left out, such as %s", len(names), strings.Join(names[:min(3, len(names))], ", "))
+}
+
+// outgoing is one folder to be written.
+type outgoing struct {
+	name     string
+	settings settings
+	joints   []joint
+}
+
+// plan says what the folders are, from the config and the tensors that there are.
+func plan(c metro.Config, t *wordpiece.Tokenizer, shapes map[string][]int) ([]outgoing, error) {
+	table, ok := shapes["shared.token_embedding"]
+	if !ok || len(table) != 2 {
+		return nil, fmt.Errorf("the weights have no token table shared.token_embedding: they are no checkpoint of a model")
+	}
+	if v := table[0]; t.VocabSize() > v {
+		return nil, usererr.New("the tokenizer has %d tokens, but the model's table has %d", t.VocabSize(), v)
+	}
+	parts := []outgoing{planPart(mainRole, c, c.Main, t, table[0], shapes)}
+	if _, ok := shapes[heads["generator"].ours]; ok {
+		parts = append(parts, planPart(generatorRole, c, c.Generator, t, table[0], shapes))
+	}
+	for _, p := range parts {
+		for _, j := range p.joints {
+			if got, ok := shapes[j.ours]; j.ours != "" && (!ok || !slices.Equal(got, j.shape)) {
+				return nil, fmt.Errorf("by the config tensor %s is %v, in the weights it is %v: they do not belong together", j.ours, j.shape, got)
+			}
+		}
+	}
+	return parts, nil
+}
+
+func planPart(r role, c metro.Config, e metro.Encoder, t *wordpiece.Tokenizer, vocab int, shapes map[string][]int) outgoing {
+	var found []string
+	for _, name := range []string{"rtd", "lm", "clm", "scl", "generator"} {
+		if _, ok := shapes[heads[name].ours]; ok && heads[name].role == r {
+			found = append(found, name)
+		}
+	}
+	out := outgoing{name: folderName(r, found), settings: newSettings(c, e, vocab, t.Special().PAD)}
+	reasons := beyondElectra(c, e, found)
+	switch {
+	case len(reasons) > 0:
+		out.settings.asMetro(r, c, e, reasons)
+	case r == mainRole && slices.Contains(found, "lm"):
+		out.settings.Metrolab = &ours{Role: r} // its head is a generator's, it is not
+		fallthrough
+	case r == generatorRole:
+		out.settings.Architectures = []string{"ElectraForMaskedLM"}
+	case slices.Contains(found, "rtd"):
+		out.settings.Architectures = []string{"ElectraForPreTraining"}
+	default:
+		out.settings.Architectures = []string{"ElectraModel"}
+	}
+	n := naming{prefix: out.settings.ModelType + ".", c: c, e: e, vocab: vocab, rooms: roomsOf(r, c.Sharing)}
+	n.encoder()
+	if len(reasons) == 0 {
+		n.fillElectra(out.settings)
+	}
+	for _, name := range found {
+		heads[name].names(&n)
+	}
+	if r == mainRole && c.Sharing == metro.SharingGDES {
+		n.addUp()
+	}
+	out.joints = n.joints
+	return out
+}
+
+func folderName(r role, heads []string) string {
+	switch {
+	case r == generatorRole:
+		return generatorDir
+	case slices.Contains(heads, "rtd"):
+		return discriminatorDir
+	default:
+		return mainDir
+	}
+}
+
+// fillElectra adds the tables that ELECTRA always has, as zeros.
+func (n *naming) fillElectra(s settings) {
+	e := n.c.EmbeddingWidth()
+	if !n.c.Positions.Absolute {
+		n.add(n.prefix+"embeddings.position_embeddings.weight", "", s.MaxPositions, e)
+	}
+	if n.c.Embeddings.TokenTypes == 0 {
+		n.add(n.prefix+"embeddings.token_type_embeddings.weight", "", s.TypeVocabSize, e)
+	}
+}
+
+// addUp makes the main model's tables of gradient-disentangled sharing from their two summands.
+func (n *naming) addUp() {
+	for i, j := range n.joints {
+		if j.ours == "shared.token_embedding" || j.ours == "shared.position_embedding" {
+			n.joints[i].plus = strings.Replace(j.ours, "shared.", "main.", 1) + "_difference"
+		}
+	}
+}
+
+func (o outgoing) write(dir string, t *wordpiece.Tokenizer, weights Source) error {
+	if err := t.SaveFolder(dir, o.settings.MaxPositions); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, settingsFile), o.settings.json(), 0o644); err != nil {
+		return err
+	}
+	infos, byName := make([]safetensors.Info, len(o.joints)), map[string]joint{}
+	for i, j := range o.joints {
+		infos[i] = safetensors.Info{Name: j.theirs, DType: "F32", Shape: j.theirShape()}
+		byName[j.theirs] = j
+	}
+	// transformers wants to be told that the tensors are PyTorch's.
+	return safetensors.WriteFile(filepath.Join(dir, weightsFile), infos, map[string]string{"format": "pt"}, func(info safetensors.Info, w io.Writer) error {
+		return byName[info.Name].write(w, weights)
+	})
+}
+
+func (j joint) write(w io.Writer, weights Source) error {
+	values := make([]float32, elements(j.shape))
+	if j.ours != "" {
+		if err := weights.Read(j.ours, values); err != nil {
+			return err
+		}
+	}
+	if j.plus != "" {
+		more := make([]float32, len(values))
+		if err := weights.Read(j.plus, more); err != nil {
+			return err
+		}
+		for i, x := range more {
+			values[i] += x
+		}
+	}
+	if !j.transposed {
+		return writeFloats(w, len(values), func(i int) float32 { return values[i] })
+	}
+	rows, columns := j.shape[0], j.shape[1]
+	return writeFloats(w, len(values), func(i int) float32 { return values[i%rows*columns+i/rows] })
+}
+
+// writeFloats writes n little-endian float32.
+func writeFloats(w io.Writer, n int, at func(int) float32) error {
+	buffer := make([]byte, 0, 4*chunk)
+	for i := range n {
+		buffer = binary.LittleEndian.AppendUint32(buffer, math.Float32bits(at(i)))
+		if len(buffer) == cap(buffer) || i == n-1 {
+			if _, err := w.Write(buffer); err != nil {
+				return err
+			}
+			buffer = buffer[:0]
+		}
+	}
+	return nil
+}

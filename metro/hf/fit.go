@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hf
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro"
+)
+
+// difference is a setting under which two models have not the same tensors, or compute something else with them.
+type difference struct {
+	path      string
+	want, got any
+}
+
+func (d difference) String() string { return fmt.Sprintf("%s %v and %v", d.path, d.want, d.got) }
+
+// Shape returns c with everything that the folder decides: the fields of [Folder.Config] that describe the models that are
+// there. Rows that are shorter than the folder's stay so, and so do dropout and the way of drawing first weights.
+func (f *Folder) Shape(c metro.Config) metro.Config {
+	c.Data.VocabSize = f.Config.Data.VocabSize
+	c.Data.SeqLen = min(cmp.Or(c.Data.SeqLen, f.Config.Data.SeqLen), f.Config.Data.SeqLen)
+	c.Embeddings, c.Positions = f.Config.Embeddings, f.Config.Positions
+	shape := func(into *metro.Encoder, from metro.Encoder) {
+		if into.Init != "" {
+			from.Dropout, from.Init, from.InitScale = into.Dropout, into.Init, into.InitScale
+		}
+		*into = from
+	}
+	if f.main != nil {
+		shape(&c.Main, f.Config.Main)
+		c.Objective.RTDHead = f.Config.Objective.RTDHead
+	}
+	if f.generator != nil {
+		shape(&c.Generator, f.Config.Generator)
+		c.Objective.GeneratorHead = f.Config.Objective.GeneratorHead
+	}
+	if f.main != nil && f.generator != nil {
+		c.Sharing = f.Config.Sharing
+	}
+	return c
+}
+
+// fits compares c with the folder's models, as far as parts need it.
+func (f *Folder) fits(c metro.Config, parts []*part) error {
+	here := f.Config
+	all := []difference{
+		{"embeddings.width", here.EmbeddingWidth(), c.EmbeddingWidth()},
+		{"embeddings.token_types", here.Embeddings.TokenTypes, c.Embeddings.TokenTypes},
+		{"positions.absolute", here.Positions.Absolute, c.Positions.Absolute},
+		{"positions.relative", here.Positions.Relative, c.Positions.Relative},
+	}
+	if here.Positions.Relative != metro.RelativeNone {
+		all = append(all, difference{"positions", here.Positions, c.Positions})
+	}
+	for _, p := range parts {
+		if p.role == mainRole {
+			all = append(all, encoderDifferences("main", here.Main, c.Main)...)
+		} else {
+			all = append(all, encoderDifferences("generator", here.Generator, c.Generator)...)
+			all = append(all, difference{"objective.generator_head", here.Objective.GeneratorHead, c.Objective.GeneratorHead})
+		}
+		if slices.Contains(p.heads, "rtd") {
+			all = append(all, difference{"objective.rtd_head", here.Objective.RTDHead, c.Objective.RTDHead})
+		}
+	}
+	var problems []string
+	for _, d := range all {
+		if d.want != d.got {
+			problems = append(problems, fmt.Sprintf("%s is %v there and %v in the config", d.path, d.want, d.got))
+		}
+	}
+	if c.Data.SeqLen > here.Data.SeqLen {
+		problems = append(problems, fmt.Sprintf("it has %d positions and data.seq_len is %d", here.Data.SeqLen, c.Data.SeqLen))
+	}
+	if len(parts) == 2 && sharingRank(c.Sharing) > sharingRank(here.Sharing) {
+		problems = append(problems, fmt.Sprintf("its two models share %q and the config %q", here.Sharing, c.Sharing))
+	}
+	if len(problems) > 0 {
+		return usererr.New("the weights in %s do not fit: %s", f.Dir, strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+func encoderDifferences(path string, here, c metro.Encoder) []difference {
+	return []difference{
+		{path + ".layers", here.Layers, c.Layers},
+		{path + ".width", here.Width, c.Width},
+		{path + ".heads", here.Heads, c.Heads},
+		{path + ".ffn", here.FFN, c.FFN},
+		{path + ".activation", here.Activation, c.Activation},
+		{path + ".norm", here.Norm, c.Norm},
+		{path + ".epsilon", here.Epsilon, c.Epsilon},
+	}
+}
+
+// sharingRank orders the ways of sharing by what must be equal. GDES starts from equal token and position tables.
+func sharingRank(sharing string) int {
+	return slices.Index([]string{
+		metro.SharingNone, metro.SharingToken, metro.SharingTokenPosition, metro.SharingTokenPositionNorm, metro.SharingAll,
+	}, strings.Replace(sharing, metro.SharingGDES, metro.SharingTokenPosition, 1))
+}

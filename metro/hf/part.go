@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"metrolab/internal/safetensors"
+	"metrolab/internal/usererr"
+	"metrolab/metro"
+)
+
+// The files of a folder that hold a model.
+const (
+	settingsFile = "config.json"
+	weightsFile  = "model.safetensors"
+)
+
+// part is one folder with one model.
+type part struct {
+	dir      string
+	settings settings
+	role     role
+	prefix   string   // of the encoder's tensors
+	heads    []string // that are there, of those in heads
+	unread   []string // tensors that belong to none of them
+	file     *safetensors.File
+}
+
+// openPart reads config.json and the header of model.safetensors, and compares them.
+func openPart(dir string) (_ *part, err error) {
+	p := &part{dir: dir}
+	if p.settings, err = readSettings(filepath.Join(dir, settingsFile)); err != nil {
+		return nil, err
+	}
+	if p.file, err = openWeights(dir); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = p.file.Close()
+			err = usererr.New("model %s: %w", dir, err)
+		}
+	}()
+	p.findPrefix()
+	p.findRole()
+	for _, name := range slices.Sorted(maps.Keys(heads)) {
+		if _, ok := p.file.Lookup(heads[name].theirs); ok && heads[name].role == p.role {
+			p.heads = append(p.heads, name)
+		}
+	}
+	if err = p.compare(); err != nil {
+		return nil, err
+	}
+	if err = p.checkTied(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func openWeights(dir string) (*safetensors.File, error) {
+	path := filepath.Join(dir, weightsFile)
+	file, err := safetensors.Open(path)
+	if err == nil {
+		return file, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, usererr.New("%w", err)
+	}
+	for name, way := range map[string]string{
+		"pytorch_model.bin":            "load it in transformers and save_pretrained it anew, which writes " + weightsFile,
+		weightsFile + ".index.json":    "its weights are split; save_pretrained it anew with a larger max_shard_size",
+		"pytorch_model.bin.index.json": "load it in transformers and save_pretrained it anew, which writes " + weightsFile,
+	} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return nil, usererr.New("%s holds %s and no %s: %s", dir, name, weightsFile, way)
+		}
+	}
+	return nil, usererr.New("no weights: %w", err)
+}
+
+// findPrefix sets what stands before the encoder's names: a model that is nothing but an encoder is often written without.
+func (p *part) findPrefix() {
+	prefix := p.settings.ModelType + "."
+	if slices.ContainsFunc(p.file.Tensors(), func(t safetensors.Info) bool { return strings.HasPrefix(t.Name, prefix) }) {
+		p.prefix = prefix
+	}
+}
+
+// findRole tells a generator by its head, unless our own key says what it is.
+func (p *part) findRole() {
+	_, lm := p.file.Lookup(heads["generator"].theirs)
+	switch {
+	case p.settings.Metrolab != nil:
+		p.role = p.settings.Metrolab.Role
+	case p.settings.ModelType == electraType && lm:
+		p.role = generatorRole
+	default:
+		p.role = mainRole
+	}
+}
+
+// config describes the part alone.
+func (p *part) config() metro.Config {
+	var c metro.Config
+	p.settings.describe(&c)
+	if p.role == generatorRole {
+		c.Generator = p.settings.encoder()
+	} else {
+		c.Main = p.settings.encoder()
+	}
+	c.Sharing = metro.SharingNone
+	c.Objective.RTDHead, c.Objective.GeneratorHead = metro.RTDHeadProjected, metro.GeneratorHeadNorm
+	if p.settings.ModelType == metroType {
+		c.Objective.RTDHead, c.Objective.GeneratorHead = p.settings.Metrolab.RTDHead, p.settings.Metrolab.GeneratorHead
+	}
+	return c
+}
+
+// joints are all tensors of the part, with the names that c's sharing gives them.
+func (p *part) joints(c metro.Config) []joint {
+	n := naming{prefix: p.prefix, c: c, e: c.Main, vocab: p.settings.VocabSize, rooms: roomsOf(p.role, c.Sharing)}
+	if p.role == generatorRole {
+		n.e = c.Generator
+	}
+	n.encoder()
+	for _, name := range p.heads {
+		heads[name].names(&n)
+	}
+	return n.joints
+}
+
+// compare checks that the file has all tensors that the settings promise, in their shapes, and no more in the encoder. It
+// notes tensors elsewhere, such as another task's head.
+func (p *part) compare() error {
+	if have := len(p.file.Tensors()); p.settings.Layers > have {
+		return fmt.Errorf("num_hidden_layers is %d, and %s holds %d tensors", p.settings.Layers, weightsFile, have)
+	}
+	known := map[string]bool{}
+	var problems []error
+	for _, j := range p.joints(p.config()) {
+		known[j.theirs] = true
+		info, ok := p.file.Lookup(j.theirs)
+		_, float := decoders[info.DType]
+		switch {
+		case !ok:
+			problems = append(problems, fmt.Errorf("there is no tensor %s %v", j.theirs, j.theirShape()))
+		case !slices.Equal(info.Shape, j.theirShape()):
+			problems = append(problems, fmt.Errorf("tensor %s is %v, by %s it must be %v", j.theirs, info.Shape, settingsFile, j.theirShape()))
+		case !float:
+			problems = append(problems, fmt.Errorf("tensor %s is of type %s; weights are F64, F32, F16 or BF16", j.theirs, info.DType))
+		}
+	}
+	for _, info := range p.file.Tensors() {
+		switch {
+		case known[info.Name] || p.isBuffer(info.Name):
+		case p.inEncoder(info.Name):
+			problems = append(problems, fmt.Errorf("there is a tensor %.80s %v, which %s has no place for", info.Name, info.Shape, settingsFile))
+		default:
+			p.unread = append(p.unread, info.Name)
+		}
+	}
+	if more := len(problems) - 5; more > 0 {
+		problems = append(problems[:5], fmt.Errorf("and %d more", more))
+	}
+	return errors.Join(problems...)
+}
+
+func (p *part) inEncoder(name string) bool {
+	rest, ok := strings.CutPrefix(name, p.prefix)
+	root, _, _ := strings.Cut(rest, ".")
+	return ok && (root == "embeddings" || root == "embeddings_project" || root == "encoder")
+}
+
+// outputWeights is the token table once more, which some programs write beside the first.
+const outputWeights = "generator_lm_head.weight"
+
+// isBuffer tells tensors that say nothing new: counted positions, and the tied output weights.
+func (p *part) isBuffer(name string) bool {
+	return name == p.prefix+"embeddings.position_ids" || name == p.prefix+"embeddings.token_type_ids" || name == outputWeights
+}
+
+// checkTied refuses output weights that are not the token table.
+func (p *part) checkTied() error {
+	if _, ok := p.file.Lookup(outputWeights); !ok {
+		return nil
+	}
+	same, err := equalTensors(p, outputWeights, p, p.prefix+"embeddings.word_embeddings.weight")
+	if err == nil && !same {
+		return fmt.Errorf("%s is not the token table: output weights of their own are not supported", outputWeights)
+	}
+	return err
+}
+
+// equalTensors compares two tensors value by value.
+func equalTensors(a *part, nameA string, b *part, nameB string) (bool, error) {
+	infoA, okA := a.file.Lookup(nameA)
+	infoB, okB := b.file.Lookup(nameB)
+	if !okA || !okB || !slices.Equal(infoA.Shape, infoB.Shape) {
+		return false, nil
+	}
+	readA, err := newFloats(a.file, nameA)
+	if err != nil {
+		return false, err
+	}
+	readB, err := newFloats(b.file, nameB)
+	if err != nil {
+		return false, err
+	}
+	left := elements(infoA.Shape)
+	bufferA, bufferB := make([]float32, min(left, chunk)), make([]float32, min(left, chunk))
+	for ; left > 0; left -= chunk {
+		n := min(left, chunk)
+		if err := errors.Join(readA.read(bufferA[:n]), readB.read(bufferB[:n])); err != nil {
+			return false, err
+		}
+		if !slices.Equal(bufferA[:n], bufferB[:n]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func elements(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metro
+
+import (
+	"strings"
+
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+)
+
+// MetricFunc builds a number to be recorded, as the ratio of two sums (scalars): so that windows of steps and whole
+// held-out sets add up exactly. A mean over tokens is a sum over tokens and their count; a mean over batches has 1
+// below.
+type MetricFunc func(p *Pass) (sum, count *Node)
+
+var metrics = registry[MetricFunc]{kind: "metric"}
+
+// RegisterMetric makes a metric of one's own available to evaluation.metrics. It is computed from the pass of the
+// training step (name) and of the validation (val_name). See [RegisterObjective] for name and version.
+func RegisterMetric(name string, version int, build MetricFunc) { metrics.add(name, version, build) }
+
+func (e Evaluation) metrics() []string {
+	return strings.FieldsFunc(e.Metrics, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// measure is a metric in the making.
+type measure struct {
+	name       string
+	sum, count *Node
+}
+
+// measures lists what the pass can say of the parts that it has built.
+func (p *Pass) measures() []measure {
+	one := OnesLike(p.Loss)
+	list := []measure{{"loss", p.Loss, one}}
+	for _, term := range p.Terms {
+		list = append(list, measure{term.Name + "_loss", term.Loss, one})
+	}
+	if p.Built("Replaced") != nil {
+		list = append(list, measure{"replaced_fraction", p.count(p.Replaced()), p.count(p.NonPad)})
+	}
+	if p.Built("GeneratorLogits") != nil {
+		list = append(list, p.generatorMeasures()...)
+	}
+	if p.Built("RTDLogits") != nil {
+		list = append(list, p.rtdMeasures()...)
+	}
+	for _, head := range []struct{ part, name string }{{"CLMLogits", "clm"}, {"LMLogits", "lm"}} {
+		if logits := p.Built(head.part); logits != nil {
+			list = append(list, p.correctiveMeasures(head.name, logits)...)
+		}
+	}
+	for _, name := range p.Model.Config.Evaluation.metrics() {
+		sum, count := metrics.get(name)(p)
+		list = append(list, measure{name, sum, count})
+	}
+	return list
+}
+
+func (p *Pass) generatorMeasures() []measure {
+	logits := p.GeneratorLogits()
+	inUse := p.number(p.slotsInUse())
+	right := Mul(inUse, p.isMostLikely(logits))
+	logProbs := LogSoftmax(logits)
+	entropy := Neg(ReduceSum(Mul(Exp(logProbs), logProbs), -1)) // nats
+	return []measure{
+		{"generator_accuracy", ReduceAllSum(right), ReduceAllSum(inUse)},
+		{"generator_entropy", ReduceAllSum(Mul(inUse, entropy)), ReduceAllSum(inUse)},
+	}
+}
+
+func (p *Pass) rtdMeasures() []measure {
+	replaced, original := And(p.NonPad, p.Replaced()), And(p.NonPad, Not(p.Replaced()))
+	flagged := GreaterThan(p.RTDLogits(), ZerosLike(p.RTDLogits()))
+	truePositives, falsePositives := p.count(And(flagged, replaced)), p.count(And(flagged, original))
+	return []measure{
+		{"rtd_precision", truePositives, Add(truePositives, falsePositives)},
+		{"rtd_recall_replaced", truePositives, p.count(replaced)},
+		{"rtd_recall_original", Sub(p.count(original), falsePositives), p.count(original)},
+	}
+}
+
+// correctiveMeasures is the accuracy of the main model's logits, [B, P, V], at the masked positions: where the token
+// was replaced and where it was not, or at all if nothing was.
+func (p *Pass) correctiveMeasures(name string, logits *Node) []measure {
+	inUse := p.number(p.slotsInUse())
+	right := Mul(inUse, p.isMostLikely(logits))
+	if p.Built("Samples") == nil {
+		return []measure{{name + "_accuracy", ReduceAllSum(right), ReduceAllSum(inUse)}}
+	}
+	unchanged := p.number(Equal(p.Samples(), p.Originals()))
+	replaced := OneMinus(unchanged)
+	share := func(where *Node) (sum, count *Node) {
+		return ReduceAllSum(Mul(right, where)), ReduceAllSum(Mul(inUse, where))
+	}
+	a, b := share(replaced)
+	c, d := share(unchanged)
+	return []measure{{name + "_accuracy_replaced", a, b}, {name + "_accuracy_unchanged", c, d}}
+}
+
+// isMostLikely is 1 where the arg max of logits, [B, P, V], is the original token: [B, P].
+func (p *Pass) isMostLikely(logits *Node) *Node {
+	return p.number(Equal(ArgMax(logits, -1, dtypes.Int32), p.Originals()))
+}
+
+func (p *Pass) number(x *Node) *Node { return ConvertDType(x, p.Loss.DType()) }
+
+func (p *Pass) count(x *Node) *Node { return ReduceAllSum(p.number(x)) }

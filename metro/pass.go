@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metro
+
+import (
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"metrolab/internal/randstream"
+)
+
+// Pass is one forward pass under construction. An [ObjectiveFunc] asks it for parts; each is built at most once, at the
+// first request, so an objective costs no more than what it uses.
+type Pass struct {
+	Model   Model
+	Batch   Batch
+	Scalars Scalars
+	NonPad  *Node // [B, S] bool, true at real tokens
+
+	Loss  *Node  // scalar, Σ weight·loss of Terms; set by [Model.Forward]
+	Terms []Term // of the objective
+
+	scope *model.Scope
+	built map[string]*Node
+}
+
+// Batch is what one forward pass reads, as graph nodes. Ids are int32.
+type Batch struct {
+	Tokens    *Node // [B, S] original rows
+	Masked    *Node // [B, S] what the generator reads: [MASK], or what masking.rule says, at the masked positions
+	Positions *Node // [B, P] masked positions, distinct in a row unless masking.with_replacement
+	Weights   *Node // [B, P] 1, or 0 at slots that hold nothing
+	Uniforms  *Node // [B, P] noise of [SampleReplacements]
+	Rows      *Node // [B] noise of [Crop]
+	Key       *Node // [3]uint64 noise of dropout; nil when evaluating
+}
+
+// Scalars are the numbers of a config that enter the graph as inputs, so that configs that differ in nothing else
+// share one compiled program (see [Config.GraphKey]).
+type Scalars struct {
+	GeneratorWeight, RTDWeight, CLMWeight, SCLWeight *Node
+	BiasScale                                        *Node // multiplies the relative position bias
+	Temperature                                      *Node // of the samples
+}
+
+// once builds the part of that name at the first call and remembers it.
+func (p *Pass) once(name string, build func() *Node) *Node {
+	if node, ok := p.built[name]; ok {
+		return node
+	}
+	node := build()
+	p.built[name] = node
+	return node
+}
+
+// Built returns a part if the objective has asked for it, by its method's name ("RTDLogits"), else nil.
+func (p *Pass) Built(name string) *Node { return p.built[name] }
+
+// Head returns the scope /main/name, for the weights of an objective's own head on the main model.
+func (p *Pass) Head(name string) *model.Scope { return p.scope.At("main").At("%s", name) }
+
+// Originals returns the tokens that stood at the masked positions, [B, P] int32.
+func (p *Pass) Originals() *Node {
+	return p.once("Originals", func() *Node { return p.AtPositions(p.Batch.Tokens) })
+}
+
+// AtPositions picks the elements at the masked positions, [B, P], of x, [B, S].
+func (p *Pass) AtPositions(x *Node) *Node {
+	b, s := x.Shape().Dim(0), x.Shape().Dim(1)
+	return Squeeze(GatherPositions(Reshape(x, b, s, 1), p.Batch.Positions), -1)
+}
+
+// GeneratorLogits returns the generator's logits at the masked positions, [B, P, V].
+func (p *Pass) GeneratorLogits() *Node {
+	return p.once("GeneratorLogits", func() *Node { return p.generatorLogits(p.Batch.Key) })
+}
+
+func (p *Pass) generatorLogits(key *Node) *Node {
+	states := last(p.Model.GeneratorLayers(p.scope, p.Batch.Masked, p.NonPad, p.Scalars.BiasScale, key))
+	return p.Model.GeneratorHead(p.scope, GatherPositions(states, p.Batch.Positions))
+}
+
+// Samples returns the tokens drawn from the source of replacements at the masked positions, [B, P] int32.
+func (p *Pass) Samples() *Node {
+	return p.once("Samples", func() *Node {
+		c := p.Model.Config.Replacements
+		logits := sources.get(c.Source)(p)
+		if c.DisallowCorrect {
+			logits = DisallowCorrect(logits, p.Originals())
+		}
+		return SampleReplacements(logits, p.Batch.Uniforms, p.Scalars.Temperature)
+	})
+}
+
+// Corrupted returns the rows with the samples written in, [B, S] int32: what the main model reads.
+func (p *Pass) Corrupted() *Node {
+	return p.once("Corrupted", func() *Node {
+		corrupt, weights := Corrupt, p.Batch.Weights
+		switch c := p.Model.Config.Masking; {
+		case c.ElectraCollisions:
+			corrupt = CorruptAveraging
+		case c.WithReplacement:
+			weights = FirstSlots(p.Batch.Positions, weights)
+		}
+		corrupted, replaced := corrupt(p.Batch.Tokens, p.Batch.Positions, p.Samples(), weights)
+		p.built["Replaced"] = replaced
+		return corrupted
+	})
+}
+
+// Replaced returns the labels of RTD, [B, S] bool: true where the corrupted row differs from the original.
+func (p *Pass) Replaced() *Node {
+	p.Corrupted()
+	return p.built["Replaced"]
+}
+
+// States returns the main model's states on the corrupted rows, [B, S, H].
+func (p *Pass) States() *Node {
+	return p.once("States", func() *Node { return p.Encode(p.Corrupted(), p.NonPad, "") })
+}
+
+// MaskedStates returns the main model's states on the masked rows, [B, S, H]: what plain masked language modelling reads.
+func (p *Pass) MaskedStates() *Node {
+	return p.once("MaskedStates", func() *Node { return p.Encode(p.Batch.Masked, p.NonPad, "") })
+}
+
+// Encode runs the main model on any rows, tokens [B, S] int32 and nonPad [B, S] bool: [B, S, H]. Passes with different
+// names draw dropout masks of their own.
+func (p *Pass) Encode(tokens, nonPad *Node, name string) *Node {
+	key := p.Batch.Key
+	if key != nil && name != "" {
+		a, b := randstream.Key(0, "pass/"+name)
+		key = BitwiseXor(key, Const(key.Graph(), []uint64{a, b, 0}))
+	}
+	return last(p.Model.MainLayers(p.scope, tokens, nonPad, p.Scalars.BiasScale, key))
+}
+
+// RTDLogits returns one logit a token, [B, S], positive = replaced.
+func (p *Pass) RTDLogits() *Node {
+	return p.once("RTDLogits", func() *Node { return p.Model.RTDHead(p.scope, p.States()) })
+}
+
+// CLMLogits returns the main model's corrective logits at the masked positions, [B, P, V].
+func (p *Pass) CLMLogits() *Node {
+	return p.once("CLMLogits", func() *Node {
+		return CorrectiveLogits(p.Head("clm"), p.Model.Config.Main, GatherPositions(p.States(), p.Batch.Positions), p.tokenTable())
+	})
+}
+
+// LMLogits returns the logits of a full language modelling head (see [GeneratorLogits]) on states of the main model,
+// [B, X, H]: [B, X, V].
+func (p *Pass) LMLogits(states *Node) *Node {
+	return GeneratorLogits(p.Head("lm"), p.Model.Config.Main, states, p.tokenTable(), GeneratorHeadNorm)
+}
+
+func (p *Pass) tokenTable() *Node { return p.Model.mainTables(p.scope, p.Batch.Tokens).token }
+
+// GeneratorTerms is the loss of a generator that learns beside the main model, and nothing if none does.
+func (p *Pass) GeneratorTerms() []Term {
+	if !p.Model.Config.trainsGenerator() {
+		return nil
+	}
+	return []Term{{"generator", CrossEntropy(p.GeneratorLogits(), p.Originals(), p.Batch.Weights), p.Scalars.GeneratorWeight}}
+}
+
+// slotsInUse is [B, P] bool.
+func (p *Pass) slotsInUse() *Node { return GreaterThan(p.Batch.Weights, ZerosLike(p.Batch.Weights)) }
+
+// Forward builds what the config's objective trains on batch.
+func (m Model) Forward(scope *model.Scope, batch Batch, s Scalars) *Pass {
+	p := &Pass{Model: m, Batch: batch, Scalars: s, scope: m.prepare(scope), built: map[string]*Node{}}
+	p.NonPad = m.nonPad(batch.Tokens)
+	p.Terms = objectives.get(m.Config.Objective.Name)(p)
+	for i := len(p.Terms) - 1; i >= 0; i-- {
+		term := p.Terms[i].Loss
+		if w := p.Terms[i].Weight; w != nil {
+			term = Mul(w, term)
+		}
+		if p.Loss == nil {
+			p.Loss = term
+		} else {
+			p.Loss = Add(term, p.Loss)
+		}
+	}
+	return p
+}
+
+func (m Model) nonPad(tokens *Node) *Node {
+	return NotEqual(tokens, Scalar(tokens.Graph(), dtypes.Int32, m.PadID))
+}
+
+func last(layers []*Node) *Node { return layers[len(layers)-1] }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metro
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"metrolab/layers"
+)
+
+// tables are the embedding tables that an encoder reads and that its output head is tied to.
+type tables struct {
+	token     *Node // [V, E]
+	position  *Node // [1, S, E], or nil
+	tokenType *Node // [1, 1, E], the row that is added everywhere, or nil
+}
+
+// mainTables are those in /shared; under GDES plus a difference of the main model's own, and without the gradient.
+func (m Model) mainTables(scope *model.Scope, g GraphProvider) tables {
+	t := m.tables(scope.At("shared"), scope.At("shared"), g)
+	if m.Config.Sharing != SharingGDES {
+		return t
+	}
+	main, v, e := scope.At("main"), m.Vocab, m.Config.EmbeddingWidth()
+	t.token = Disentangle(t.token, layers.Param(main, g, "token_embedding_difference", layers.InitZeros, v, e))
+	if t.position != nil {
+		s := m.Config.Data.SeqLen
+		difference := layers.Param(main, g, "position_embedding_difference", layers.InitZeros, s, e)
+		t.position = Disentangle(t.position, InsertAxes(difference, 0))
+	}
+	return t
+}
+
+// generatorTables are the main model's or the generator's own, as sharing says.
+func (m Model) generatorTables(scope *model.Scope, g GraphProvider) tables {
+	shared, own := scope.At("shared"), scope.At("generator")
+	switch m.Config.Sharing {
+	case SharingNone:
+		return m.tables(own, own, g)
+	case SharingToken:
+		return m.tables(shared, own, g)
+	default:
+		return m.tables(shared, shared, g)
+	}
+}
+
+// tables makes or finds the token table in one scope and the other tables in another.
+func (m Model) tables(token, rest *model.Scope, g GraphProvider) tables {
+	width, init := m.Config.EmbeddingWidth(), m.Config.tableInitializer()
+	t := tables{token: layers.Param(token, g, "token_embedding", init, m.Vocab, width)}
+	if m.Config.Positions.Absolute {
+		t.position = InsertAxes(layers.Param(rest, g, "position_embedding", init, m.Config.Data.SeqLen, width), 0)
+	}
+	if n := m.Config.Embeddings.TokenTypes; n > 0 {
+		types := layers.Param(rest, g, "token_type_embedding", init, n, width)
+		t.tokenType = InsertAxes(Slice(types, AxisRange(0, 1)), 0)
+	}
+	return t
+}
+
+func (c Config) tableInitializer() layers.Initializer {
+	switch c.Main.Init {
+	case InitTruncated:
+		return layers.InitTruncatedNormal(embeddingStd)
+	case InitT5:
+		return layers.InitT5Embedding(c.EmbeddingWidth())
+	default:
+		return layers.InitNormal(embeddingStd)
+	}
+}
+
+// Disentangle is gradient-disentangled embedding sharing: stop-gradient(shared) + difference. The main model starts
+// from the generator's table and moves its own difference only; the generator never feels the main model's gradient.
+// All shapes are equal. Source: DeBERTaV3, published code (word and position tables; there the two models take turns,
+// with an optimizer each; here they step together).
+func Disentangle(shared, difference *Node) *Node { return Add(StopGradient(shared), difference) }

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metro
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"metrolab/internal/usererr"
+)
+
+// Validate reports everything that is wrong with c at once, each problem with its field, the values and the way out:
+// numbers out of range, names that do not exist, and pairs of settings that make no sense together. What a field that
+// is not in use holds does not matter.
+func (c Config) Validate() error {
+	var v validation
+	v.data(c)
+	v.encoder("main", c.Main)
+	v.encoder("generator", c.Generator)
+	v.names(&c)
+	v.masking(c.Masking)
+	v.replacements(c.Replacements)
+	v.objective(c)
+	v.optimizer(c)
+	v.training(c)
+	v.pairs(c)
+	return errors.Join(v.problems...)
+}
+
+type validation struct{ problems []error }
+
+func (v *validation) bad(format string, args ...any) {
+	v.problems = append(v.problems, usererr.New(format, args...))
+}
+
+func (v *validation) positive(path string, x int) {
+	if x <= 0 {
+		v.bad("%s must be positive, it is %d", path, x)
+	}
+}
+
+func (v *validation) within(path string, x, low, high float64) {
+	if !(x >= low && x <= high) {
+		v.bad("%s must be in [%g, %g], it is %g", path, low, high, x)
+	}
+}
+
+// names checks all fields that [Choices] knows.
+func (v *validation) names(c *Config) {
+	choices, leaves := Choices(), fields(reflect.ValueOf(c).Elem(), "")
+	for _, path := range slices.Sorted(maps.Keys(choices)) {
+		if value := leaves[path].String(); !slices.Contains(choices[path], value) {
+			v.bad("%s must be one of %q, it is %q", path, choices[path], value)
+		}
+	}
+	for _, name := range c.Evaluation.metrics() {
+		if metrics.version(name) == 0 {
+			v.bad("evaluation.metrics: there is no metric %q; registered are %q", name, metrics.names())
+		}
+	}
+}
+
+func (v *validation) data(c Config) {
+	v.positive("data.vocab_size", c.Data.VocabSize)
+	if c.Data.SeqLen < 4 {
+		v.bad("data.seq_len must be at least 4, it is %d", c.Data.SeqLen)
+	}
+	if c.Embeddings.Width < 0 {
+		v.bad("embeddings.width must not be negative, it is %d; 0 is main.width", c.Embeddings.Width)
+	}
+	if c.Embeddings.TokenTypes < 0 {
+		v.bad("embeddings.token_types must not be negative, it is %d", c.Embeddings.TokenTypes)
+	}
+	p := c.Positions
+	if p.Relative != RelativeNone && (p.Bins < 4 || p.MaxDistance <= p.Bins/4+1) {
+		v.bad("positions.bins must be at least 4 and positions.max_distance above bins/4+1, they are %d and %d", p.Bins, p.MaxDistance)
+	}
+	if p.Relative == RelativeT5 && p.Bins%4 != 0 {
+		v.bad("positions.bins must be a multiple of 4 for t5 positions, it is %d", p.Bins)
+	}
+	v.within("positions.scale", p.Scale, 0, 1e4)
+}
+
+func (v *validation) encoder(path string, e Encoder) {
+	v.positive(path+".layers", e.Layers)
+	v.positive(path+".width", e.Width)
+	v.positive(path+".heads", e.Heads)
+	v.positive(path+".ffn", e.FFN)
+	if e.Heads > 0 && e.Width%e.Heads != 0 {
+		v.bad("%s.heads must divide %s.width, but %d heads do not divide width %d", path, path, e.Heads, e.Width)
+	}
+	v.within(path+".dropout", e.Dropout, 0, 0.9)
+	v.within(path+".epsilon", e.Epsilon, 1e-12, 1e-2)
+}
+
+func (v *validation) masking(m Masking) {
+	v.within("masking.rate", m.Rate, 0.001, 0.9)
+	if _, _, err := m.Shares(); err != nil {
+		v.problems = append(v.problems, err)
+	}
+	if m.WithReplacement && m.Pattern != MaskIndependent {
+		v.bad("masking.with_replacement draws single positions; it needs masking.pattern=%s, which is %q", MaskIndependent, m.Pattern)
+	}
+	if m.ElectraCollisions && !m.WithReplacement {
+		v.bad("masking.electra_collisions is about positions drawn twice; it needs masking.with_replacement=true")
+	}
+}
+
+// Shares reads Rule, "mask/keep/random" in per cent: which part of the masked positions show their own token, and
+// which part a random one.
+func (m Masking) Shares() (keep, random float64, err error) {
+	parts := strings.Split(m.Rule, "/")
+	var percent [3]float64
+	sum := 0.0
+	for i, part := range parts {
+		x, err := strconv.ParseFloat(part, 64)
+		if err != nil || x < 0 || len(parts) != 3 {
+			return 0, 0, badRule(m.Rule)
+		}
+		percent[i] = x
+		sum += x
+	}
+	if sum != 100 {
+		return 0, 0, badRule(m.Rule)
+	}
+	return percent[1] / 100, percent[2] / 100, nil
+}
+
+func badRule(rule string) error {
+	return usererr.New(`masking.rule must be mask/keep/random in per cent, which add up to 100, such as "100/0/0", "85/15/0" or "80/10/10"; it is %q`, rule)
+}
+
+func (v *validation) replacements(r Replacements) {
+	v.within("replacements.temperature", r.Temperature, 1e-4, 1e4)
+	if r.TemperatureSchedule == TemperatureExponential {
+		v.within("replacements.temperature_decay", r.TemperatureDecay, 1e-4, 1e4)
+	}
+	if r.Source == SourceFrozen && r.Checkpoint == "" {
+		v.bad("replacements.source=%s needs replacements.checkpoint, the folder of the run or of the Hugging Face pair that the generator is from", SourceFrozen)
+	}
+	if r.Source != SourceFrozen && r.Checkpoint != "" {
+		v.bad("replacements.checkpoint is %q, but only replacements.source=%s reads it; the source is %q", r.Checkpoint, SourceFrozen, r.Source)
+	}
+}
+
+func (v *validation) objective(c Config) {
+	o := c.Objective
+	v.within("objective.generator_weight", o.GeneratorWeight, 0, 1e6)
+	v.within("objective.rtd_weight", o.RTDWeight, 0, 1e6)
+	v.within("objective.clm_weight", o.CLMWeight, 0, 1e6)
+	v.within("objective.scl_weight", o.SCLWeight, 0, 1e6)
+}
+
+func (v *validation) optimizer(c Config) {
+	o := c.Optimizer
+	v.within("optimizer.learning_rate", o.LearningRate, 0, 10)
+	v.within("optimizer.final_fraction", o.FinalFraction, 0, 1)
+	v.within("optimizer.beta1", o.Beta1, 0, 0.99999)
+	v.within("optimizer.beta2", o.Beta2, 0, 0.99999999)
+	v.within("optimizer.epsilon", o.Epsilon, 1e-16, 1)
+	v.within("optimizer.weight_decay", o.WeightDecay, 0, 10)
+	v.within("optimizer.clip_norm", o.ClipNorm, 0, 1e9)
+	v.within("optimizer.layer_decay", o.LayerDecay, 0.01, 1)
+	if o.WarmupSteps < 0 || o.WarmupSteps > c.Training.Steps {
+		v.bad("optimizer.warmup_steps must be between 0 and training.steps (%d), it is %d", c.Training.Steps, o.WarmupSteps)
+	}
+	if _, err := ParseGroups(o.Groups); err != nil {
+		v.problems = append(v.problems, err)
+	}
+}
+
+func (v *validation) training(c Config) {
+	t := c.Training
+	v.positive("training.steps", t.Steps)
+	v.positive("training.batch_size", t.BatchSize)
+	v.positive("training.log_every", t.LogEvery)
+	v.positive("training.eval_every", t.EvalEvery)
+	v.positive("training.checkpoint_every", t.CheckpointEvery)
+	v.positive("training.keep_checkpoints", t.KeepCheckpoints)
+	if t.Accumulate <= 0 || t.BatchSize%t.Accumulate != 0 {
+		v.bad("training.accumulate must divide training.batch_size (%d), it is %d", t.BatchSize, t.Accumulate)
+	}
+	if t.GeneratorSteps < 0 || t.GeneratorSteps >= t.Steps && t.GeneratorSteps > 0 {
+		v.bad("training.generator_steps must be between 0 and training.steps−1 (%d), it is %d", t.Steps-1, t.GeneratorSteps)
+	}
+	if c.Evaluation.Rows < t.BatchSize {
+		v.bad("evaluation.rows must be at least training.batch_size (%d), it is %d", t.BatchSize, c.Evaluation.Rows)
+	}
+}
+
+// pairs refuses what makes no sense together.
+func (v *validation) pairs(c Config) {
+	same := func(path string, a, b any, why string) {
+		if a != b {
+			v.bad("%s: generator.%s is %v and main.%s is %v; make them equal", why, path, a, path, b)
+		}
+	}
+	const all = "sharing=all makes the two one encoder"
+	const copied = "training.copy_generator starts the main model from the generator's weights"
+	for _, shape := range []struct {
+		when bool
+		why  string
+	}{{c.Sharing == SharingAll, all}, {c.Training.CopyGenerator, copied}} {
+		if shape.when {
+			same("layers", c.Generator.Layers, c.Main.Layers, shape.why)
+			same("width", c.Generator.Width, c.Main.Width, shape.why)
+			same("heads", c.Generator.Heads, c.Main.Heads, shape.why)
+			same("ffn", c.Generator.FFN, c.Main.FFN, shape.why)
+			same("norm", c.Generator.Norm, c.Main.Norm, shape.why)
+		}
+	}
+	if c.Replacements.Source == SourceFrozen && c.Sharing != SharingNone {
+		v.bad("replacements.source=%s keeps the generator as it is, so it can share nothing with a main model that learns; set sharing=%s (it is %q)",
+			SourceFrozen, SharingNone, c.Sharing)
+	}
+	if c.Training.GeneratorSteps > 0 && c.Sharing != SharingNone {
+		v.bad("training.generator_steps=%d trains one model after the other, so they can share nothing; set sharing=%s (it is %q)",
+			c.Training.GeneratorSteps, SharingNone, c.Sharing)
+	}
+	if c.Training.GeneratorSteps > 0 && c.Replacements.Source != SourceJoint {
+		v.bad("training.generator_steps=%d trains a generator, but replacements.source=%q has none that learns; set it to %s",
+			c.Training.GeneratorSteps, c.Replacements.Source, SourceJoint)
+	}
+	if c.Training.CopyGenerator && c.Training.GeneratorSteps == 0 {
+		v.bad("training.copy_generator is about the second stage; it needs training.generator_steps above 0")
+	}
+	if c.Replacements.Dropout == SampleZero && c.Generator.Dropout != 0 && c.Replacements.Source == SourceJoint {
+		v.bad("replacements.dropout=%s means a generator without dropout, but generator.dropout is %g; set it to 0, or replacements.dropout to %s or %s",
+			SampleZero, c.Generator.Dropout, SampleTrain, SampleEval)
+	}
+	if c.Objective.Name == "mlm" && c.Training.GeneratorSteps > 0 {
+		v.bad("objective.name=mlm has no generator; set training.generator_steps=0")
+	}
+}

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Starts the kernel of this checkout. Jupyter calls it with the path of a connection file.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../../env.sh"
+
+# A program that was not started from a shell, such as VS Code, may know no Go; --install-kernel wrote down where it is.
+command -v go >/dev/null || PATH=$PATH:${METROLAB_GO:-/usr/local/go/bin}
+export PATH=${METROLAB_TOOLS:-$METROLAB_ROOT/tools/bin}:$PATH
+
+# The kernel makes a Go workspace of a cell and the checkout; GOWORK would hide it.
+unset GOWORK
+
+# Where no one looks at the screen, compile errors are better as text than as HTML that unfolds.
+flags=()
+[[ -z ${METROLAB_NOTEBOOKS:-} ]] || flags+=(-raw_error)
+
+# GoNB writes a log to stderr, and why it died if it did: METROLAB_KERNEL_LOG=FILE keeps it.
+exec gonb --kernel "$1" -go_work="$METROLAB_ROOT" "${flags[@]}" 2>>"${METROLAB_KERNEL_LOG:-/dev/null}"

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package viz
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Calibration draws how often tokens are replaced against the probability that a detector gave them. On the diagonal a
+// probability means what it says.
+type Calibration struct {
+	Name    string // of the figure's file
+	Title   string
+	Caption string // what to see in it; may be empty
+	Bins    int    // of equal width, 0 for 10
+	Series  []Detection
+}
+
+// Figure draws one point a bin that has tokens, with its 95 % interval by Wilson's formula, and the expected calibration
+// error (the mean distance from the diagonal, weighted by tokens). It fails as [ROC.Figure] does, and on bins outside 2
+// to 50.
+func (c Calibration) Figure() (Figure, error) {
+	if err := checkDetections("calibration", c.Name, c.Series); err != nil {
+		return Figure{}, err
+	}
+	if c.Bins == 0 {
+		c.Bins = 10
+	}
+	if c.Bins < 2 || c.Bins > 50 {
+		return Figure{}, fmt.Errorf("viz: calibration %q: %d bins; take 2 to 50", c.Name, c.Bins)
+	}
+	d := newCalibrationDrawing(c)
+	p := newPage(d.height)
+	d.draw(p)
+	return p.figure(c.Name, c.Title, c.Caption, d.data())
+}
+
+// bin holds the tokens whose probabilities lie within one stretch.
+type bin struct {
+	tokens, replaced int
+	sum              float64 // of probabilities
+}
+
+func (b bin) said() float64 { return b.sum / float64(b.tokens) }
+func (b bin) was() float64  { return float64(b.replaced) / float64(b.tokens) }
+
+// wilson is the 95 % interval of a share (Wilson 1927, score interval).
+func (b bin) wilson() (low, high float64) {
+	const z = 1.959964
+	n, p := float64(b.tokens), b.was()
+	middle, half := p+z*z/(2*n), z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+	return (middle - half) / (1 + z*z/n), (middle + half) / (1 + z*z/n)
+}
+
+func (d Detection) bins(n int) []bin {
+	bins := make([]bin, n)
+	for i, p := range d.Probability {
+		b := &bins[min(int(p*float64(n)), n-1)]
+		b.tokens++
+		b.sum += p
+		if d.Replaced[i] {
+			b.replaced++
+		}
+	}
+	return bins
+}
+
+// calibrationError is the expected calibration error, ∑ tokens/all · |said − was|.
+func calibrationError(bins []bin) float64 {
+	all, sum := 0, 0.0
+	for _, b := range bins {
+		if b.tokens > 0 {
+			all, sum = all+b.tokens, sum+float64(b.tokens)*math.Abs(b.said()-b.was())
+		}
+	}
+	return sum / float64(all)
+}
+
+type calibrationDrawing struct {
+	Calibration
+	chart
+	bins [][]bin // by series
+}
+
+func newCalibrationDrawing(c Calibration) *calibrationDrawing {
+	unit := scale{min: 0, max: 1}
+	d := &calibrationDrawing{Calibration: c, chart: chart{title: c.Title, square: true, x: unit, y: unit,
+		subtitle: "On the dashed line a probability means what it says; bars at the foot: how many tokens got it",
+		xAxis:    Axis{Label: "probability of replaced, by the detector"}, yAxis: Axis{Label: "share that is replaced, with 95 % interval"}}}
+	for i, s := range c.Series {
+		d.bins = append(d.bins, s.bins(c.Bins))
+		d.keys = append(d.keys, newKey(i, s.Name, "calibration error "+fixed(calibrationError(d.bins[i]), 3)))
+	}
+	d.layout()
+	for i := range d.keys {
+		d.keys[i].end = vg.Point{X: d.panel.Min.X, Y: d.panel.Max.Y - vg.Length(i)}
+	}
+	return d
+}
+
+func (d *calibrationDrawing) data() string {
+	var parts []string
+	for i, s := range d.Series {
+		var points []string
+		for _, b := range d.bins[i] {
+			if b.tokens > 0 {
+				points = append(points, fmt.Sprintf("%s\u2192%s", fixed(b.said(), 2), fixed(b.was(), 2)))
+			}
+		}
+		parts = append(parts, fmt.Sprintf("%s, error %s: %s", printable(s.Name), fixed(calibrationError(d.bins[i]), 3), strings.Join(points, ", ")))
+	}
+	return "Probability said\u2192share replaced: " + strings.Join(parts, "; ") + "."
+}
+
+func (d *calibrationDrawing) draw(p page) {
+	inside := d.drawFrame(p)
+	from, to := d.at(0, 0), d.at(1, 1)
+	inside.StrokeLine2(levelLine, from.X, from.Y, to.X, to.Y)
+	for i, bins := range d.bins {
+		d.drawTokens(p, i, bins)
+	}
+	for i, bins := range d.bins {
+		d.drawBins(p, i, bins)
+	}
+	d.drawFoot(p)
+	d.drawKeys(p)
+}
+
+// drawTokens draws at the foot how the series' tokens are spread over the bins, as shares of the fullest one.
+func (d *calibrationDrawing) drawTokens(p page, i int, bins []bin) {
+	most := 0
+	for _, b := range bins {
+		most = max(most, b.tokens)
+	}
+	width := 0.8 / float64(len(bins)) / float64(len(d.Series))
+	for k, b := range bins {
+		left := (float64(k)+0.1)/float64(len(bins)) + width*float64(i)
+		top := d.panel.Min.Y + 0.12*d.panel.Size().Y*vg.Length(b.tokens)/vg.Length(most)
+		p.box(faded(seriesColor(i), 0x50), d.x.at(left), d.panel.Min.Y, d.x.at(left+width), top)
+	}
+}
+
+func (d *calibrationDrawing) drawBins(p page, i int, bins []bin) {
+	var pts []vg.Point
+	for _, b := range bins {
+		if b.tokens == 0 {
+			continue
+		}
+		low, high := b.wilson()
+		at := d.at(b.said(), b.was())
+		drawError(p.Canvas, draw.LineStyle{Color: faded(seriesColor(i), 0xA0), Width: 0.9}, at.X, d.y.at(low), d.y.at(high))
+		pts = append(pts, at)
+	}
+	p.StrokeLines(seriesLine(i), pts)
+	for _, at := range pts {
+		p.DrawGlyphNoClip(seriesMark(i), at)
+	}
+}
