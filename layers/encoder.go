@@ -17,7 +17,7 @@ type Block struct {
 	PreNorm      bool              // normalise what a sub-layer reads, not what it leaves
 	Recompute    bool              // trade time for memory: see Apply
 	Init         Initializer       // of the dense weights
-	InitResidual Initializer       // of the two dense maps that write into x, the attention's and the feed-forward's last; nil = Init
+	InitResidual Initializer       // of the two that write into x, the last of either sub-layer; nil = Init
 }
 
 // Apply runs one layer on x, [B, S, H]. Each of its two sub-layers f, attention and W₂·act(W₁·x), is

@@ -12,8 +12,8 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
-// ParamMatMulDType is the store parameter (dtypes.DType, default: that of the operands) in which matrices are multiplied,
-// forward and backward. With dtypes.BFloat16 all variables and whatever is not a matrix product stay float32.
+// ParamMatMulDType is the store parameter (dtypes.DType; none or InvalidDType: that of the operands) in which matrices are
+// multiplied, forward and backward. With BFloat16 all variables and whatever is not a matrix product stay float32.
 const ParamMatMulDType = "matmul_dtype"
 
 // Product sums products of the elements of a and b as equation says, like Einsum: in "bsh,vh->bsv" the two have the axes b, s, h
@@ -24,44 +24,50 @@ const ParamMatMulDType = "matmul_dtype"
 func Product(scope *model.Scope, equation string, a, b *Node) *Node {
 	operands, result, _ := strings.Cut(equation, "->")
 	left, right, _ := strings.Cut(operands, ",")
-	var contracting, batch [][2]int
-	var shared, cross string // axes of the plain product, which come in this order
+	contracting, batch, order := pairAxes(left, right, result)
+	permutation := make([]int, len(result))
+	for i, axis := range result {
+		permutation[i] = strings.IndexRune(order, axis)
+	}
+	if len(left) != a.Rank() || len(right) != b.Rank() || len(result) != len(order) || slices.Contains(permutation, -1) {
+		exceptions.Panicf("layers: %q is no product of %s and %s", equation, a.Shape(), b.Shape())
+	}
+	product := multiply(scope, a, b, contracting, batch)
+	if order == result {
+		return product
+	}
+	return TransposeAllAxes(product, permutation...)
+}
+
+// pairAxes finds the axes that left and right share, summed over or (if in result) not, and the order in which the axes of their
+// plain product come: first those shared, then left's own, then right's.
+func pairAxes(left, right, result string) (contracting, batch [][2]int, order string) {
+	var own string
 	for i, axis := range left {
 		j := strings.IndexRune(right, axis)
 		switch {
 		case j < 0:
-			cross += string(axis)
+			own += string(axis)
 		case strings.ContainsRune(result, axis):
-			shared += string(axis)
 			batch = append(batch, [2]int{i, j})
+			order += string(axis)
 		default:
 			contracting = append(contracting, [2]int{i, j})
 		}
 	}
 	for _, axis := range right {
 		if !strings.ContainsRune(left, axis) {
-			cross += string(axis)
+			own += string(axis)
 		}
 	}
-	permutation := make([]int, len(result))
-	for i, axis := range result {
-		permutation[i] = strings.IndexRune(shared+cross, axis)
-	}
-	if len(left) != a.Rank() || len(right) != b.Rank() || len(result) != len(shared+cross) || slices.Contains(permutation, -1) {
-		exceptions.Panicf("layers: %q is no product of %s and %s", equation, a.Shape(), b.Shape())
-	}
-	product := multiply(scope, a, b, contracting, batch)
-	if shared+cross == result {
-		return product
-	}
-	return TransposeAllAxes(product, permutation...)
+	return contracting, batch, order + own
 }
 
 // multiply sums over the contracting pairs of axes of a and b, side by side on the batch pairs, in the dtype that scope asks
 // for.
 func multiply(scope *model.Scope, a, b *Node, contracting, batch [][2]int) *Node {
-	dtype := model.GetParamOr(scope, ParamMatMulDType, a.DType())
-	if dtype == a.DType() {
+	dtype := model.GetParamOr(scope, ParamMatMulDType, dtypes.InvalidDType)
+	if dtype == dtypes.InvalidDType || dtype == a.DType() {
 		return Dot(a, b).EinsumAxes(contracting, batch)
 	}
 	// Left alone, Dot asks for a float32 accumulator of 16-bit operands, and then its two gradients, most of the work, are taken

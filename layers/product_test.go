@@ -28,13 +28,11 @@ func logits(scope *model.Scope, x *Node) *Node {
 	return layers.Product(scope, "bsh,vh->bsv", x, words)
 }
 
-// float32Store makes variables as models have them, multiplied in dtype unless that is Invalid.
+// float32Store makes variables as models have them, to be multiplied in dtype.
 func float32Store(dtype dtypes.DType) *model.Store {
 	store := model.NewStore()
 	store.SetParam(layers.ParamSeed, int64(1))
-	if dtype != dtypes.InvalidDType {
-		store.SetParam(layers.ParamMatMulDType, dtype)
-	}
+	store.SetParam(layers.ParamMatMulDType, dtype)
 	return store
 }
 
@@ -102,7 +100,8 @@ func TestMatMulDTypeIsOnlyOfProducts(t *testing.T) {
 		if node.NumOutputs() != 1 || node.DType() != dtypes.BFloat16 {
 			continue
 		}
-		require.Contains(t, []NodeType{NodeTypeDotGeneral, NodeTypeConvertDType, NodeTypeTranspose, NodeTypeReshape}, node.Type(), "%s", node)
+		allowed := []NodeType{NodeTypeDotGeneral, NodeTypeConvertDType, NodeTypeTranspose, NodeTypeReshape}
+		require.Contains(t, allowed, node.Type(), "%s", node)
 		if node.Type() == NodeTypeDotGeneral {
 			products++
 		}
@@ -140,7 +139,9 @@ func TestProductIsEinsum(t *testing.T) {
 }
 
 func TestProductNeedsFittingEquation(t *testing.T) {
-	for _, equation := range []string{"", "ab", "ab,bc", "abc,bd->acd", "ab,bc->ab", "ab,bc->abcd", "ab,bc->ad", "aa,bc->ac", "ab,cd->aacd"} {
+	for _, equation := range []string{
+		"", "ab", "ab,bc", "abc,bd->acd", "ab,bc->ab", "ab,bc->abcd", "ab,bc->ad", "aa,bc->ac", "ab,cd->aacd",
+	} {
 		require.Panics(t, func() {
 			build(t, float64Store(), func(scope *model.Scope, x *Node) { layers.Product(scope, equation, x, x) }, 3, 3)
 		}, "%q", equation)

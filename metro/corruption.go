@@ -21,7 +21,7 @@ func SampleReplacements(logits, uniforms, temperature *Node) *Node {
 	b, p, v := logits.Shape().Dim(0), logits.Shape().Dim(1), logits.Shape().Dim(2)
 	n := b * p
 	if temperature != nil {
-		logits = Div(logits, temperature)
+		logits = Div(logits, ConvertDType(temperature, logits.DType()))
 	}
 	probs := Softmax(Reshape(StopGradient(logits), n, v), -1)
 	u := ConvertDType(Reshape(uniforms, n), probs.DType())
@@ -52,10 +52,11 @@ func countAtMost(sums, limit *Node) *Node {
 	return ReduceSum(ConvertDType(LessOrEqual(sums, InsertAxes(limit, -1)), dtypes.Int32), -1)
 }
 
-// DisallowCorrect lowers the logits, [B, P, V], of the tokens that stood there, originals [B, P] int32, by 1000, so that
-// they are never drawn: every masked position becomes a replaced one. An option of ELECTRA's code, off there.
+// DisallowCorrect lowers the logits, [B, P, V], of the tokens that stood there, originals [B, P] int32, by 1e9, so that
+// they are never drawn, whatever the temperature: every masked position becomes a replaced one. An option of ELECTRA's
+// code, off there.
 func DisallowCorrect(logits, originals *Node) *Node {
-	return Sub(logits, MulScalar(OneHot(originals, logits.Shape().Dim(-1), logits.DType()), 1000))
+	return Sub(logits, MulScalar(OneHot(originals, logits.Shape().Dim(-1), logits.DType()), 1e9))
 }
 
 // Corrupt writes samples, [B, P], into tokens, [B, S], at positions, [B, P], wherever weights, [B, P], are above 0

@@ -73,11 +73,14 @@ func (b batch) args() []any {
 	return []any{b.tokens, b.masked, b.positions, b.weights, b.uniforms, b.rows}
 }
 
-// forward builds m's pass in f64 with the numbers of its config. An input after those of [batch.args] is the dropout key.
+// forward builds m's pass, in the dtype of the store's variables, with the numbers of its config. An input after those of
+// [batch.args] is the dropout key.
 func forward(m metro.Model, scope *model.Scope, in []*Node) *metro.Pass {
-	scalar := func(x float64) *Node { return Scalar(in[0].Graph(), dtypes.Float64, x) }
+	dtype := model.GetParamOr(scope, layers.ParamDType, dtypes.Float32)
+	scalar := func(x float64) *Node { return Scalar(in[0].Graph(), dtype, x) }
+	number := func(i int) *Node { return ConvertDType(in[i], dtype) }
 	o := m.Config.Objective
-	b := metro.Batch{Tokens: in[0], Masked: in[1], Positions: in[2], Weights: in[3], Uniforms: in[4], Rows: in[5]}
+	b := metro.Batch{Tokens: in[0], Masked: in[1], Positions: in[2], Weights: number(3), Uniforms: number(4), Rows: number(5)}
 	if len(in) > 6 {
 		b.Key = in[6]
 	}
@@ -101,9 +104,19 @@ func term(name string) func(p *metro.Pass) *Node {
 	}
 }
 
-// main is all but the generator's own loss.
-func mainLoss(p *metro.Pass) *Node {
-	return Sub(p.Loss, Mul(p.Scalars.GeneratorWeight, term("generator")(p)))
+// ofMain is what the main model is trained on: all but the generator's term, each with its weight.
+func ofMain(p *metro.Pass) *Node {
+	var sum *Node
+	for _, t := range p.Terms {
+		switch weighted := Mul(t.Weight, t.Loss); {
+		case t.Name == "generator":
+		case sum == nil:
+			sum = weighted
+		default:
+			sum = Add(sum, weighted)
+		}
+	}
+	return sum
 }
 
 func float64Store(seed int64) *model.Store {
@@ -119,7 +132,7 @@ func shaken(be compute.Backend, m metro.Model) *model.Store {
 	store := fresh(be, m)
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, v := range variables(store) {
-		values := tensors.MustCopyFlatData[float64](v.MustValue())
+		values := flat(v.MustValue())
 		for i := range values {
 			values[i] += 0.1 * rng.NormFloat64()
 		}
@@ -163,12 +176,25 @@ func paths(store *model.Store) (list []string) {
 	return list
 }
 
-// call runs one graph of m's pass on b.
-func call(be compute.Backend, store *model.Store, m metro.Model, b batch, build func(p *metro.Pass) []*Node) []*tensors.Tensor {
-	exec := model.MustNewExec(be, store, func(scope *model.Scope, in []*Node) []*Node { return build(forward(m, scope, in)) })
+// call runs one graph of m's pass on b, and, if there is one, a dropout key.
+func call(be compute.Backend, store *model.Store, m metro.Model, b batch, build func(p *metro.Pass) []*Node, key ...uint64) []*tensors.Tensor {
+	exec := model.MustNewExec(be, store, func(scope *model.Scope, in []*Node) []*Node {
+		p := forward(m, scope, in)
+		// One more, and a new one, since pure Go fails where some variable's node is newer than all outputs.
+		return append(build(p), Neg(p.Loss))
+	})
 	defer exec.Finalize()
-	return exec.MustCall(b.args()...)
+	args := b.args()
+	if len(key) > 0 {
+		args = append(args, key)
+	}
+	out := exec.MustCall(args...)
+	return out[:len(out)-1]
 }
+
+func flat(x *tensors.Tensor) []float64 { return tensors.MustCopyFlatData[float64](x) }
+
+func number(x *tensors.Tensor) float64 { return tensors.ToScalar[float64](x) }
 
 // gradients returns, for each of losses, its value and its derivative by every variable, by path.
 func gradients(be compute.Backend, store *model.Store, m metro.Model, losses ...func(*metro.Pass) *Node) ([]float64, []map[string][]float64) {
@@ -187,10 +213,10 @@ func gradients(be compute.Backend, store *model.Store, m metro.Model, losses ...
 	var values []float64
 	var byPath []map[string][]float64
 	for len(out) > 0 {
-		values = append(values, tensors.ToScalar[float64](out[0]))
+		values = append(values, number(out[0]))
 		derivative := map[string][]float64{}
 		for i, v := range all {
-			derivative[v.Path()] = tensors.MustCopyFlatData[float64](out[1+i])
+			derivative[v.Path()] = flat(out[1+i])
 		}
 		byPath = append(byPath, derivative)
 		out = out[1+len(all):]

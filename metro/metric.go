@@ -86,10 +86,10 @@ func (p *Pass) rtdMeasures() []measure {
 func (p *Pass) correctiveMeasures(name string, logits *Node) []measure {
 	inUse := p.number(p.slotsInUse())
 	right := Mul(inUse, p.isMostLikely(logits))
-	if p.Built("Samples") == nil {
+	if p.Built("Corrupted") == nil {
 		return []measure{{name + "_accuracy", ReduceAllSum(right), ReduceAllSum(inUse)}}
 	}
-	unchanged := p.number(Equal(p.Samples(), p.Originals()))
+	unchanged := p.number(Not(p.AtPositions(p.Replaced()))) // not the slot's sample: another slot may have written there
 	replaced := OneMinus(unchanged)
 	share := func(where *Node) (sum, count *Node) {
 		return ReduceAllSum(Mul(right, where)), ReduceAllSum(Mul(inUse, where))

@@ -69,6 +69,12 @@ func (m Model) CLMHead(scope *model.Scope, states *Node) *Node {
 	return CorrectiveLogits(scope.At("main").At("clm"), m.Config.Main, states, m.mainTables(scope, states).token)
 }
 
+// LMHead gives the logits, [B, X, V], of a full language modelling head on any of the main model's states, [B, X, H]:
+// what models that were trained by masked language modelling have.
+func (m Model) LMHead(scope *model.Scope, states *Node) *Node {
+	return GeneratorLogits(scope.At("main").At("lm"), m.Config.Main, states, m.mainTables(scope, states).token, GeneratorHeadNorm)
+}
+
 // Heads that a trained store may hold, by a variable that each has.
 const (
 	rtdWeights = "/main/rtd/output/weights"
@@ -88,9 +94,7 @@ func (m Model) Detect(scope *model.Scope, corrupted, biasScale *Node) *Node {
 	case has(clmBias):
 		return negativeLogLikelihood(m.CLMHead(scope, states), corrupted)
 	case has(lmBias):
-		tables := m.mainTables(scope, states)
-		logits := GeneratorLogits(scope.At("main").At("lm"), m.Config.Main, states, tables.token, GeneratorHeadNorm)
-		return negativeLogLikelihood(logits, corrupted)
+		return negativeLogLikelihood(m.LMHead(scope, states), corrupted)
 	}
 	exceptions.Panicf("metro: the model has no head that could detect replaced tokens (objective %q)", m.Config.Objective.Name)
 	return nil

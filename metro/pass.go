@@ -6,6 +6,7 @@ import (
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
 
 	"metrolab/internal/randstream"
 )
@@ -144,17 +145,15 @@ func (p *Pass) RTDLogits() *Node {
 // CLMLogits returns the main model's corrective logits at the masked positions, [B, P, V].
 func (p *Pass) CLMLogits() *Node {
 	return p.once("CLMLogits", func() *Node {
-		return CorrectiveLogits(p.Head("clm"), p.Model.Config.Main, GatherPositions(p.States(), p.Batch.Positions), p.tokenTable())
+		return p.Model.CLMHead(p.scope, GatherPositions(p.States(), p.Batch.Positions))
 	})
 }
 
 // LMLogits returns the logits of a full language modelling head (see [GeneratorLogits]) on states of the main model,
 // [B, X, H]: [B, X, V].
 func (p *Pass) LMLogits(states *Node) *Node {
-	return GeneratorLogits(p.Head("lm"), p.Model.Config.Main, states, p.tokenTable(), GeneratorHeadNorm)
+	return p.Model.LMHead(p.scope, states)
 }
-
-func (p *Pass) tokenTable() *Node { return p.Model.mainTables(p.scope, p.Batch.Tokens).token }
 
 // GeneratorTerms is the loss of a generator that learns beside the main model, and nothing if none does.
 func (p *Pass) GeneratorTerms() []Term {
@@ -172,6 +171,9 @@ func (m Model) Forward(scope *model.Scope, batch Batch, s Scalars) *Pass {
 	p := &Pass{Model: m, Batch: batch, Scalars: s, scope: m.prepare(scope), built: map[string]*Node{}}
 	p.NonPad = m.nonPad(batch.Tokens)
 	p.Terms = objectives.get(m.Config.Objective.Name)(p)
+	if len(p.Terms) == 0 {
+		exceptions.Panicf("metro: objective %q has no terms", m.Config.Objective.Name)
+	}
 	for i := len(p.Terms) - 1; i >= 0; i-- {
 		term := p.Terms[i].Loss
 		if w := p.Terms[i].Weight; w != nil {

@@ -84,10 +84,10 @@ func TestLossesAtStepZero(t *testing.T) {
 				tensors.FromFlatDataAndDimensions(positions, rows, p), tensors.FromFlatDataAndDimensions(weights, rows, p),
 				tensors.FromFlatDataAndDimensions(noise, rows, p), make([]float64, rows))
 			exec.Finalize()
-			require.InDelta(t, math.Ln2, tensors.ToScalar[float64](out[0]), 1e-12, name)
+			require.InDelta(t, math.Ln2, number(out[0]), 1e-12, name)
 			want := math.Log(v) + float64(c.Main.Width)*0.02*0.02/2
-			require.InDelta(t, want, tensors.ToScalar[float64](out[1]), 0.05, name)
-			require.InDelta(t, want, tensors.ToScalar[float64](out[2]), 0.05, name)
+			require.InDelta(t, want, number(out[1]), 0.05, name)
+			require.InDelta(t, want, number(out[2]), 0.05, name)
 		}
 	})
 }

@@ -16,44 +16,46 @@ type tables struct {
 	tokenType *Node // [1, 1, E], the row that is added everywhere, or nil
 }
 
-// mainTables are those in /shared; under GDES plus a difference of the main model's own, and without the gradient.
+// mainTables are those in /shared; under GDES plus differences of the main model's own, and without the gradient.
 func (m Model) mainTables(scope *model.Scope, g GraphProvider) tables {
-	t := m.tables(scope.At("shared"), scope.At("shared"), g)
+	shared, main := scope.At("shared"), scope.At("main")
+	t := m.tables(shared, shared, g, "", m.Config.tableInitializer())
 	if m.Config.Sharing != SharingGDES {
 		return t
 	}
-	main, v, e := scope.At("main"), m.Vocab, m.Config.EmbeddingWidth()
-	t.token = Disentangle(t.token, layers.Param(main, g, "token_embedding_difference", layers.InitZeros, v, e))
+	difference := m.tables(main, main, g, "_difference", layers.InitZeros)
+	t.token = Disentangle(t.token, difference.token)
 	if t.position != nil {
-		s := m.Config.Data.SeqLen
-		difference := layers.Param(main, g, "position_embedding_difference", layers.InitZeros, s, e)
-		t.position = Disentangle(t.position, InsertAxes(difference, 0))
+		t.position = Disentangle(t.position, difference.position)
+	}
+	if t.tokenType != nil {
+		t.tokenType = Disentangle(t.tokenType, difference.tokenType)
 	}
 	return t
 }
 
 // generatorTables are the main model's or the generator's own, as sharing says.
 func (m Model) generatorTables(scope *model.Scope, g GraphProvider) tables {
-	shared, own := scope.At("shared"), scope.At("generator")
+	shared, own, init := scope.At("shared"), scope.At("generator"), m.Config.tableInitializer()
 	switch m.Config.Sharing {
 	case SharingNone:
-		return m.tables(own, own, g)
+		return m.tables(own, own, g, "", init)
 	case SharingToken:
-		return m.tables(shared, own, g)
+		return m.tables(shared, own, g, "", init)
 	default:
-		return m.tables(shared, shared, g)
+		return m.tables(shared, shared, g, "", init)
 	}
 }
 
-// tables makes or finds the token table in one scope and the other tables in another.
-func (m Model) tables(token, rest *model.Scope, g GraphProvider) tables {
-	width, init := m.Config.EmbeddingWidth(), m.Config.tableInitializer()
-	t := tables{token: layers.Param(token, g, "token_embedding", init, m.Vocab, width)}
+// tables makes or finds the token table in one scope and the other tables in another, by their names with a suffix.
+func (m Model) tables(token, rest *model.Scope, g GraphProvider, suffix string, init layers.Initializer) tables {
+	width := m.Config.EmbeddingWidth()
+	t := tables{token: layers.Param(token, g, "token_embedding"+suffix, init, m.Vocab, width)}
 	if m.Config.Positions.Absolute {
-		t.position = InsertAxes(layers.Param(rest, g, "position_embedding", init, m.Config.Data.SeqLen, width), 0)
+		t.position = InsertAxes(layers.Param(rest, g, "position_embedding"+suffix, init, m.Config.Data.SeqLen, width), 0)
 	}
 	if n := m.Config.Embeddings.TokenTypes; n > 0 {
-		types := layers.Param(rest, g, "token_type_embedding", init, n, width)
+		types := layers.Param(rest, g, "token_type_embedding"+suffix, init, n, width)
 		t.tokenType = InsertAxes(Slice(types, AxisRange(0, 1)), 0)
 	}
 	return t
@@ -73,5 +75,5 @@ func (c Config) tableInitializer() layers.Initializer {
 // Disentangle is gradient-disentangled embedding sharing: stop-gradient(shared) + difference. The main model starts
 // from the generator's table and moves its own difference only; the generator never feels the main model's gradient.
 // All shapes are equal. Source: DeBERTaV3, published code (word and position tables; there the two models take turns,
-// with an optimizer each; here they step together).
+// with an optimizer each; here they step together, and a token type table is treated like the others).
 func Disentangle(shared, difference *Node) *Node { return Add(StopGradient(shared), difference) }

@@ -5,6 +5,7 @@ package metro
 import (
 	"errors"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -124,7 +125,7 @@ func (m Masking) Shares() (keep, random float64, err error) {
 		percent[i] = x
 		sum += x
 	}
-	if sum != 100 {
+	if !(math.Abs(sum-100) < 1e-9) { // 70.1+19.8+10.1 is not 100 in binary
 		return 0, 0, badRule(m.Rule)
 	}
 	return percent[1] / 100, percent[2] / 100, nil

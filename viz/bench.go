@@ -45,7 +45,7 @@ func Bench(title string, each time.Duration, functions ...Timed) (Timings, error
 	}
 	benchmarks.New(named...).WithDuration(each).WithQuantiles(5, 25, 75, 95).WithPrettyPrintFn(record).Done()
 	for i, row := range slices.Collect(slices.Chunk(seen, 6)) {
-		t.Timings = append(t.Timings, Timing{Name: functions[i].Name, Mean: row[0], Q5: row[2], Q25: row[3], Median: row[1], Q75: row[4], Q95: row[5]})
+		t.Functions = append(t.Functions, Timing{Name: functions[i].Name, Mean: row[0], Q5: row[2], Q25: row[3], Median: row[1], Q75: row[4], Q95: row[5]})
 	}
 	return t, nil
 }
@@ -53,10 +53,10 @@ func Bench(title string, each time.Duration, functions ...Timed) (Timings, error
 // Timings are the times of functions by their quantiles: a line from the 5 % to the 95 % quantile, a bar over the middle
 // half, a dot at the median.
 type Timings struct {
-	Name    string // of the figure's file
-	Title   string
-	Caption string // what to see in it; may be empty
-	Timings []Timing
+	Name      string // of the figure's file
+	Title     string
+	Caption   string // what to see in it; may be empty
+	Functions []Timing
 }
 
 // Timing is what one function took. Quantiles may not decrease.
@@ -85,10 +85,10 @@ func (t Timings) check() error {
 	if err := checkName(t.Name); err != nil {
 		return err
 	}
-	if len(t.Timings) == 0 {
+	if len(t.Functions) == 0 {
 		return fmt.Errorf("viz: timings %q: nothing to draw: no functions", t.Name)
 	}
-	for _, f := range t.Timings {
+	for _, f := range t.Functions {
 		if q := f.quantiles(); q[0] <= 0 || !slices.IsSorted(q) {
 			return fmt.Errorf("viz: timings %q: function %q has the quantiles %v; they must be above 0 and may not decrease", t.Name, f.Name, q)
 		}
@@ -98,7 +98,7 @@ func (t Timings) check() error {
 
 func (t Timings) data() string {
 	var parts []string
-	for _, f := range t.Timings {
+	for _, f := range t.Functions {
 		parts = append(parts, fmt.Sprintf("%s %s [%s, %s]", printable(f.Name), spell(f.Median), spell(f.Q5), spell(f.Q95)))
 	}
 	return "Median time a call with 5 % and 95 % quantiles: " + strings.Join(parts, "; ") + "."
@@ -108,7 +108,7 @@ func (t Timings) data() string {
 func (t Timings) Table() Table {
 	table := Table{Columns: []Column{{Name: "function"}, {Name: "median", Align: Right}, {Name: "5 %", Align: Right}, {Name: "25 %", Align: Right},
 		{Name: "75 %", Align: Right}, {Name: "95 %", Align: Right}, {Name: "mean", Align: Right}}}
-	for _, f := range t.Timings {
+	for _, f := range t.Functions {
 		table.Rows = append(table.Rows, []any{f.Name, spell(f.Median), spell(f.Q5), spell(f.Q25), spell(f.Q75), spell(f.Q95), spell(f.Mean)})
 	}
 	return table

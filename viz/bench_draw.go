@@ -28,7 +28,7 @@ func newTimingsDrawing(t Timings) *timingsDrawing {
 	d := &timingsDrawing{Timings: t}
 	e := newExtent()
 	var names, numbers vg.Length
-	for _, f := range t.Timings {
+	for _, f := range t.Functions {
 		e.add(float64(f.Q5), float64(f.Q95))
 		d.names = append(d.names, shorten(labelFace, f.Name, timingNames))
 		names = max(names, labelFace.Width(d.names[len(d.names)-1]))
@@ -44,7 +44,7 @@ func newTimingsDrawing(t Timings) *timingsDrawing {
 	}
 	left, right := margin+names+12, pageWidth-margin-numbers-12
 	bottom := margin + xAxisHeight(d.axisLabel(), right-left)
-	rows := timingRow * vg.Length(len(t.Timings))
+	rows := timingRow * vg.Length(len(t.Functions))
 	d.height = bottom + rows + headingHeight(t.Title, timingsSays) + 12
 	d.panel = vg.Rectangle{Min: vg.Point{X: left, Y: bottom}, Max: vg.Point{X: right, Y: bottom + rows}}
 	d.x = d.x.place(left, right)
@@ -58,7 +58,7 @@ func (d *timingsDrawing) draw(p page) {
 	p.drawX(d.panel, d.x, d.axisLabel(), xTicks(d.panel, d.x))
 	size := timeUnits[d.unit].size
 	c := seriesColor(1)
-	for i, f := range d.Timings.Timings {
+	for i, f := range d.Functions {
 		y := d.panel.Max.Y - timingRow*(vg.Length(i)+0.5)
 		var at []vg.Length
 		for _, q := range f.quantiles() {

@@ -101,7 +101,7 @@ func (c Correction) HTML() (template.HTML, error) {
 func (t Token) html() string {
 	word := template.HTMLEscapeString(t.text())
 	if t.Correction != "" {
-		word = fmt.Sprintf("<ruby><s>%s</s><rt><b>%s</b></rt></ruby>", word, template.HTMLEscapeString(printable(t.Correction)))
+		word = fmt.Sprintf("<s>%s</s><sup><b>%s</b></sup>", word, template.HTMLEscapeString(printable(t.Correction)))
 	}
 	tint := suspicion.at(t.Replaced)
 	return fmt.Sprintf(`<span title="replaced: %s" style="background-color:#%02x%02x%02x;color:#1f2328">%s</span>`,

@@ -9,20 +9,48 @@ import (
 )
 
 func ExampleGet() {
-	for _, name := range recipes.Names() {
+	c, err := recipes.Get("electra-small")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%d × %d beside a generator of %d × %d\n", c.Main.Layers, c.Main.Width, c.Generator.Layers, c.Generator.Width)
+	// Output: 12 × 256 beside a generator of 12 × 64
+}
+
+// The weights of BERT's vocabulary under ELECTRA's three models; nothing is allocated.
+func ExampleCount() {
+	for _, name := range []string{"electra-small", "electra-base", "electra-large"} {
 		c, err := recipes.Get(name)
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		fmt.Printf("%-5s %2d × %-3d beside a generator of %d × %d\n", name, c.Main.Layers, c.Main.Width, c.Generator.Layers, c.Generator.Width)
+		c.Data.SeqLen = 512 // rows of the position table, as in the released models
+		p := recipes.Count(c, 30_522)
+		fmt.Printf("%-13s %9d, with the RTD head %9d\n", name, p.Encoder, p.Encoder+p.RTDHead)
 	}
-	_, err := recipes.Get("huge")
-	fmt.Println(err)
 	// Output:
-	// micro  1 × 16  beside a generator of 1 × 16
-	// tiny   2 × 64  beside a generator of 1 × 64
-	// mini   4 × 128 beside a generator of 2 × 128
-	// base  12 × 768 beside a generator of 4 × 768
-	// there is no recipe "huge"; there are micro, tiny, mini, base
+	// electra-small  13483008, with the RTD head  13549057
+	// electra-base  108891648, with the RTD head 109483009
+	// electra-large 334092288, with the RTD head 335142913
+}
+
+func ExampleRecipe_About() {
+	r, err := recipes.Find("mini")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Print(r.About())
+	// Output:
+	// Mini is the step between [Tiny] and [MetroBase]: 4 layers of width 128, a generator of 2, rows of 64 over 2,048 pieces.
+	//
+	//   - Ours: the shape and the schedule; all else is tiny's. It has not been run to its end.
+	//   - Parameters: 1,063,808 in the encoder, 1,080,449 with the RTD head; 415,488 in the generator.
+	//   - Cost: 82 million tokens, about 6e14 floating-point operations: hours on two cores, minutes on a GPU.
+	//
+	// The command:
+	//
+	//	metro pretrain --recipe mini
 }

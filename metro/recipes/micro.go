@@ -7,7 +7,13 @@ import "metrolab/metro"
 // Micro is [Tiny] cut down until 100 steps take a second or two: one layer of width 16, for tests of everything but
 // learning.
 //
-//	metro pretrain --recipe micro --set training.steps=20
+//   - Ours.
+//   - Parameters: 7,440 in the encoder, 7,729 with the RTD head; 2,956 in the generator.
+//   - Cost: 12,800 tokens, about 4e8 floating-point operations: a second or two.
+//
+// The command:
+//
+//	metro pretrain --recipe micro
 func Micro() metro.Config {
 	c := Tiny()
 	c.Main.Layers, c.Main.Width, c.Main.FFN = 1, 16, 32

@@ -19,7 +19,7 @@ import (
 
 // electraSmall is the shape of ELECTRA-small on two rows of 128.
 func electraSmall() metro.Config {
-	c := recipes.Base()
+	c := recipes.MetroBase()
 	c.Data = metro.Data{VocabSize: 30_522, Lowercase: true, SeqLen: 128}
 	c.Main.Layers, c.Main.Width, c.Main.Heads, c.Main.FFN = 12, 256, 4, 1024
 	c.Generator.Layers, c.Generator.Width, c.Generator.Heads, c.Generator.FFN = 12, 64, 1, 256

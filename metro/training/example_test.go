@@ -11,7 +11,7 @@ import (
 
 // The schedule of COCO-LM and METRO-T0: up to the peak in 10,000 steps, then down to nothing.
 func ExampleLearningRate() {
-	c := recipes.Base()
+	c := recipes.MetroBase()
 	for _, step := range []int{5_000, 10_000, 67_500, 125_000} {
 		fmt.Printf("%7d %.1e\n", step, training.LearningRate(c, step))
 	}

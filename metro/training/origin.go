@@ -59,6 +59,16 @@ func (o origins) tokenizer() *wordpiece.Tokenizer {
 	return nil
 }
 
+// vocab returns the size of the tables that the weights come in, which may be larger than the tokenizer; 0 if there are none.
+func (o origins) vocab() int {
+	for _, p := range []*Pretrained{o.first, o.frozen} {
+		if p != nil {
+			return p.Model.Vocab
+		}
+	}
+	return 0
+}
+
 // hashes names the weights by their content, for a run's identity.
 func (o origins) hashes() (map[string]string, error) {
 	var hashes map[string]string
@@ -80,7 +90,7 @@ func (o origins) hashes() (map[string]string, error) {
 
 // hash is of the names, shapes and values of all weights.
 func (p Pretrained) hash() (string, error) {
-	file, err := p.open()
+	file, err := p.open(p.Model.Config, wholeModel)
 	if err != nil {
 		return "", usererr.New("%s: %w", p.Dir, err)
 	}
@@ -111,13 +121,13 @@ func byteSize(info safetensors.Info) int {
 // apply puts the weights of the origins over the first values that a program has drawn.
 func (o origins) apply(p *Program) error {
 	if o.first != nil {
-		if err := o.first.start(weights(p.store, p.model), p.model.Config); err != nil {
+		if err := o.first.start(weights(p.store, p.model), p.model.Config, wholeModel); err != nil {
 			return usererr.New("training.init_from: %w", err)
 		}
 	}
 	if o.frozen != nil {
 		generator := sorted(p.store, func(v *model.Variable) bool { return strings.HasPrefix(v.Path(), "/generator/") })
-		if err := o.frozen.start(generator, p.model.Config); err != nil {
+		if err := o.frozen.start(generator, p.model.Config, generatorAlone); err != nil {
 			return usererr.New("replacements.checkpoint: %w", err)
 		}
 	}
@@ -125,8 +135,8 @@ func (o origins) apply(p *Program) error {
 }
 
 // start sets variables from p. Heads that p has no weights for keep their first values; everything else must be there.
-func (p Pretrained) start(variables []*model.Variable, c metro.Config) error {
-	file, err := p.open()
+func (p Pretrained) start(variables []*model.Variable, c metro.Config, part part) error {
+	file, err := p.open(c, part)
 	if err != nil {
 		return usererr.New("%s: %w", p.Dir, err)
 	}

@@ -18,17 +18,27 @@ import (
 	"metrolab/metro/runs"
 )
 
-// Pretrained is what a run has to offer: the newest good checkpoint, whether or not the run is finished.
+// Pretrained is a trained model on disk: the newest good checkpoint of a run, whether or not the run is finished, or a
+// Hugging Face folder (see package hf).
 type Pretrained struct {
-	Dir       string // of the run
-	Identity  RunIdentity
+	Dir       string
+	Identity  RunIdentity // of a run; of a Hugging Face folder only Config is set
 	Tokenizer *wordpiece.Tokenizer
 	Model     metro.Model
-	Step      int      // that the checkpoint was saved after
-	Damaged   []string // newer checkpoints that were passed over, a sentence each
+	Step      int      // that a run's checkpoint was saved after
+	Notes     []string // what was passed over, a sentence each: damaged checkpoints, tensors that are not read
 
-	open func() (weightFile, error)
+	open  func(as metro.Config, part part) (weightFile, error)
+	shape func(metro.Config) metro.Config
 }
+
+// part is what is wanted of a model.
+type part int
+
+const (
+	wholeModel part = iota
+	generatorAlone
+)
 
 // weightFile is a trained model's variables on disk, under the names that checkpoints give them, float32 or float64.
 type weightFile interface {
@@ -38,10 +48,13 @@ type weightFile interface {
 	Close() error
 }
 
-// LoadPretrained looks at the run in directory dir: its config, its tokenizer and its newest good checkpoint. No weight
-// is read before [Pretrained.Restore]. A directory that is no run, a run without a checkpoint and damaged files are the
-// user's to mend.
+// LoadPretrained looks at the run in directory dir, its config, its tokenizer and its newest good checkpoint, or at the
+// Hugging Face folder that dir is. No weight is read before it is asked for. A directory that is neither, a run without a
+// checkpoint and damaged files are the user's to mend.
 func LoadPretrained(dir string) (Pretrained, error) {
+	if isHuggingFace(dir) {
+		return loadHuggingFace(dir)
+	}
 	p := Pretrained{Dir: dir}
 	var err error
 	if p.Identity, err = readIdentity(dir); err != nil {
@@ -49,7 +62,7 @@ func LoadPretrained(dir string) (Pretrained, error) {
 	}
 	checkpoints := runs.Checkpoints{Dir: filepath.Join(dir, runs.CheckpointsDir)}
 	checkpoint, found, err := checkpoints.Latest(func(damaged string, err error) {
-		p.Damaged = append(p.Damaged, fmt.Sprintf("checkpoint %s is damaged (%v), the one before it is used", damaged, err))
+		p.Notes = append(p.Notes, fmt.Sprintf("checkpoint %s is damaged (%v), the one before it is used", damaged, err))
 	})
 	switch {
 	case err != nil:
@@ -58,7 +71,10 @@ func LoadPretrained(dir string) (Pretrained, error) {
 		return Pretrained{}, withoutCheckpoint(dir, p.Identity.Config.Training)
 	}
 	p.Step = checkpoint.Step
-	p.open = func() (weightFile, error) { return safetensors.Open(filepath.Join(checkpoint.Dir, variablesFile)) }
+	p.open = func(metro.Config, part) (weightFile, error) {
+		return safetensors.Open(filepath.Join(checkpoint.Dir, variablesFile))
+	}
+	p.shape = func(c metro.Config) metro.Config { return shapedAs(c, p.Identity.Config) }
 
 	path := filepath.Join(dir, runs.TokenizerFile)
 	if p.Tokenizer, err = wordpiece.Load(path); err != nil {
@@ -100,6 +116,17 @@ func withoutCheckpoint(dir string, t metro.Training) error {
 		dir, measured, t.Steps, min(t.CheckpointEvery, t.Steps))
 }
 
+// Shape returns c with the shapes that p has: embeddings, encoders, positions, sharing, heads and the length of rows, so
+// that a run of it can begin with p's weights. What decides no shape stays c's.
+func (p Pretrained) Shape(c metro.Config) metro.Config { return p.shape(c) }
+
+func shapedAs(c, trained metro.Config) metro.Config {
+	c.Data, c.Embeddings, c.Positions, c.Sharing = trained.Data, trained.Embeddings, trained.Positions, trained.Sharing
+	c.Main, c.Generator = trained.Main, trained.Generator
+	c.Objective.GeneratorHead, c.Objective.RTDHead = trained.Objective.GeneratorHead, trained.Objective.RTDHead
+	return c
+}
+
 // Restore sets the variables of store that belong to the main model, those below /shared and /main with its heads left
 // out, from the checkpoint; others it leaves alone. The checkpoint must have all of them and no more, else the error
 // names what does not fit, and nothing has changed.
@@ -111,7 +138,7 @@ func (p Pretrained) restore(store *model.Store, belongs func(tensor string) bool
 	if p.open == nil {
 		return errors.New("there are no pretrained weights to restore; get them from LoadPretrained")
 	}
-	file, err := p.open()
+	file, err := p.open(p.Model.Config, wholeModel)
 	if err != nil {
 		return usererr.New("%s: %w", p.Dir, err)
 	}
@@ -125,7 +152,7 @@ func (p Pretrained) restore(store *model.Store, belongs func(tensor string) bool
 // Heads says what the model can do beside encoding, by the heads that it has weights for: "generator", "rtd", "clm",
 // "lm".
 func (p Pretrained) Heads() (heads []string, err error) {
-	file, err := p.open()
+	file, err := p.open(p.Model.Config, wholeModel)
 	if err != nil {
 		return nil, usererr.New("%s: %w", p.Dir, err)
 	}

@@ -51,7 +51,7 @@ func TestPretrainedRestore(t *testing.T) {
 	p, err := training.LoadPretrained(dir)
 	require.NoError(t, err)
 	require.Equal(t, 20, p.Step)
-	require.Empty(t, p.Damaged)
+	require.Empty(t, p.Notes)
 	require.Equal(t, p.Identity.Config, p.Model.Config)
 	require.Equal(t, p.Tokenizer.VocabSize(), p.Model.Vocab)
 	require.Equal(t, p.Tokenizer.Special().PAD, p.Model.PadID)
@@ -166,6 +166,6 @@ func TestLoadPretrainedPassesOverADamagedCheckpoint(t *testing.T) {
 	p, err := training.LoadPretrained(dir)
 	require.NoError(t, err)
 	require.Equal(t, 10, p.Step)
-	require.Len(t, p.Damaged, 1)
-	require.Contains(t, p.Damaged[0], "step-00000020")
+	require.Len(t, p.Notes, 1)
+	require.Contains(t, p.Notes[0], "step-00000020")
 }

@@ -170,7 +170,7 @@ func (r *Runner) prepare(a assignment) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := modelOf(a.config, a.dataset)
+	m, err := a.model()
 	if err != nil {
 		return nil, err
 	}
@@ -184,12 +184,21 @@ func (r *Runner) prepare(a assignment) (*loop, error) {
 	}, nil
 }
 
-// modelOf is the model of config on d.
-func modelOf(config metro.Config, d *data.Dataset) (m metro.Model, err error) {
-	m = metro.Model{Config: config, Vocab: d.Vocab, PadID: d.PadID, LogUniform: d.LogUniform()}
-	m.LogUnigram, err = d.LogUnigram()
-	return m, err
+// model is the model that the run trains.
+func (a assignment) model() (m metro.Model, err error) {
+	d := a.dataset
+	m = metro.Model{Config: a.config, Vocab: max(d.Vocab, a.origins.vocab()), PadID: d.PadID, LogUniform: d.LogUniform()}
+	if m.LogUnigram, err = d.LogUnigram(); err != nil {
+		return m, err
+	}
+	for len(m.LogUniform) < m.Vocab { // rows of a table that no token has
+		m.LogUniform, m.LogUnigram = append(m.LogUniform, neverDrawn), append(m.LogUnigram, neverDrawn)
+	}
+	return m, nil
 }
+
+// neverDrawn is the log-probability of a token that must not come up.
+const neverDrawn = -1e9
 
 // Dataset returns the corpus as config reads it: with the tokenizer of the trained models that it begins with or, if it
 // begins with none, one learned from the corpus. The first call for each learns the tokenizer and writes the token

@@ -58,7 +58,7 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 	if err != nil {
 		return err
 	}
-	for _, line := range model.Damaged {
+	for _, line := range model.Notes {
 		fmt.Fprintln(os.Stderr, line)
 	}
 	task, err := f.task(cmd.Context())

@@ -54,6 +54,7 @@ Everything that is trained lies under one folder (runs/ unless --out says otherw
 		Example: `  metro doctor                                   what is here, and how to get what is missing
   metro pretrain --recipe tiny                   a small model in about a minute
   metro finetune --model runs/tiny-0123456789    what it has learned
+  metro correct --model runs/tiny-0123456789 "…"  what it thinks of your sentence
   metro ablate run quickstart                    a study, to a report with verdicts`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -62,7 +63,8 @@ Everything that is trained lies under one folder (runs/ unless --out says otherw
 		return usererr.New("%w; see %s --help", err, c.CommandPath())
 	})
 	group(cmd)
-	cmd.AddCommand(doctorCommand(), dataCommand(), pretrainCommand(), finetuneCommand(), ablateCommand(), runsCommand(), recipeCommand())
+	cmd.AddCommand(doctorCommand(), dataCommand(), pretrainCommand(), finetuneCommand(), predictCommand(), correctCommand(),
+		exportCommand(), ablateCommand(), runsCommand(), recipeCommand())
 	return cmd
 }
 

@@ -17,9 +17,10 @@ import (
 
 // recipeFlags choose a config.
 type recipeFlags struct {
-	recipe string
-	set    []string
-	seed   int64
+	recipe   string
+	set      []string
+	seed     int64
+	initFrom string
 }
 
 func (f *recipeFlags) addFlags(cmd *cobra.Command) {
@@ -34,6 +35,14 @@ func (f *recipeFlags) config() (metro.Config, error) {
 		return c, err
 	}
 	c.Seed = f.seed
+	if f.initFrom != "" {
+		p, err := training.LoadPretrained(f.initFrom)
+		if err != nil {
+			return c, fmt.Errorf("--init-from: %w", err)
+		}
+		c = p.Shape(c)
+		c.Training.InitFrom = f.initFrom
+	}
 	var problems []error
 	for _, assignment := range f.set {
 		problems = append(problems, c.Set(assignment))
@@ -52,7 +61,8 @@ tokenizer.json, result.json and provenance.json. Ctrl-C finishes the step and sa
 A run that is finished is not trained again: its folder is named after the hash of all that decides its numbers.`,
 		Example: `  metro pretrain --recipe tiny
   metro pretrain --recipe tiny --seed 7 --set objective.rtd_weight=10 --set training.steps=600
-  metro pretrain --recipe mini --corpus ~/books`,
+  metro pretrain --recipe mini --corpus ~/books
+  metro pretrain --recipe tiny --init-from runs/tiny-0123456789 --set optimizer.learning_rate=5e-4`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := f.config()
@@ -68,6 +78,7 @@ A run that is finished is not trained again: its folder is named after the hash 
 	}
 	w.addFlags(cmd)
 	f.addFlags(cmd)
+	cmd.Flags().StringVar(&f.initFrom, "init-from", "", "begin with the weights, the shape and the tokenizer of a run or a Hugging Face pair")
 	return cmd
 }
 

@@ -4,14 +4,17 @@
 import base64
 import copy
 import json
+import os
 import pathlib
 import tempfile
+import time
 
 import nbformat
+from jupyter_client.manager import start_new_kernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from . import committed, judge
-from .execute import execute
+from .execute import KERNEL, execute
 
 # Cells that fail, a notebook each, for nothing after them runs. The kernel tells of these.
 FAILING = {
@@ -74,7 +77,7 @@ GOOD_OUTPUTS = [
 
 def selftest(timeout):
     """Runs everything; returns how many passed and failed."""
-    results = [*_failing(), *_lying(), *_outputs(), *_committed()]
+    results = [*_failing(), *_lying(), *_outputs(), *_committed(), *_editor()]
     for name, problem in results:
         if problem:
             print(f"FAILED {name}: {problem}")
@@ -152,3 +155,31 @@ def _committed():
     good.cells[1].metadata.tags = other.cells[1].metadata.tags = ["stable"]
     yield "stable", _wanted("'0.71' is now '0.72'", [f.says for f in committed.differences(good, other)])
     yield "stable and equal", f"{list(committed.differences(good, good))}" if list(committed.differences(good, good)) else None
+
+
+EDITED = 'import "metrolab/layers"\n\n%%\nfmt.Println(layers.SignedLogBuck)'
+
+
+def _editor():
+    """What the Tab key and hovering ask of the kernel, for a package of this checkout; the first answers take some seconds."""
+    manager, client = start_new_kernel(kernel_name=KERNEL, env=dict(os.environ, GOPROXY="off"))
+    ask = {
+        "completion": lambda: client.complete(EDITED, len(EDITED) - 1, reply=True, timeout=60)["content"]["matches"],
+        "hover": lambda: client.inspect(EDITED.replace("Buck", "Bucket"), len(EDITED) - 3, reply=True, timeout=60)["content"]["data"],
+    }
+    try:
+        for name, answer in ask.items():
+            yield name, _within(120, answer, "SignedLogBucket")
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
+
+
+def _within(seconds, ask, word):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        said = str(ask())
+        if word in said:
+            return None
+        time.sleep(0.5)
+    return f"{word!r} is not in {said} after {seconds} s"

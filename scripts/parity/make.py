@@ -105,10 +105,9 @@ def electra_pass(discriminator, generator, tokens, positions, weights, samples):
     out["rtd_logits"], out["rtd_loss"] = found.logits, found.loss
     out["loss"] = out["generator_loss"] + 50 * out["rtd_loss"]
 
-    for name, model, result, ids in (("generator", generator, made, masked), ("main", discriminator, found, corrupted)):
-        out[f"{name}_embeddings"] = model.electra.embeddings(ids)
+    for name, result in (("generator", made), ("main", found)):
         for i, state in enumerate(result.hidden_states):
-            out[f"{name}_state_{i}"] = state  # 0: what the first layer reads
+            out[f"{name}_state_{i}"] = state  # 0: the embeddings, as the first layer reads them
     out["loss"].backward()
     for name, model in (("discriminator", discriminator), ("generator", generator)):
         for parameter, p in model.named_parameters():
@@ -187,7 +186,7 @@ def main():
     # ELECTRA's proportions: one head a 64 of width and at least one, inner width 4, generator half as wide.
     electra(
         out / "electra",
-        dict(vocab_size=48, embedding_size=32, hidden_size=32, num_hidden_layers=2, num_attention_heads=1,
+        dict(vocab_size=48, embedding_size=32, hidden_size=32, num_hidden_layers=1, num_attention_heads=1,
              intermediate_size=128, max_position_embeddings=10),
         dict(hidden_size=16, intermediate_size=64),
         lengths=[10, 10], length=10, slots=3, seed=1,
@@ -195,9 +194,9 @@ def main():
     # Nothing divides into anything by chance: heads, factorised embeddings, padding, epsilon, depths, empty slots.
     electra(
         out / "electra-odd",
-        dict(vocab_size=53, embedding_size=14, hidden_size=24, num_hidden_layers=3, num_attention_heads=3,
+        dict(vocab_size=53, embedding_size=14, hidden_size=24, num_hidden_layers=2, num_attention_heads=3,
              intermediate_size=40, max_position_embeddings=16, layer_norm_eps=1e-7),
-        dict(hidden_size=10, num_hidden_layers=2, num_attention_heads=2, intermediate_size=22),
+        dict(hidden_size=10, num_hidden_layers=1, num_attention_heads=2, intermediate_size=22),
         lengths=[13, 8, 4], length=13, slots=4, seed=2,
     )
     bert(

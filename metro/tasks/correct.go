@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tasks
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro/data/wordpiece"
+)
+
+// Word is a word of a text, as the model sees it.
+type Word struct {
+	Text string
+	Span wordpiece.Span // in bytes
+	Prob float64        // that some piece of it was replaced
+	// Correction is what the model would write in its place, "" where it is not suspicious. It may be the word itself.
+	Correction string
+}
+
+// Correct finds the words of text that are more likely than threshold to be wrong, and writes for each what stood there
+// before: the corrective head's best guess for each suspicious piece or, in a model without that head (ELECTRA), the
+// generator's, which is shown the text with [MASK] there. A model without RTD is the user's error.
+func (r *Reader) Correct(ctx context.Context, text string, threshold float64) ([]Word, error) {
+	if !slices.Contains(r.heads, "rtd") {
+		return nil, usererr.New("the model was trained without replaced token detection, so it cannot say which words are wrong")
+	}
+	readings, err := r.Texts(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	reading := readings[0]
+	suspicious := make([]bool, len(reading.IDs))
+	for i, logit := range reading.RTDLogits {
+		suspicious[i] = sigmoid(logit) > threshold && !r.tokens.IsSpecial(reading.IDs[i])
+	}
+	written, err := r.corrected(ctx, reading, suspicious)
+	if err != nil {
+		return nil, err
+	}
+	var words []Word
+	for first := 0; first < len(reading.IDs); {
+		end := first + 1
+		for end < len(reading.IDs) && r.tokens.IsContinuation(reading.IDs[end]) {
+			end++
+		}
+		words = append(words, r.word(text, reading, first, end, suspicious, written))
+		first = end
+	}
+	return words, nil
+}
+
+// word describes the tokens first … end−1.
+func (r *Reader) word(text string, reading Reading, first, end int, suspicious []bool, written []int32) Word {
+	span := wordpiece.Span{Start: reading.Spans[first].Start, End: reading.Spans[end-1].End}
+	w := Word{Text: text[span.Start:span.End], Span: span}
+	for i := first; i < end; i++ {
+		w.Prob = max(w.Prob, sigmoid(reading.RTDLogits[i]))
+		if suspicious[i] {
+			w.Correction = r.tokens.Decode(written[first:end])
+		}
+	}
+	return w
+}
+
+// corrected returns the ids with the model's guesses at the suspicious places.
+func (r *Reader) corrected(ctx context.Context, reading Reading, suspicious []bool) ([]int32, error) {
+	ids, guesses := slices.Clone(reading.IDs), reading.Corrections
+	if guesses == nil && slices.Contains(r.heads, "generator") && slices.Contains(suspicious, true) {
+		asked := slices.Clone(reading.IDs)
+		for i := range asked {
+			if suspicious[i] {
+				asked[i] = r.tokens.Special().MASK
+			}
+		}
+		answer := []Reading{{IDs: asked}}
+		var w overlapping
+		w.add(0, asked, r.tokens.Special(), r.model.Config.Data.SeqLen)
+		if err := r.read(ctx, w, answer); err != nil {
+			return nil, err
+		}
+		guesses = answer[0].Generator
+	}
+	for i := range ids {
+		if suspicious[i] && guesses != nil && len(guesses[i]) > 0 {
+			ids[i] = guesses[i][0].ID
+		}
+	}
+	return ids, nil
+}
+
+func sigmoid(logit float32) float64 { return 1 / (1 + math.Exp(-float64(logit))) }

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro"
+	"metrolab/metro/data/wordpiece"
+	"metrolab/metro/training"
+)
+
+// Reader runs a pretrained model on texts: which tokens does it think were replaced, what would it write there, what
+// are its states? It answers with the heads that it has weights for. It is not for several goroutines at once.
+type Reader struct {
+	model   metro.Model
+	tokens  *wordpiece.Tokenizer
+	options ReaderOptions
+	heads   []string
+	store   *model.Store
+	exec    *model.Exec
+	names   []string // of the outputs
+}
+
+// ReaderOptions say what to ask for. The zero value asks for the best guess and no states.
+type ReaderOptions struct {
+	TopK   int  // guesses a token; 0 is 1
+	Hidden bool // states of the last layer too
+}
+
+// Reading is what a model says of one text. All slices have one entry a token; those that the model has no head for,
+// or that nobody asked for, are nil.
+type Reading struct {
+	IDs         []int32
+	Spans       []wordpiece.Span // places in the text, in bytes; nil for rows of ids
+	RTDLogits   []float32        // positive = replaced
+	Corrections [][]Guess        // of the main model: what stood there before
+	Generator   [][]Guess        // of the generator, at [MASK] alone; nil elsewhere
+	Hidden      [][]float32      // [H] each
+}
+
+// Guess is a token and how likely it is.
+type Guess struct {
+	ID   int32
+	Prob float32
+}
+
+// NewReader loads the weights of p. A model without any head that could answer is the user's error, unless states are
+// asked for.
+func NewReader(be compute.Backend, p training.Pretrained, o ReaderOptions) (*Reader, error) {
+	heads, err := p.Heads()
+	if err != nil {
+		return nil, err
+	}
+	if len(heads) == 0 && !o.Hidden {
+		return nil, usererr.New("%s has no head to answer with, neither RTD nor a language model's; ask for its states, or fine-tune it", p.Dir)
+	}
+	o.TopK = min(max(1, o.TopK), p.Model.Vocab)
+	r := &Reader{model: p.Model, tokens: p.Tokenizer, options: o, heads: heads, store: model.NewStore()}
+	r.model.Config.Training.BatchSize = readerBatch
+	err = exceptions.TryCatch[error](func() {
+		g := NewGraph(be, "variables")
+		defer g.Finalize()
+		model.SetStore(g, r.store)
+		r.graph(r.store.RootScope(), Parameter(g, "tokens", shapes.Make(dtypes.Int32, readerBatch, r.model.Config.Data.SeqLen)))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build the model of %s: %w", p.Dir, err)
+	}
+	if r.exec, err = model.NewExec(be, r.store, r.graph); err != nil {
+		return nil, fmt.Errorf("prepare the model of %s: %w", p.Dir, err)
+	}
+	return r, p.RestoreAll(r.store)
+}
+
+// readerBatch is the number of rows that are read at once.
+const readerBatch = 8
+
+// graph: tokens [B, S] → RTD logits [B, S]; probabilities and ids [B, S, K] of the main model's and of the generator's
+// guesses; states [B, S, H]; each only if the model has it.
+func (r *Reader) graph(scope *model.Scope, tokens *Node) (out []*Node) {
+	m, g := r.model, tokens.Graph()
+	nonPad := NotEqual(tokens, Scalar(g, dtypes.Int32, m.PadID))
+	biasScale := Scalar(g, dtypes.Float32, m.Config.Positions.Scale)
+	states := m.MainStates(scope, tokens, nonPad, biasScale, nil)
+	r.names = nil
+	add := func(name string, nodes ...*Node) {
+		for range nodes {
+			r.names = append(r.names, name)
+		}
+		out = append(out, nodes...)
+	}
+	has := func(head string) bool { return slices.Contains(r.heads, head) }
+	if has("rtd") {
+		add("rtd", m.RTDHead(scope, states))
+	}
+	if has("clm") {
+		add("corrections", r.guesses(m.CLMHead(scope, states))...)
+	} else if has("lm") {
+		add("corrections", r.guesses(m.LMHead(scope, states))...)
+	}
+	if has("generator") {
+		layers := m.GeneratorLayers(scope, tokens, nonPad, biasScale, nil)
+		add("generator", r.guesses(m.GeneratorHead(scope, layers[len(layers)-1]))...)
+	}
+	if r.options.Hidden {
+		add("hidden", states)
+	}
+	return out
+}
+
+// guesses are the probabilities and the ids of the most likely tokens.
+func (r *Reader) guesses(logits *Node) []*Node {
+	probs, ids := TopK(Softmax(logits), r.options.TopK, -1)
+	return []*Node{probs, ConvertDType(ids, dtypes.Int32)}
+}
+
+// Texts reads texts of any length. A text longer than a row is read in windows that overlap by half, and each token is
+// answered from the window that shows most of what stands around it.
+func (r *Reader) Texts(ctx context.Context, texts ...string) ([]Reading, error) {
+	var w overlapping
+	special := r.tokens.Special()
+	readings := make([]Reading, len(texts))
+	for i, text := range texts {
+		e := r.tokens.Encode(text)
+		n := len(e.IDs) - 1
+		readings[i].IDs, readings[i].Spans = e.IDs[1:n], e.Bytes[1:n]
+		w.add(i, readings[i].IDs, special, r.model.Config.Data.SeqLen)
+	}
+	return readings, r.read(ctx, w, readings)
+}
+
+// Rows reads rows of ids as they are, [CLS] and [SEP] included if the caller wants them. An id that the model does not
+// know and a row that is longer than the model's are the user's errors.
+func (r *Reader) Rows(ctx context.Context, rows ...[]int32) ([]Reading, error) {
+	var w overlapping
+	readings := make([]Reading, len(rows))
+	s := r.model.Config.Data.SeqLen
+	for i, row := range rows {
+		if len(row) == 0 || len(row) > s {
+			return nil, usererr.New("row %d has %d ids; the model reads 1 to %d at a time", i+1, len(row), s)
+		}
+		for _, id := range row {
+			if id < 0 || int(id) >= r.model.Vocab {
+				return nil, usererr.New("row %d has id %d; the model knows 0 to %d", i+1, id, r.model.Vocab-1)
+			}
+		}
+		readings[i].IDs = row
+		w.row(i, row, 0, 0, len(row), r.model.PadID, s)
+	}
+	return readings, r.read(ctx, w, readings)
+}
+
+// read fills readings from windows.
+func (r *Reader) read(ctx context.Context, w overlapping, readings []Reading) error {
+	s := r.model.Config.Data.SeqLen
+	for first := 0; first < len(w.windows); first += readerBatch {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		here := w.windows[first:min(first+readerBatch, len(w.windows))]
+		tokens := make([]int32, readerBatch*s)
+		for i := range readerBatch {
+			copy(tokens[i*s:], here[min(i, len(here)-1)].tokens)
+		}
+		out, err := r.exec.Call(tensors.FromFlatDataAndDimensions(tokens, readerBatch, s))
+		if err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		if err := r.fill(readings, here, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill copies what the model said of the tokens that each window answers for.
+func (r *Reader) fill(readings []Reading, windows []window, out []*tensors.Tensor) error {
+	s, k := r.model.Config.Data.SeqLen, r.options.TopK
+	for o := 0; o < len(out); o++ {
+		name := r.names[o]
+		values, err := tensors.CopyFlatData[float32](out[o])
+		if err != nil {
+			return fmt.Errorf("read the answers: %w", err)
+		}
+		var ids []int32
+		if name == "corrections" || name == "generator" {
+			o++
+			if ids, err = tensors.CopyFlatData[int32](out[o]); err != nil {
+				return fmt.Errorf("read the answers: %w", err)
+			}
+		}
+		for i, w := range windows {
+			reading := &readings[w.text]
+			for t := w.from; t < w.to; t++ {
+				at := i*s + t - w.shift
+				switch name {
+				case "rtd":
+					set(&reading.RTDLogits, len(reading.IDs), t, values[at])
+				case "hidden":
+					h := len(values) / (readerBatch * s)
+					set(&reading.Hidden, len(reading.IDs), t, values[at*h:(at+1)*h])
+				case "corrections":
+					set(&reading.Corrections, len(reading.IDs), t, guessesAt(values, ids, at, k))
+				case "generator":
+					if reading.IDs[t] == r.tokens.Special().MASK {
+						set(&reading.Generator, len(reading.IDs), t, guessesAt(values, ids, at, k))
+					}
+				}
+			}
+		}
+	}
+	for _, t := range out {
+		t.MustFinalizeAll()
+	}
+	return nil
+}
+
+// set writes element i of a slice of n, which it makes at the first call.
+func set[T any](list *[]T, n, i int, value T) {
+	if *list == nil {
+		*list = make([]T, n)
+	}
+	(*list)[i] = value
+}
+
+func guessesAt(probs []float32, ids []int32, at, k int) []Guess {
+	list := make([]Guess, k)
+	for j := range list {
+		list[j] = Guess{ids[at*k+j], probs[at*k+j]}
+	}
+	return list
+}
+
+// overlapping are the windows of texts.
+type overlapping struct{ windows []window }
+
+// window is a row of tokens and the part of its text, tokens from … to−1, that it answers for; token t stands at t−shift.
+type window struct {
+	text, from, to, shift int
+	tokens                []int32
+}
+
+// add cuts the tokens of a text into windows of [CLS] … [SEP], each half a window on from the one before.
+func (o *overlapping) add(text int, ids []int32, special wordpiece.Special, seqLen int) {
+	body := seqLen - 2
+	step := max(1, body/2)
+	margin := (body - step) / 2
+	for start := 0; ; start += step {
+		end := min(start+body, len(ids))
+		from, to := start+margin, start+margin+step
+		if start == 0 {
+			from = 0
+		}
+		if end == len(ids) {
+			to = end
+		}
+		row := append(append([]int32{special.CLS}, ids[start:end]...), special.SEP)
+		o.row(text, row, start-1, from, to, special.PAD, seqLen)
+		if end == len(ids) {
+			return
+		}
+	}
+}
+
+func (o *overlapping) row(text int, tokens []int32, shift, from, to int, pad int32, seqLen int) {
+	row := slices.Clone(tokens)
+	for len(row) < seqLen {
+		row = append(row, pad)
+	}
+	o.windows = append(o.windows, window{text: text, from: from, to: to, shift: shift, tokens: row})
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/backendtest"
+	"metrolab/internal/usererr"
+	"metrolab/metro/data"
+	"metrolab/metro/data/wordpiece"
+	"metrolab/metro/recipes"
+	"metrolab/metro/runs"
+	"metrolab/metro/training"
+)
+
+// pretrained trains a micro model of the given objective for 20 steps on made text, once.
+func pretrained(t *testing.T, objective string) training.Pretrained {
+	t.Helper()
+	dir, err := pretrainedDir(objective, func(config string) (string, error) {
+		root, err := os.MkdirTemp("", "metrolab-reader-")
+		if err != nil {
+			return "", err
+		}
+		var text strings.Builder
+		for i := range 3000 {
+			fmt.Fprintf(&text, "the %d readers open %d files and close %d of them before noon.\n\n", i%7, i%11, i%5)
+		}
+		path := filepath.Join(root, "text.txt")
+		if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+			return "", err
+		}
+		corpus, err := data.Prepare(context.Background(), path, filepath.Join(root, "cache"), nil)
+		if err != nil {
+			return "", err
+		}
+		c := recipes.Micro()
+		c.Training.Steps, c.Objective.Name = 20, config
+		r := training.Runner{Backend: backendtest.Go(t), BackendKind: "go", Corpus: corpus, CacheDir: filepath.Join(root, "cache"), Store: runs.Store{Root: root}}
+		result, err := r.Run(context.Background(), "run", c, nil)
+		if err != nil {
+			return "", err
+		}
+		return result.Run.Dir, nil
+	})
+	require.NoError(t, err)
+	p, err := training.LoadPretrained(dir)
+	require.NoError(t, err)
+	return p
+}
+
+var pretrainedDirs sync.Map
+
+func pretrainedDir(objective string, train func(string) (string, error)) (string, error) {
+	if dir, ok := pretrainedDirs.Load(objective); ok {
+		return dir.(string), nil
+	}
+	dir, err := train(objective)
+	if err == nil {
+		pretrainedDirs.Store(objective, dir)
+	}
+	return dir, err
+}
+
+func newReader(t *testing.T, objective string, o ReaderOptions) *Reader {
+	t.Helper()
+	r, err := NewReader(backendtest.Go(t), pretrained(t, objective), o)
+	require.NoError(t, err)
+	return r
+}
+
+// Each token of a text of any length is answered once, from a window that shows it, at least a quarter of a row from
+// the window's ends unless the text ends there.
+func TestWindowsAnswerForEachTokenOnce(t *testing.T) {
+	special := wordpiece.Special{PAD: 0, CLS: 2, SEP: 3}
+	for _, s := range []int{4, 5, 16, 17} {
+		for n := range 70 {
+			ids := make([]int32, n)
+			for i := range ids {
+				ids[i] = int32(100 + i)
+			}
+			var o overlapping
+			o.add(0, ids, special, s)
+			var answered []int32
+			for _, w := range o.windows {
+				require.Len(t, w.tokens, s)
+				require.EqualValues(t, special.CLS, w.tokens[0])
+				for at := w.from; at < w.to; at++ {
+					answered = append(answered, w.tokens[at-w.shift])
+					margin := (s - 2 - max(1, (s-2)/2)) / 2
+					require.True(t, at < margin || at-w.shift-1 >= margin, "S %d, %d tokens, token %d", s, n, at)
+				}
+			}
+			require.True(t, slices.Equal(ids, answered), "S %d, %d tokens: %v", s, n, answered)
+		}
+	}
+}
+
+// A text that fits into a row is read as the row [CLS] … [SEP] of its ids.
+func TestTextsAndRowsAgree(t *testing.T) {
+	r := newReader(t, "rtd_clm", ReaderOptions{TopK: 3, Hidden: true})
+	text := "the readers open 4"
+	readings, err := r.Texts(t.Context(), text)
+	require.NoError(t, err)
+	of := readings[0]
+	special := r.tokens.Special()
+	rows, err := r.Rows(t.Context(), slices.Concat([]int32{special.CLS}, of.IDs, []int32{special.SEP}))
+	require.NoError(t, err)
+	n := len(of.IDs)
+	require.Positive(t, n)
+	require.Equal(t, rows[0].RTDLogits[1:n+1], of.RTDLogits)
+	require.Equal(t, rows[0].Corrections[1:n+1], of.Corrections)
+	require.Equal(t, rows[0].Hidden[1:n+1], of.Hidden)
+	require.Len(t, of.Hidden[0], r.model.Config.Main.Width)
+	require.Nil(t, of.Generator, "there is no [MASK]")
+	require.Equal(t, "readers", text[of.Spans[1].Start:of.Spans[n-1].End][:7])
+	for _, guesses := range of.Corrections {
+		require.Len(t, guesses, 3)
+		require.True(t, guesses[0].Prob >= guesses[1].Prob && guesses[1].Prob >= guesses[2].Prob && guesses[2].Prob > 0)
+	}
+}
+
+// Long texts, many at once, and texts without a token.
+func TestTextsOfAnyLength(t *testing.T) {
+	r := newReader(t, "rtd_clm", ReaderOptions{})
+	texts := []string{strings.Repeat("the 3 readers open 4 files and close them. ", 30), "", "noon"}
+	for i := range 20 {
+		texts = append(texts, strings.Repeat("close ", i))
+	}
+	readings, err := r.Texts(t.Context(), texts...)
+	require.NoError(t, err)
+	for i, text := range texts {
+		require.Equal(t, r.tokens.EncodeIDs([]int32{}, text), readings[i].IDs)
+		require.Len(t, readings[i].RTDLogits, len(readings[i].IDs))
+	}
+	alone, err := r.Texts(t.Context(), texts[0])
+	require.NoError(t, err)
+	require.Equal(t, alone[0], readings[0], "a text's answers do not depend on what is read beside it")
+}
+
+// The generator answers at [MASK] alone, with all the probability there is.
+func TestGeneratorAnswersAtMasks(t *testing.T) {
+	p := pretrained(t, "rtd_clm")
+	r, err := NewReader(backendtest.Go(t), p, ReaderOptions{TopK: 1 << 20})
+	require.NoError(t, err)
+	readings, err := r.Texts(t.Context(), "the [MASK] open")
+	require.NoError(t, err)
+	for i, id := range readings[0].IDs {
+		guesses := readings[0].Generator[i]
+		require.Equal(t, id == r.tokens.Special().MASK, guesses != nil)
+		sum := 0.0
+		for _, g := range guesses {
+			sum += float64(g.Prob)
+		}
+		if guesses != nil {
+			require.Len(t, guesses, p.Model.Vocab)
+			require.InDelta(t, 1, sum, 1e-4)
+		}
+	}
+}
+
+func TestCorrect(t *testing.T) {
+	for _, objective := range []string{"rtd_clm", "rtd"} { // with a corrective head, and with the generator in its place
+		r := newReader(t, objective, ReaderOptions{})
+		text := "The 3 readers  open 4 files,\nand close 2 of them before noon. " + strings.Repeat("Close 4 files. ", 8)
+		all, err := r.Correct(t.Context(), text, 1e-9)
+		require.NoError(t, err)
+		end := 0
+		for _, w := range all {
+			require.Equal(t, w.Text, text[w.Span.Start:w.Span.End])
+			require.Empty(t, strings.TrimSpace(text[end:w.Span.Start]), "nothing but spaces between words")
+			require.NotContains(t, w.Text, " ")
+			require.True(t, w.Prob > 0 && w.Prob < 1)
+			end = w.Span.End
+		}
+		require.Empty(t, strings.TrimSpace(text[end:]))
+		require.True(t, slices.ContainsFunc(all, func(w Word) bool { return w.Correction != "" && w.Correction != strings.ToLower(w.Text) }))
+		none, err := r.Correct(t.Context(), text, 1-1e-9)
+		require.NoError(t, err)
+		require.Len(t, none, len(all))
+		require.False(t, slices.ContainsFunc(none, func(w Word) bool { return w.Correction != "" }))
+	}
+}
+
+func TestReaderErrors(t *testing.T) {
+	r := newReader(t, "mlm", ReaderOptions{})
+	_, err := r.Correct(t.Context(), "the readers", 0.5)
+	require.True(t, usererr.Is(err))
+	require.ErrorContains(t, err, "without replaced token detection")
+	readings, err := r.Texts(t.Context(), "the readers")
+	require.NoError(t, err)
+	require.Nil(t, readings[0].RTDLogits)
+	require.NotNil(t, readings[0].Corrections, "masked language modelling has a head that guesses")
+	for name, rows := range map[string][]int32{
+		"row 1 has 0 ids": {}, "the model reads 1 to 16": make([]int32, 17), "row 1 has id -1": {-1}, "row 1 has id 1000000": {1_000_000},
+	} {
+		_, err := r.Rows(t.Context(), rows)
+		require.True(t, usererr.Is(err), name)
+		require.ErrorContains(t, err, name)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = r.Texts(ctx, "the readers")
+	require.ErrorIs(t, err, context.Canceled)
+}

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One session as a user has it: JupyterLab in a browser, a notebook that nobody has run here, and what is on the screen."""
+
+import contextlib
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import threading
+import time
+from urllib.parse import urlsplit
+
+import nbformat
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from playwright.sync_api import expect, sync_playwright
+
+from . import judge
+from .execute import copies
+
+START_SECONDS = 300
+CELL_SECONDS = 600
+# So long a user looks at a cell that trains before pressing the button, at least.
+LOOK_SECONDS = 5
+
+
+def session(path, screenshots):
+    """Runs the session on a copy of the notebook; returns the exit code."""
+    with copies([path]) as copy, tempfile.TemporaryDirectory(prefix="metrolab-browser-") as home:
+        notebook = copy(path)
+        with _lab(notebook.parent, home) as (address, log), sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=os.environ["METROLAB_CHROMIUM"], args=["--no-sandbox", "--disable-quic"])
+            screen = Screen(browser.new_page(viewport={"width": 1200, "height": 1300}), notebook, screenshots)
+            try:
+                _as_a_user(screen, address)
+            except (AssertionError, PlaywrightTimeout) as error:
+                screen.picture("failed")
+                print(f"FAILED while it should {screen.doing}: {judge.ANSI.sub('', str(error))}")
+                print("the last lines of JupyterLab:\n" + "".join(log[-15:]))
+                print("notebooks: 0 passed, 1 failed")
+                return 1
+            finally:
+                browser.close()
+    print("notebooks: 1 passed, 0 failed")
+    return 0
+
+
+def _as_a_user(screen, address):
+    screen.do("open the notebook")
+    screen.open(address)
+    screen.do("show the committed outputs, untrusted")
+    screen.untrusted()
+    screen.committed_outputs()
+    screen.picture("untrusted")
+
+    screen.do("run all cells")
+    screen.menu("Run", "Run All Cells")
+    training = screen.tagged("training")
+    screen.do("show the training cell at work")
+    screen.at_work(training)
+    time.sleep(LOOK_SECONDS)
+    screen.figures(training)
+    screen.picture("training")
+    screen.do("interrupt the training cell")
+    screen.interrupt()
+    screen.finished(training)
+    screen.figures(training)
+    screen.no_error(training)
+    screen.picture("interrupted")
+
+    screen.do("let what was queued come to its end")
+    for cell in screen.code_cells():
+        screen.finished(cell)
+    screen.do("run on from the training cell")
+    screen.select(training)
+    screen.menu("Run", "Run Selected Cell and All Below")
+    for cell in screen.code_cells():
+        screen.finished(cell)
+        screen.no_error(cell)
+        screen.figures(cell)
+        screen.picture(f"cell-{cell + 1:02d}")
+    screen.do("have asked nobody outside this machine")
+    assert not screen.outside, f"it asked for {screen.outside}"
+
+
+@contextlib.contextmanager
+def _lab(folder, home):
+    """scripts/lab with the folder open, for a user who has never used Jupyter. Yields its address and the lines it wrote."""
+    env = dict(os.environ, METROLAB_NOTEBOOKS=os.environ.get("METROLAB_NOTEBOOKS", "short"))
+    env |= {f"JUPYTER_{name}_DIR": f"{home}/{name.lower()}" for name in ("DATA", "CONFIG", "RUNTIME")}
+    command = [judge.ROOT / "scripts" / "lab", "--no-browser", "--port=0", f"--ServerApp.root_dir={folder}"]
+    lab = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    log, ready = [], threading.Event()
+
+    def read():
+        for line in lab.stdout:
+            log.append(line)
+            if _address(line):
+                ready.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        assert ready.wait(START_SECONDS), "JupyterLab does not start:\n" + "".join(log)
+        yield next(filter(None, map(_address, log))), log
+    finally:
+        lab.terminate()
+        lab.wait(30)
+
+
+def _address(line):
+    found = re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", line)
+    return found and found.group(0)
+
+
+class Screen:
+    """What a user sees of a notebook in JupyterLab, and can do to it. Cells are counted from 0."""
+
+    def __init__(self, page, path, screenshots):
+        self.page, self.path, self.screenshots = page, path, screenshots
+        self.notebook = nbformat.read(path, as_version=4)
+        self.doing, self.outside, self.pictures = "start", [], 0
+        page.on("request", self._note)
+        page.set_default_timeout(30_000)
+
+    def _note(self, request):
+        if urlsplit(request.url).hostname not in (None, "127.0.0.1"):
+            self.outside.append(request.url)
+
+    def do(self, what):
+        self.doing = what
+        print(f"- {what}", flush=True)
+
+    def picture(self, name):
+        if self.screenshots:
+            self.screenshots.mkdir(parents=True, exist_ok=True)
+            self.pictures += 1
+            self.page.screenshot(path=self.screenshots / f"{self.pictures:02d}-{name}.png")
+
+    def open(self, address):
+        self.page.goto(address.replace("/lab?", f"/lab/tree/{self.path.name}?"))
+        expect(self._panel().locator(".jp-Cell").first).to_be_visible(timeout=90_000)
+
+    def menu(self, bar, item):
+        self.page.locator(".lm-MenuBar-item", has_text=re.compile(f"^{bar}$")).click()
+        self.page.locator(".lm-Menu-item", has_text=re.compile(f"^{item}")).first.click()
+
+    def interrupt(self):
+        self._panel().locator('[data-jp-item-name="interrupt"]').click()
+
+    def untrusted(self):
+        expect(self.page.locator("#jp-main-statusbar [title*='not trusted' i], .jp-StatusItem-trust").first).to_be_visible()
+
+    def tagged(self, tag):
+        """The first cell with the tag."""
+        found = [cell for cell in self.code_cells() if tag in judge.tags(self.notebook.cells[cell])]
+        assert found, f"no cell of {self.path.name} has the tag {tag}"
+        return found[0]
+
+    def code_cells(self):
+        return [i for i, cell in enumerate(self.notebook.cells) if cell.cell_type == "code"]
+
+    def select(self, cell):
+        self._cell(cell).locator(".jp-InputArea-prompt").click()
+
+    def at_work(self, cell):
+        self._prompt(cell, r"\[\*\]")
+        for before in range(cell):
+            if self.notebook.cells[before].cell_type == "code":
+                self.finished(before)
+
+    def finished(self, cell):
+        self._prompt(cell, r"\[\d+\]")
+
+    def figures(self, cell):
+        """Every picture of the committed cell is on the screen, drawn, and with words for who cannot see it."""
+        wanted = sum("image/png" in output.get("data", {}) for output in self.notebook.cells[cell].outputs)
+        images = self._cell(cell).locator(".jp-OutputArea-output img")
+        expect(images).to_have_count(wanted)
+        for image in images.all():
+            image.scroll_into_view_if_needed()
+            assert image.evaluate("i => i.complete && i.naturalWidth") > 100, f"a picture of cell {cell + 1} is blank"
+
+    def no_error(self, cell):
+        shown = self._cell(cell).locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error'],"
+                                         " .jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
+        assert not shown.count(), f"cell {cell + 1} shows {shown.first.inner_text()[:300]!r}"
+
+    def committed_outputs(self):
+        for cell in self.code_cells():
+            self.figures(cell)
+            committed = self.notebook.cells[cell].outputs
+            shown = self._cell(cell).locator(".jp-OutputArea-output")
+            assert shown.count() == len(committed), f"cell {cell + 1} shows {shown.count()} of {len(committed)} outputs"
+            for output in shown.all():
+                assert output.bounding_box()["height"] > 5, f"an output of cell {cell + 1} is blank"
+
+    def _panel(self):
+        return self.page.locator(".jp-NotebookPanel").first
+
+    def _cell(self, index):
+        """The cell, scrolled into view; JupyterLab makes cells when they come near the screen."""
+        cell = self._panel().locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+        area = self._panel().locator(".jp-WindowedPanel-outer")
+        if not cell.count():
+            area.evaluate("a => a.scrollTop = 0")
+        for _ in range(200):
+            if cell.count():
+                cell.scroll_into_view_if_needed()
+                return cell
+            area.evaluate("a => a.scrollTop += a.clientHeight / 2")
+            self.page.wait_for_timeout(100)
+        raise AssertionError(f"cell {index + 1} is not on the page")
+
+    def _prompt(self, cell, pattern):
+        expect(self._cell(cell).locator(".jp-InputArea-prompt")).to_have_text(re.compile(pattern), timeout=CELL_SECONDS * 1000)
