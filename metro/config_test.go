@@ -183,6 +183,8 @@ var pairs = []struct {
 		"sharing=all makes the two one encoder: generator.layers is 1 and main.layers is 2; make them equal"},
 	{[]string{"sharing=all", "generator.layers=2", "generator.norm=pre"},
 		"sharing=all makes the two one encoder: generator.norm is pre and main.norm is post; make them equal"},
+	{[]string{"sharing=all", "generator.layers=2", "generator.activation=relu"},
+		"sharing=all makes the two one encoder: generator.activation is relu and main.activation is gelu_tanh; make them equal"},
 	{[]string{"training.generator_steps=10", "sharing=none", "training.copy_generator=true", "generator.layers=2", "generator.ffn=100"},
 		"training.copy_generator starts the main model from the generator's weights: generator.ffn is 100 and main.ffn is 128; make them equal"},
 	{[]string{"replacements.source=frozen", "replacements.checkpoint=runs/a"},

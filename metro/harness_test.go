@@ -24,7 +24,7 @@ import (
 func small(t testing.TB, assignments ...string) metro.Model {
 	t.Helper()
 	c := recipes.Micro()
-	c.Data.SeqLen = 6
+	c.Data.SeqLen = 8
 	c.Main = metro.Encoder{
 		Layers: 2, Width: 8, Heads: 2, FFN: 12, Activation: "gelu_tanh", Norm: metro.NormPost, Epsilon: 1e-6,
 		Init: metro.InitFanIn, InitScale: metro.InitScaleNone,
@@ -60,8 +60,8 @@ type batch struct {
 // smallBatch is two rows for [small], the second padded and with an unused slot.
 func smallBatch() batch {
 	return batch{
-		tokens:    [][]int32{{2, 5, 6, 7, 8, 3}, {2, 9, 10, 5, 3, 0}},
-		masked:    [][]int32{{2, 4, 6, 4, 8, 3}, {2, 9, 4, 5, 3, 0}},
+		tokens:    [][]int32{{2, 5, 6, 7, 8, 9, 10, 3}, {2, 9, 10, 5, 6, 3, 0, 0}},
+		masked:    [][]int32{{2, 4, 6, 4, 8, 9, 10, 3}, {2, 9, 4, 5, 6, 3, 0, 0}},
 		positions: [][]int32{{1, 3}, {2, 0}},
 		weights:   [][]float64{{1, 1}, {1, 0}},
 		uniforms:  [][]float64{{.3, .6}, {.9, .1}},
@@ -126,10 +126,10 @@ func float64Store(seed int64) *model.Store {
 	return store
 }
 
-// shaken returns a store with m's variables, all moved off their first values, so that nothing is zero by construction.
-// The move depends on nothing but the store's order of variables.
-func shaken(be compute.Backend, m metro.Model) *model.Store {
-	store := fresh(be, m)
+// shaken returns a store with the variables of all models, moved off their first values, so that nothing is zero by
+// construction.
+func shaken(be compute.Backend, models ...metro.Model) *model.Store {
+	store := fresh(be, models...)
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, v := range variables(store) {
 		values := flat(v.MustValue())
@@ -141,8 +141,8 @@ func shaken(be compute.Backend, m metro.Model) *model.Store {
 	return store
 }
 
-// fresh returns a store with the first values of m's variables. Nothing is run.
-func fresh(be compute.Backend, m metro.Model) *model.Store {
+// fresh returns a store with the first values of the variables of all models. Nothing is run.
+func fresh(be compute.Backend, models ...metro.Model) *model.Store {
 	store := float64Store(3)
 	g := NewGraph(be, "variables")
 	defer g.Finalize()
@@ -151,7 +151,9 @@ func fresh(be compute.Backend, m metro.Model) *model.Store {
 	for _, x := range smallBatch().args() {
 		in = append(in, Const(g, x))
 	}
-	forward(m, store.RootScope(), in)
+	for _, m := range models {
+		forward(m, store.RootScope(), in)
+	}
 	return store
 }
 

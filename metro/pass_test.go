@@ -32,7 +32,7 @@ func TestPaddingChangesNothing(t *testing.T) {
 		b := smallBatch()
 		first := exec.MustCall(b.args()...)
 		for _, id := range []int32{1, 4, 7} { // the generator's input at padding; padding is known by the original row
-			b.masked[1][5] = id
+			b.masked[1][6] = id
 			again := exec.MustCall(b.args()...)
 			for i := range first {
 				require.Equal(t, first[i].Value(), again[i].Value())
@@ -49,8 +49,8 @@ func TestRowsDoNotSeeEachOther(t *testing.T) {
 		return []*Node{m.Detect(scope, in[0], Scalar(in[0].Graph(), dtypes.Float64, 3))}
 	})
 	defer exec.Finalize()
-	both := exec.MustCall([][]int32{{2, 5, 6, 7, 8, 3}, {2, 9, 10, 5, 3, 0}})[0].Value().([][]float64)
-	other := exec.MustCall([][]int32{{2, 5, 6, 7, 8, 3}, {2, 1, 1, 1, 1, 1}})[0].Value().([][]float64)
+	both := exec.MustCall([][]int32{{2, 5, 6, 7, 8, 9, 6, 3}, {2, 9, 10, 5, 3, 0, 0, 0}})[0].Value().([][]float64)
+	other := exec.MustCall([][]int32{{2, 5, 6, 7, 8, 9, 6, 3}, {2, 1, 1, 1, 1, 1, 1, 1}})[0].Value().([][]float64)
 	require.InDeltaSlice(t, both[0], other[0], 1e-12)
 }
 

@@ -33,19 +33,20 @@ func TestToyBatch(t *testing.T) {
 			tokens, positions, weights, samples, generator, rtd, clm := in[0], in[1], in[2], in[3], in[4], in[5], in[6]
 			corrupted, replaced := metro.Corrupt(tokens, positions, samples, weights)
 			nonPad := NotEqual(tokens, ScalarZero(tokens.Graph(), dtypes.Int32))
-			originals := metro.GatherPositions(Reshape(tokens, 1, 6, 1), positions)
-			targets := Squeeze(originals, -1)
+			at := func(x *Node) *Node { return Squeeze(metro.GatherPositions(InsertAxes(x, -1), positions), -1) }
+			targets, inputs := at(tokens), at(corrupted)
 			aux := metro.CrossEntropy(generator, targets, weights)
 			detection := metro.RTDLoss(rtd, replaced, nonPad)
-			corrective := metro.CrossEntropy(clm, targets, weights)
 			electra := Add(aux, MulScalar(detection, 50))
-			masked := Squeeze(metro.GatherPositions(InsertAxes(rtd, -1), positions), -1)
-			maskedLabels := NotEqual(samples, targets)
-			return []*Node{
-				corrupted, replaced, aux, detection, corrective, electra, Add(electra, corrective),
-				metro.RTDLoss(masked, maskedLabels, GreaterThan(weights, ZerosLike(weights))), // ELECTRA's "15 %" ablation
+			out := []*Node{
+				corrupted, replaced, aux, detection, electra,
+				metro.RTDLoss(at(rtd), NotEqual(samples, targets), GreaterThan(weights, ZerosLike(weights))), // ELECTRA's "15 %" ablation
 				metro.RTDLoss(Neg(rtd), Not(replaced), nonPad),
 			}
+			for _, form := range forms {
+				out = append(out, Add(electra, metro.CorrectiveLoss(form, clm, targets, inputs, at(rtd), weights)))
+			}
+			return out
 		})
 		out := exec.MustCall(toyTokens, toyPositions, toyWeights, toySamples, toyGenerator, toyRTD, toyCLM)
 		require.Equal(t, [][]int32{{1, 6, 6, 7, 2, 0}}, out[0].Value())
@@ -54,34 +55,41 @@ func TestToyBatch(t *testing.T) {
 			name  string
 			value float64
 		}{
-			{"generator cross-entropy", 1.108045}, {"RTD over non-pad", 0.355223}, {"simplified CLM", 1.039137},
-			{"ELECTRA total", 18.869202}, {"METRO total", 19.908340}, {"RTD over masked", 0.643669}, {"RTD with the sign flipped", 0.355223},
+			{"generator cross-entropy", 1.108045}, {"RTD over non-pad", 0.355223}, {"ELECTRA total", 18.869202},
+			{"RTD over masked", 0.643669}, {"RTD with the sign flipped", 0.355223},
+			{"METRO, simplified", 19.908340}, {"METRO, weighted", 19.612637}, {"METRO, mixture", 20.003165},
+			{"METRO, mixture with flow", 20.003165}, {"METRO, without copy", 19.908340},
 		} {
 			require.InDelta(t, want.value, float64(tensors.ToScalar[float32](out[2+i])), 1e-5, want.name)
 		}
 	})
 }
 
-// A slot of weight 0 must not write, not even at the position that it names.
-func TestCorruptIgnoresEmptySlots(t *testing.T) {
-	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
-		exec := MustNewExec(be, func(in []*Node) []*Node {
-			a, b := metro.Corrupt(in[0], in[1], in[2], in[3])
-			return []*Node{a, b}
-		})
-		out := exec.MustCall([][]int32{{1, 5, 6}, {1, 7, 8}}, [][]int32{{2, 0}, {1, 2}}, [][]int32{{9, 4}, {7, 3}}, [][]float32{{1, 0}, {1, 1}})
-		require.Equal(t, [][]int32{{1, 5, 9}, {1, 7, 3}}, out[0].Value())
-		require.Equal(t, [][]bool{{false, false, true}, {false, false, true}}, out[1].Value())
+// Token by token; a label and a logit both turned round give the same list.
+func TestRTDOfEachToken(t *testing.T) {
+	exec := MustNewExec(backendtest.Go(t), func(rtd, counted *Node) []*Node {
+		replaced := Const(rtd.Graph(), [][]bool{{false, true, false, false, false, false}})
+		return []*Node{metro.RTDLoss(rtd, replaced, counted), metro.RTDLoss(Neg(rtd), Not(replaced), counted)}
 	})
+	for i, want := range []float64{0.126928, 0.313262, 0.313262, 0.974077, 0.048587} {
+		counted := [][]bool{make([]bool, 6)}
+		counted[0][i] = true
+		for _, x := range exec.MustCall(toyRTD, counted) {
+			require.InDelta(t, want, float64(tensors.ToScalar[float32](x)), 1e-6)
+		}
+	}
 }
 
 // Where no slot is in use the losses are 0, not 0/0.
 func TestLossesOverNothing(t *testing.T) {
-	be := backendtest.Go(t)
-	exec := MustNewExec(be, func(in []*Node) []*Node {
-		return []*Node{metro.CrossEntropy(in[0], in[1], in[2]), metro.RTDLoss(in[3], GreaterThan(in[3], ZerosLike(in[3])), LessThan(in[3], ZerosLike(in[3])))}
+	exec := MustNewExec(backendtest.Go(t), func(in []*Node) []*Node {
+		out := []*Node{metro.CrossEntropy(in[0], in[1], in[2]), metro.RTDLoss(in[3], GreaterThan(in[3], ZerosLike(in[3])), LessThan(in[3], ZerosLike(in[3])))}
+		for _, form := range forms {
+			out = append(out, metro.CorrectiveLoss(form, in[0], in[1], in[1], in[3], in[2]))
+		}
+		return out
 	})
-	out := exec.MustCall(toyGenerator, [][]int32{{1, 2}}, [][]float32{{0, 0}}, [][]float32{{1, 2}})
-	require.Zero(t, tensors.ToScalar[float32](out[0]))
-	require.Zero(t, tensors.ToScalar[float32](out[1]))
+	for _, x := range exec.MustCall(toyGenerator, [][]int32{{1, 2}}, [][]float32{{0, 0}}, [][]float32{{1, 2}}) {
+		require.Zero(t, tensors.ToScalar[float32](x))
+	}
 }

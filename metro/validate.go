@@ -211,7 +211,9 @@ func (v *validation) pairs(c Config) {
 			same("width", c.Generator.Width, c.Main.Width, shape.why)
 			same("heads", c.Generator.Heads, c.Main.Heads, shape.why)
 			same("ffn", c.Generator.FFN, c.Main.FFN, shape.why)
+			same("activation", c.Generator.Activation, c.Main.Activation, shape.why)
 			same("norm", c.Generator.Norm, c.Main.Norm, shape.why)
+			same("epsilon", c.Generator.Epsilon, c.Main.Epsilon, shape.why)
 		}
 	}
 	if c.Replacements.Source == SourceFrozen && c.Sharing != SharingNone {

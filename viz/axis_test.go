@@ -5,6 +5,7 @@ package viz
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,6 +28,7 @@ func TestTickLabels(t *testing.T) {
 		"decades":         {0.001, 100, true, []string{"0.001", "0.01", "0.1", "1", "10", "100"}},
 		"within a decade": {1, 10, true, []string{"1", "2", "5", "10"}},
 		"loss":            {2.2, 4.5, true, []string{"2.5", "3", "3.5", "4", "4.5"}},
+		"compute":         {0, 5.4e18, false, []string{"0", "1E", "2E", "3E", "4E", "5E"}},
 		"many decades":    {1, 1e12, true, []string{"1", "1k", "1M", "1G", "1T"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -39,6 +41,25 @@ func TestTickLabels(t *testing.T) {
 	}
 }
 
+func TestTimeLabels(t *testing.T) {
+	for high, want := range map[float64][]string{
+		0.4:       {"0", "0.1 s", "0.2 s", "0.3 s", "0.4 s"},
+		45:        {"0", "10 s", "20 s", "30 s", "40 s"},
+		100:       {"0", "30 s", "60 s", "90 s"},
+		1800:      {"0", "5 min", "10 min", "15 min", "20 min", "25 min", "30 min"},
+		5 * 3600:  {"0", "1 h", "2 h", "3 h", "4 h", "5 h"},
+		86400:     {"0", "6 h", "12 h", "18 h", "24 h"},
+		9 * 86400: {"0", "2 d", "4 d", "6 d", "8 d"},
+	} {
+		s := scale{min: 0, max: high, seconds: true}
+		var got []string
+		for _, tick := range s.ticks(5) {
+			got = append(got, strings.ReplaceAll(tick.label, "\u202f", " "))
+		}
+		require.Equal(t, want, got, "up to %g s", high)
+	}
+}
+
 func TestTicksLieOnTheirScale(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 2000 {
@@ -48,6 +69,7 @@ func TestTicksLieOnTheirScale(t *testing.T) {
 			low = -low
 		}
 		s := newScale(low, high, log).place(0, 100)
+		s.seconds = !log && rng.IntN(3) == 0
 		ticks, n := s.ticks(6), 0
 		for i, tick := range ticks {
 			require.True(t, tick.value >= s.min-1e-9*math.Abs(s.min) && tick.value <= s.max+1e-9*math.Abs(s.max), "%v in %v", tick, s)

@@ -126,3 +126,14 @@ func ExampleCurves() {
 	// 720 400 <nil>
 	// loss over step. Last mean over seeds: baseline: 2.45; no warm-up: no mean (1 of 1 diverged).
 }
+
+func BenchmarkCurves(b *testing.B) {
+	c := demoCurves(longNames...)
+	for b.Loop() {
+		f, err := c.Figure()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(f.PNG)), "PNG-bytes")
+	}
+}

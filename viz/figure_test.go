@@ -38,6 +38,15 @@ func allFigures(t *testing.T) map[string]func() (Figure, error) {
 		"one arm":    Forest{Name: "f", Title: "one", Outcome: "AUC", Effects: demoEffects(1)}.Figure,
 		"seven arms": Forest{Name: "f", Title: "seven", Outcome: strings.Repeat("a long outcome ", 9), Effects: demoEffects(7), LowerIsBetter: true}.Figure,
 		"bars":       demoBars().Figure, "many bars": wide.Figure,
+		"bias map": BiasMap(demoBuckets(32), demoBias(4, 32)).Figure, "12 heads": BiasMap(demoBuckets(128), demoBias(12, 128)).Figure,
+		"bias by position": demoSquares().Figure, "one head": demoAttention(1).Figure, "five heads": demoAttention(5).Figure,
+		"profile": BiasProfile(demoNoise(32).X, demoBias(4, 32)).Figure, "many heads": BiasProfile(demoNoise(32).X, demoBias(16, 32)).Figure,
+		"ROC":         ROC{Name: "roc", Title: "ROC", Series: demoDetections(longNames[:3]...)}.Figure,
+		"calibration": Calibration{Name: "calibration", Title: "Calibration", Series: demoDetections(longNames[:3]...)}.Figure,
+		"sizes":       demoSizes().Figure, "correction": demoCorrection().Figure, "timings": demoTimings().Figure,
+		"spikes": LossSpikes(Seconds, Series{"run", []Line{demoNoise(600, 200, 201, 450)}}).Figure,
+		"norms":  GradientNorms(Steps, 3, Series{"run", []Line{demoNoise(600, 300)}}).Figure,
+		"cosine": TieCosine(Tokens.OnLogScale(), Series{"run", []Line{{X: []float64{1, 2e3, 4e6}, Y: []float64{0.4, 0.1, -0.2}}}}).Figure,
 	}
 }
 

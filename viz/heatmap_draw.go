@@ -187,6 +187,8 @@ func (d *heatmapDrawing) drawColumnNames(p page, at vg.Rectangle) {
 		x := at.Min.X + d.cell.X*(vg.Length(c)+0.5)
 		name := shorten(tickFace, d.columnName(c), longestName)
 		if !d.names.upward {
+			half := tickFace.Width(name) / 2
+			x = max(margin+half, min(x, pageWidth-margin-half))
 			p.write(tickFace, x, at.Min.Y-tickGap-lineHeight(tickFace)/2, name)
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/janpfeifer/gonb/gonbui/protocol"
@@ -27,7 +28,7 @@ type form struct {
 
 // Interactive adds to a picture a form to point at, in the same output: Vega-Lite for charts, to zoom and to read values
 // from, and HTML for a [Correction]. JupyterLab shows it without a network, also in a notebook that is not trusted;
-// what cannot, shows the PNG. Of long curves it holds every so many points, 300 of each.
+// what cannot, shows the PNG. Of a long curve it holds about 300 points, spikes among them.
 func Interactive(p Pointable) Output { return interactive{p} }
 
 type interactive struct{ Pointable }
@@ -135,16 +136,28 @@ func brief(v float64) any {
 	return short
 }
 
-// sample are the places of at most about 300 of n points, with the last.
-func sample(n int) []int {
-	const most = 300
-	stride := max(1, (n+most-1)/most)
+// sample are the places of about 300 of the values at most: the lowest and the highest of each of 150 stretches, so that
+// no spike is lost, and both ends.
+func sample(values []float64) []int {
+	const stretches = 150
+	n := len(values)
+	count := min(n, stretches)
 	var places []int
-	for i := 0; i < n; i += stride {
-		places = append(places, i)
+	if n > 0 {
+		places = []int{0, n - 1}
 	}
-	if n > 0 && places[len(places)-1] != n-1 {
-		places = append(places, n-1)
+	for i := range count {
+		low, high := i*n/count, i*n/count
+		for k := low; k < (i+1)*n/count; k++ {
+			if values[k] < values[low] {
+				low = k
+			}
+			if values[k] > values[high] {
+				high = k
+			}
+		}
+		places = append(places, low, high)
 	}
-	return places
+	slices.Sort(places)
+	return slices.Compact(places)
 }

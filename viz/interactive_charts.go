@@ -10,7 +10,7 @@ func (c Curves) pointable() (form, error) {
 	for _, s := range c.Series {
 		names = append(names, s.Name)
 		m := s.summarize(c.Band)
-		for _, i := range sample(len(m.x)) {
+		for _, i := range sample(m.mean) {
 			row := object{"series": s.Name, "x": brief(m.x[i]), "y": brief(m.mean[i])}
 			if m.low != nil {
 				row["low"], row["high"] = brief(m.low[i]), brief(m.high[i])
@@ -22,7 +22,7 @@ func (c Curves) pointable() (form, error) {
 		}
 		for k, r := range s.Runs { // there is no mean; what the runs reached says why
 			alive := r.alive()
-			for _, i := range sample(len(alive.X)) {
+			for _, i := range sample(alive.Y) {
 				rows = append(rows, object{"series": s.Name, "run": k + 1, "x": brief(alive.X[i]), "y": brief(alive.Y[i])})
 			}
 		}
@@ -116,7 +116,7 @@ func (r ROC) pointable() (form, error) {
 	var names []string
 	for _, s := range r.Series {
 		x, y, _ := s.roc()
-		for _, i := range sample(len(x)) {
+		for _, i := range sample(y) {
 			rows = append(rows, object{"series": s.Name, "x": brief(x[i]), "y": brief(y[i])})
 		}
 		names = append(names, s.Name)

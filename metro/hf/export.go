@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -32,7 +34,7 @@ func Export(dir string, c metro.Config, t *wordpiece.Tokenizer, weights Source) 
 	for _, tensor := range weights.Tensors() {
 		shapes[tensor.Name] = tensor.Shape
 	}
-	parts, err := plan(c, t, shapes)
+	parts, err := planExport(c, t, shapes)
 	if err != nil {
 		return nil, err
 	}
@@ -63,16 +65,24 @@ func Export(dir string, c metro.Config, t *wordpiece.Tokenizer, weights Source) 
 	if left := leftOut(shapes); left != "" {
 		notes = append(notes, left)
 	}
-	if err := errors.Join(os.Chmod(temp, 0o755), os.Rename(temp, dir)); err != nil {
-		return nil, err
+	return notes, appear(temp, dir)
+}
+
+// appear gives the finished folder its name, in the place of an empty one.
+func appear(temp, dir string) error {
+	if err := os.Chmod(temp, 0o755); err != nil {
+		return err
 	}
-	return notes, nil
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.Rename(temp, dir)
 }
 
 func vacant(dir string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
 		return usererr.New("cannot export to %s: %w", dir, err)
@@ -86,110 +96,8 @@ func leftOut(shapes map[string][]int) string {
 	if len(shapes) == 0 {
 		return ""
 	}
-	names := make([]string, 0, len(shapes))
-	for name := range shapes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(shapes))
 	return fmt.Sprintf("%d tensors have no place in a folder and were left out, such as %s", len(names), strings.Join(names[:min(3, len(names))], ", "))
-}
-
-// outgoing is one folder to be written.
-type outgoing struct {
-	name     string
-	settings settings
-	joints   []joint
-}
-
-// plan says what the folders are, from the config and the tensors that there are.
-func plan(c metro.Config, t *wordpiece.Tokenizer, shapes map[string][]int) ([]outgoing, error) {
-	table, ok := shapes["shared.token_embedding"]
-	if !ok || len(table) != 2 {
-		return nil, fmt.Errorf("the weights have no token table shared.token_embedding: they are no checkpoint of a model")
-	}
-	if v := table[0]; t.VocabSize() > v {
-		return nil, usererr.New("the tokenizer has %d tokens, but the model's table has %d", t.VocabSize(), v)
-	}
-	parts := []outgoing{planPart(mainRole, c, c.Main, t, table[0], shapes)}
-	if _, ok := shapes[heads["generator"].ours]; ok {
-		parts = append(parts, planPart(generatorRole, c, c.Generator, t, table[0], shapes))
-	}
-	for _, p := range parts {
-		for _, j := range p.joints {
-			if got, ok := shapes[j.ours]; j.ours != "" && (!ok || !slices.Equal(got, j.shape)) {
-				return nil, fmt.Errorf("by the config tensor %s is %v, in the weights it is %v: they do not belong together", j.ours, j.shape, got)
-			}
-		}
-	}
-	return parts, nil
-}
-
-func planPart(r role, c metro.Config, e metro.Encoder, t *wordpiece.Tokenizer, vocab int, shapes map[string][]int) outgoing {
-	var found []string
-	for _, name := range []string{"rtd", "lm", "clm", "scl", "generator"} {
-		if _, ok := shapes[heads[name].ours]; ok && heads[name].role == r {
-			found = append(found, name)
-		}
-	}
-	out := outgoing{name: folderName(r, found), settings: newSettings(c, e, vocab, t.Special().PAD)}
-	reasons := beyondElectra(c, e, found)
-	switch {
-	case len(reasons) > 0:
-		out.settings.asMetro(r, c, e, reasons)
-	case r == mainRole && slices.Contains(found, "lm"):
-		out.settings.Metrolab = &ours{Role: r} // its head is a generator's, it is not
-		fallthrough
-	case r == generatorRole:
-		out.settings.Architectures = []string{"ElectraForMaskedLM"}
-	case slices.Contains(found, "rtd"):
-		out.settings.Architectures = []string{"ElectraForPreTraining"}
-	default:
-		out.settings.Architectures = []string{"ElectraModel"}
-	}
-	n := naming{prefix: out.settings.ModelType + ".", c: c, e: e, vocab: vocab, rooms: roomsOf(r, c.Sharing)}
-	n.encoder()
-	if len(reasons) == 0 {
-		n.fillElectra(out.settings)
-	}
-	for _, name := range found {
-		heads[name].names(&n)
-	}
-	if r == mainRole && c.Sharing == metro.SharingGDES {
-		n.addUp()
-	}
-	out.joints = n.joints
-	return out
-}
-
-func folderName(r role, heads []string) string {
-	switch {
-	case r == generatorRole:
-		return generatorDir
-	case slices.Contains(heads, "rtd"):
-		return discriminatorDir
-	default:
-		return mainDir
-	}
-}
-
-// fillElectra adds the tables that ELECTRA always has, as zeros.
-func (n *naming) fillElectra(s settings) {
-	e := n.c.EmbeddingWidth()
-	if !n.c.Positions.Absolute {
-		n.add(n.prefix+"embeddings.position_embeddings.weight", "", s.MaxPositions, e)
-	}
-	if n.c.Embeddings.TokenTypes == 0 {
-		n.add(n.prefix+"embeddings.token_type_embeddings.weight", "", s.TypeVocabSize, e)
-	}
-}
-
-// addUp makes the main model's tables of gradient-disentangled sharing from their two summands.
-func (n *naming) addUp() {
-	for i, j := range n.joints {
-		if j.ours == "shared.token_embedding" || j.ours == "shared.position_embedding" {
-			n.joints[i].plus = strings.Replace(j.ours, "shared.", "main.", 1) + "_difference"
-		}
-	}
 }
 
 func (o outgoing) write(dir string, t *wordpiece.Tokenizer, weights Source) error {

@@ -11,8 +11,8 @@ import (
 // joint is one tensor under both its names.
 type joint struct {
 	theirs     string // in model.safetensors
-	ours       string // in a checkpoint; "" for a table that ELECTRA has and this model has not: zeros
-	plus       string // ours too, if not "": to be added (see [metro.Disentangle])
+	ours       string // in a checkpoint; "" at an export for a table that ELECTRA has and the model has not: zeros
+	plus       string // at an export, if not "": ours too, to be added (see [metro.Disentangle])
 	shape      []int  // ours
 	transposed bool   // theirs has the two axes the other way round
 }

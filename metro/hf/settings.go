@@ -196,8 +196,16 @@ func (s *settings) describe(c *metro.Config) {
 	c.Embeddings = metro.Embeddings{Width: s.EmbeddingSize, TokenTypes: s.TypeVocabSize}
 	c.Positions = metro.Positions{Absolute: true, Relative: metro.RelativeNone}
 	if s.ModelType == metroType {
-		c.Positions = s.Metrolab.Positions
+		c.Positions = positionShape(s.Metrolab.Positions)
 	}
+}
+
+// positionShape leaves out what a model without a relative bias does not read.
+func positionShape(p metro.Positions) metro.Positions {
+	if p.Relative == metro.RelativeNone {
+		return metro.Positions{Absolute: p.Absolute, Relative: p.Relative}
+	}
+	return p
 }
 
 func (s *settings) json() []byte {

@@ -7,13 +7,14 @@ import "metrolab/metro"
 // CocoLMBase is COCO-LM base: 12 layers of width 768 with relative positions that detect replaced tokens, correct them,
 // and tell rows apart by sequence contrast, beside a generator of 4 layers of the same width.
 //
-//   - Read in COCO-LM's published code: both shapes, relative buckets 32/128 with one table an encoder, N(0, 0.02²), shared
-//     tables and embedding normalisation, both heads and the CLM head without a map of its own, a second pass without
-//     dropout for the samples, RTD weight 50, contrast weight 1 at temperature 1, post-LN with ε 1e-5, no token types.
+//   - Read in COCO-LM's published code and configuration: both shapes, relative buckets with one table an encoder,
+//     N(0, 0.02²), shared tables and embedding normalisation, both heads, the CLM head without a map of its own, a second
+//     pass without dropout for the samples, RTD weight 50, contrast weight 1 at temperature 1, post-LN with ε 1e-5, no
+//     token types. In METRO-T0's vocabulary files: 32,768 tokens, lower case.
 //   - Reported by its authors and readers: 100 % [MASK]; CLM weighted by the probability that the token was replaced
 //     (the paper's text has the mixture: objective.clm=mixture); crops of 90 %; 125,000 steps of 2,048 rows of 512.
-//   - Memory: learning rate 5e-4, warm-up of 10,000 steps and linear decay, Adam β 0.9/0.98 and ε 1e-6, decay 0.01
-//     (these three read in its fine-tuning script), clip 2.
+//   - Memory: buckets 32/128 (the code's default), learning rate 5e-4, warm-up of 10,000 steps, then linear decay, clip 2,
+//     Adam β 0.9/0.98 and ε 1e-6, decay 0.01 (the last three are read in its fine-tuning script).
 //   - Parameters: 110,615,424 in the encoder, 110,616,193 with the RTD head; 28,976,768 in the generator.
 //   - Cost: 131 billion tokens, about 9e19 floating-point operations, and most of it again for the cropped rows.
 //

@@ -7,7 +7,7 @@ import "metrolab/metro"
 // ElectraSmall is ELECTRA-small: 12 layers of width 256 over embeddings of width 128, on rows of 128, beside a generator
 // of 12 layers a quarter as wide.
 //
-//   - Read in ELECTRA's published code: all that [ElectraBase] has from there, and this one's shape, learning rate, rows,
+//   - Read in ELECTRA's published code: all that electra-base has from there, and this one's shape, learning rate, rows,
 //     batch and steps. The released checkpoint has a generator as wide as the main model (generator.size=same).
 //   - Memory, left out: as for electra-base. With rows of 128, 13.8 % of the tokens are masked in effect.
 //   - Ours: 128 rows in the position table, as many as a row has tokens. The released one has 512, of which pretraining

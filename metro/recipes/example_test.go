@@ -44,7 +44,7 @@ func ExampleRecipe_About() {
 	}
 	fmt.Print(r.About())
 	// Output:
-	// Mini is the step between [Tiny] and [MetroBase]: 4 layers of width 128, a generator of 2, rows of 64 over 2,048 pieces.
+	// Mini is the step between tiny and metro-base: 4 layers of width 128, a generator of 2, rows of 64 over 2,048 pieces.
 	//
 	//   - Ours: the shape and the schedule; all else is tiny's. It has not been run to its end.
 	//   - Parameters: 1,063,808 in the encoder, 1,080,449 with the RTD head; 415,488 in the generator.

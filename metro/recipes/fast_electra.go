@@ -4,7 +4,7 @@ package recipes
 
 import "metrolab/metro"
 
-// FastElectra is Fast-ELECTRA's idea at the size of [ElectraBase]: the generator is a finished one that learns no more, and
+// FastElectra is Fast-ELECTRA's idea at the size of electra-base: the generator is a finished one that learns no more, and
 // its samples become harder as the temperature falls. It needs a generator of its shape, from a run of electra-base or a
 // Hugging Face folder, in replacements.checkpoint.
 //

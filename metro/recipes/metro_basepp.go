@@ -4,7 +4,7 @@ package recipes
 
 import "metrolab/metro"
 
-// MetroBasePP is METRO at the size of COCO-LM base++ and METRO-T0 base++: [MetroBase] with a larger vocabulary and longer
+// MetroBasePP is METRO at the size of COCO-LM base++ and METRO-T0 base++: metro-base with a larger vocabulary and longer
 // training.
 //
 //   - Read in METRO-T0's published code: 64,000 tokens with case, shared embedding normalisation, a projected RTD head,

@@ -4,7 +4,7 @@ package recipes
 
 import "metrolab/metro"
 
-// MetroLarge is METRO with 24 layers of width 1024 and the text, vocabulary and steps of [MetroBase], for comparing sizes
+// MetroLarge is METRO with 24 layers of width 1024 and the text, vocabulary and steps of metro-base, for comparing sizes
 // with nothing else changed.
 //
 //   - No such model is published: the shape is that of metro-large++, all else that of metro-base.

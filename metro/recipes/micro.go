@@ -4,7 +4,7 @@ package recipes
 
 import "metrolab/metro"
 
-// Micro is [Tiny] cut down until 100 steps take a second or two: one layer of width 16, for tests of everything but
+// Micro is tiny cut down until 100 steps take a second or two: one layer of width 16, for tests of everything but
 // learning.
 //
 //   - Ours.

@@ -97,13 +97,13 @@ func TestTrainFLOPs(t *testing.T) {
 func TestCountIsOfTheGraph(t *testing.T) {
 	be := backendtest.Go(t)
 	for _, set := range []string{
-		"", "main.layers=3", "main.ffn=20", "generator.width_ratio=0.5", "embeddings.width=8", "embeddings.token_types=2", "embeddings.width=8 embeddings.token_types=2",
-		"positions.absolute=false", "positions.relative=none", "positions.relative=t5", "positions.per_layer=true positions.bins=64",
+		"", "main.layers=3", "main.ffn=20", "generator.width_ratio=0.5", "embeddings.width=8", "embeddings.token_types=2", "embeddings.width=8, embeddings.token_types=2",
+		"positions.absolute=false", "positions.relative=none", "positions.relative=t5", "positions.per_layer=true, positions.bins=64",
 		"main.norm=pre", "generator.norm=pre", "objective.generator_head=norm", "objective.rtd_head=linear", "data.seq_len=12",
 		"sharing=none", "sharing=token", "sharing=token_position", "sharing=token_position_norm", "sharing=all", "sharing=gdes",
-		"sharing=none embeddings.token_types=2 embeddings.width=8", "sharing=token embeddings.token_types=2 positions.absolute=false",
-		"sharing=token_position_norm generator.width_ratio=0.5", "sharing=gdes positions.absolute=false embeddings.width=8",
-		"sharing=all main.norm=pre generator.norm=pre positions.per_layer=true", "sharing=none generator.norm=pre",
+		"sharing=none, embeddings.token_types=2, embeddings.width=8", "sharing=token, embeddings.token_types=2, positions.absolute=false",
+		"sharing=token_position_norm, generator.width_ratio=0.5", "sharing=gdes, positions.absolute=false, embeddings.width=8",
+		"sharing=all, main.norm=pre, generator.norm=pre, positions.per_layer=true", "sharing=none, generator.norm=pre",
 	} {
 		c := configured(t, recipes.Micro(), set)
 		m := modelOf(c)

@@ -29,14 +29,14 @@ var all = []Recipe{
 	{"electra-small", "published code", ElectraSmall},
 	{"electra-base", "published code", ElectraBase},
 	{"electra-large", "published code", ElectraLarge},
-	{"cocolm-base", "published code; rates from memory", CocoLMBase},
-	{"cocolm-base++", "published code; rates, steps from memory", CocoLMBasePP},
-	{"cocolm-large++", "published code; rates, steps from memory", CocoLMLargePP},
-	{"metro-base", "METRO-T0's code; METRO-LM's is not public", MetroBase},
-	{"metro-base++", "METRO-T0's code; METRO-LM's is not public", MetroBasePP},
-	{"metro-large", "ours, between its neighbours", MetroLarge},
-	{"metro-large++", "METRO-T0's code; METRO-LM's is not public", MetroLargePP},
-	{"fast-electra", "abstract, reviews, memory; sizes ours", FastElectra},
+	{"cocolm-base", "code; rates from memory", CocoLMBase},
+	{"cocolm-base++", "code; schedule from memory", CocoLMBasePP},
+	{"cocolm-large++", "code; schedule from memory", CocoLMLargePP},
+	{"metro-base", "METRO-T0's code, and ours", MetroBase},
+	{"metro-base++", "METRO-T0's code, and ours", MetroBasePP},
+	{"metro-large", "ours; no such model known", MetroLarge},
+	{"metro-large++", "METRO-T0's code, and ours", MetroLargePP},
+	{"fast-electra", "reviews, memory, and ours", FastElectra},
 }
 
 // All lists the recipes by family, smallest first.

@@ -4,6 +4,7 @@ package recipes_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -59,16 +60,22 @@ func TestHeaders(t *testing.T) {
 		about := strings.Join(strings.Fields(r.About()), " ") // lines are broken anywhere
 		require.Contains(t, about, fmt.Sprintf("Parameters: %s in the encoder, %s with the RTD head; %s in the generator",
 			thousands(p.Encoder), thousands(p.Encoder+p.RTDHead), thousands(p.Generator)), r.Name)
-		cost := thousands(int(tokens))
-		for unit, name := range map[float64]string{1e6: " million", 1e9: " billion"} {
-			if tokens >= unit && tokens < 1000*unit || unit == 1e9 && tokens >= unit {
-				cost = thousands(int(tokens/unit+0.5)) + name
-			}
-		}
-		flops := strings.Replace(fmt.Sprintf("%.0e", recipes.TrainFLOPs(c, c.Data.VocabSize)), "e+", "e", 1)
-		require.Contains(t, about, fmt.Sprintf("Cost: %s tokens, about %s floating-point operations", cost, strings.Replace(flops, "e0", "e", 1)), r.Name)
+		flops := strings.NewReplacer("e+0", "e", "e+", "e").Replace(fmt.Sprintf("%.0e", recipes.TrainFLOPs(c, c.Data.VocabSize)))
+		require.Contains(t, about, fmt.Sprintf("Cost: %s tokens, about %s floating-point operations", inWords(tokens), flops), r.Name)
 		require.Contains(t, about+" ", "The command: metro pretrain --recipe "+r.Name+" ", r.Name)
 		require.NotEmpty(t, r.Certainty, r.Name)
+	}
+}
+
+// inWords is a number of tokens as headers write it.
+func inWords(n float64) string {
+	switch {
+	case n >= 1e9:
+		return thousands(int(math.Round(n/1e9))) + " billion"
+	case n >= 1e6:
+		return thousands(int(math.Round(n/1e6))) + " million"
+	default:
+		return thousands(int(n))
 	}
 }
 

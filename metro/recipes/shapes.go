@@ -15,7 +15,7 @@ import "metrolab/metro"
 // generator, the batch and the steps are not known and 0 here.
 func Shapes() []Recipe {
 	shape := func(name string, layers, width int) Recipe {
-		return Recipe{Name: name, Certainty: "unverified guess, for planning", Config: func() metro.Config {
+		return Recipe{Name: name, Certainty: "unverified; for planning", Config: func() metro.Config {
 			c := MetroLargePP()
 			c.Data.VocabSize = 128_000
 			c.Main.Layers, c.Main.Width, c.Main.Heads, c.Main.FFN = layers, width, width/64, 4*width

@@ -17,11 +17,13 @@ import (
 	"metrolab/metro/training"
 )
 
-// configured makes assignments, with spaces between, and validates.
+// configured makes assignments, with commas between, and validates.
 func configured(t *testing.T, c metro.Config, assignments string) metro.Config {
 	t.Helper()
-	for _, a := range strings.Fields(assignments) {
-		require.NoError(t, c.Set(a))
+	for a := range strings.SplitSeq(assignments, ", ") {
+		if a != "" {
+			require.NoError(t, c.Set(a))
+		}
 	}
 	require.NoError(t, c.Validate(), assignments)
 	return c
@@ -35,7 +37,7 @@ func modelOf(c metro.Config) metro.Model {
 
 // alongside is what else has to be set for a value to make sense.
 var alongside = map[string]string{
-	"replacements.source=frozen": "sharing=none replacements.checkpoint=DIR",
+	"replacements.source=frozen": "sharing=none, replacements.checkpoint=DIR",
 }
 
 // Each value that has a name is valid alone on the default recipe, and its graph builds.
@@ -44,7 +46,7 @@ func TestEveryChoiceBuilds(t *testing.T) {
 	for path, values := range metro.Choices() {
 		for _, value := range values {
 			set := path + "=" + value
-			c := configured(t, recipes.Micro(), set+" "+alongside[set])
+			c := configured(t, recipes.Micro(), set+", "+alongside[set])
 			_, err := training.InitialVariables(be, modelOf(c))
 			require.NoError(t, err, set)
 		}
@@ -55,31 +57,21 @@ func TestEveryChoiceBuilds(t *testing.T) {
 func TestEverySwitchBuilds(t *testing.T) {
 	be := backendtest.Go(t)
 	sets := []string{
-		"embeddings.width=8", "embeddings.token_types=2", "generator.width_ratio=0.5", "generator.layers=2", "generator.dropout=0.1 replacements.dropout=eval",
-		"generator.dropout=0.1 replacements.dropout=train", "positions.absolute=false", "positions.per_layer=true",
-		"positions.bins=64", "positions.bins=128 positions.max_distance=256",
+		"embeddings.width=8", "embeddings.token_types=2", "generator.width_ratio=0.5", "generator.layers=2", "generator.dropout=0.1, replacements.dropout=eval",
+		"generator.dropout=0.1, replacements.dropout=train", "positions.absolute=false", "positions.per_layer=true",
+		"positions.bins=64", "positions.bins=128, positions.max_distance=256",
 		"masking.rate=0.25", "masking.rule=85/15/0", "masking.rule=80/10/10", "masking.with_replacement=true",
-		"masking.with_replacement=true masking.electra_collisions=true",
+		"masking.with_replacement=true, masking.electra_collisions=true",
 		"replacements.disallow_correct=true", "replacements.temperature=2", "objective.rtd_zero_init=false",
-		"optimizer.bias_correction=false", "optimizer.layer_decay=0.8", "optimizer.groups=generator:lr=0.5",
+		"optimizer.bias_correction=false", "optimizer.layer_decay=0.8", "optimizer.groups=generator: lr=0.5 decay=0",
 		"training.accumulate=2", "training.activation_checkpointing=true",
-		"training.generator_steps=10 sharing=none", "training.generator_steps=10 training.copy_generator=true sharing=none",
+		"training.generator_steps=10, sharing=none", "training.generator_steps=10, training.copy_generator=true, sharing=none",
 	}
 	for _, rule := range metro.SizingRules() {
 		sets = append(sets, "generator.size="+rule)
 	}
 	for _, set := range sets {
-		set = strings.Replace(set, "generator:lr", "generator: lr", 1)
-		c := recipes.Micro()
-		assignments := strings.Fields(set)
-		if strings.HasPrefix(set, "optimizer.groups") {
-			assignments = []string{set}
-		}
-		for _, a := range assignments {
-			require.NoError(t, c.Set(a))
-		}
-		require.NoError(t, c.Validate(), set)
-		_, err := training.InitialVariables(be, modelOf(c))
+		_, err := training.InitialVariables(be, modelOf(configured(t, recipes.Micro(), set)))
 		require.NoError(t, err, set)
 	}
 }
@@ -92,7 +84,7 @@ func cut(c metro.Config) metro.Config {
 		if e.Width < full/2 {
 			ratio = 0.5
 		}
-		e.Layers, e.Heads, e.Dropout = min(e.Layers, 2), 2, e.Dropout/10
+		e.Layers, e.Heads = min(e.Layers, 2), 2
 		e.Width, e.FFN = int(16*ratio), int(32*ratio)
 	}
 	full := c.Main.Width

@@ -7,7 +7,7 @@ import "metrolab/metro"
 // Tiny is METRO for two processor cores and about a minute: 2 layers of width 64 and a full-width generator of one, on
 // short rows over a small vocabulary, so that there is local structure to learn and a cheap vocabulary product.
 //
-//   - The parts are METRO's; see [MetroBase].
+//   - The parts are METRO's; see metro-base.
 //   - Ours: the sizes and the schedule, found by trying, and three settings without which a run this short would not leave
 //     its plateau. The relative bias is multiplied by positions.scale, which lets its table move faster than Adam's step
 //     allows; dense weights start at N(0, 1/fan-in); and the generator's head has no layer normalisation.

@@ -4,6 +4,7 @@ package training
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -99,19 +100,19 @@ func globalNorm(gradients []*Node) *Node {
 // settings returns the factor of v's learning rate and its weight decay.
 func settings(v *model.Variable, c metro.Config, groups []metro.Group) (factor, decay float64) {
 	factor, decay = layerDecay(v.Path(), c), c.Optimizer.WeightDecay
-	last := 1.0
-	for _, g := range groups {
+	for _, g := range slices.Backward(groups) {
 		if g.Has(v.Path()) {
-			last = g.LearningRate
+			factor *= g.LearningRate
 			if g.WeightDecay >= 0 {
 				decay = g.WeightDecay
 			}
+			break // the last one counts
 		}
 	}
 	if !decays(v) {
 		decay = 0
 	}
-	return factor * last, decay
+	return factor, decay
 }
 
 // layerDecay returns decay^(n+1−d) for what lies at depth d below the heads of an encoder of n layers: embeddings at

@@ -19,25 +19,30 @@ import (
 	"metrolab/internal/backendtest"
 	"metrolab/layers"
 	"metrolab/metro"
-	"metrolab/metro/recipes"
 )
 
 // hostAdamW is one variable's AdamW in plain Go.
 type hostAdamW struct{ w, m, v []float64 }
 
 func (a *hostAdamW) step(gradient []float64, scale, rate float64, t int, decay bool, o metro.Optimizer) {
+	correction1, correction2 := corrections(o, t)
 	for i, g := range gradient {
 		g *= scale
 		a.m[i] = o.Beta1*a.m[i] + (1-o.Beta1)*g
 		a.v[i] = o.Beta2*a.v[i] + (1-o.Beta2)*g*g
-		first := a.m[i] / (1 - math.Pow(o.Beta1, float64(t)))
-		second := a.v[i] / (1 - math.Pow(o.Beta2, float64(t)))
-		update := first / (math.Sqrt(second) + o.Epsilon)
+		update := a.m[i] * correction1 / (math.Sqrt(a.v[i]*correction2) + o.Epsilon)
 		if decay {
 			update += o.WeightDecay * a.w[i]
 		}
 		a.w[i] -= rate * update
 	}
+}
+
+func corrections(o metro.Optimizer, t int) (first, second float64) {
+	if !o.BiasCorrection {
+		return 1, 1
+	}
+	return 1 / (1 - math.Pow(o.Beta1, float64(t))), 1 / (1 - math.Pow(o.Beta2, float64(t)))
 }
 
 // weighted is the loss of the tests: Σ c·(w−target)²/2 over all variables, whose gradient c·(w−target) needs no graph.
@@ -79,17 +84,18 @@ func size(dims []int) int {
 }
 
 // Fifty steps in the graph, in float64, against plain Go: weights and both moments of every kind of variable, with and
-// without clipping and decay.
+// without clipping, decay and bias correction.
 func TestAdamWAgainstPlainGo(t *testing.T) {
 	for _, o := range []metro.Optimizer{
-		{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.1, ClipNorm: 4},
-		{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0, ClipNorm: 0},
-		{Beta1: 0, Beta2: 0.5, Epsilon: 1e-3, WeightDecay: 1, ClipNorm: 8},
+		{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.1, ClipNorm: 4, BiasCorrection: true},
+		{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-6, WeightDecay: 0.01, ClipNorm: 1},
+		{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0, ClipNorm: 0, BiasCorrection: true},
+		{Beta1: 0, Beta2: 0.5, Epsilon: 1e-3, WeightDecay: 1, ClipNorm: 8, BiasCorrection: true},
 	} {
 		c := metro.Config{Optimizer: o, Training: metro.Training{Steps: 50}}
 		c.Optimizer.LayerDecay = 1
 		c.Optimizer.LearningRate, c.Optimizer.WarmupSteps = 0.1, 10
-		t.Run(fmt.Sprintf("decay %g, clip %g", o.WeightDecay, o.ClipNorm), func(t *testing.T) { compareAdamW(t, c) })
+		t.Run(fmt.Sprintf("decay %g, clip %g, correction %t", o.WeightDecay, o.ClipNorm, o.BiasCorrection), func(t *testing.T) { compareAdamW(t, c) })
 	}
 }
 
@@ -130,8 +136,8 @@ func compareAdamW(t *testing.T, c metro.Config) {
 			clipped++
 		}
 		rate := LearningRate(c, step)
-		correction := func(beta float64) float64 { return 1 / (1 - math.Pow(beta, float64(step))) }
-		out, err := exec.Call(rate, correction(o.Beta1), correction(o.Beta2))
+		correction1, correction2 := corrections(o, step)
+		out, err := exec.Call(rate, correction1, correction2)
 		require.NoError(t, err)
 		require.InEpsilon(t, norm, tensors.ToScalar[float64](out[0]), 1e-9, "the norm is the one before clipping, step %d", step)
 		for name, a := range host {
@@ -144,42 +150,6 @@ func compareAdamW(t *testing.T, c metro.Config) {
 	if o.ClipNorm > 0 {
 		require.True(t, clipped > 0 && clipped < c.Training.Steps, "clipped %d steps: the test should see both", clipped)
 	}
-}
-
-// Every variable of a model with all parts in it, and whether it decays. A new kind of variable has to be decided here.
-func TestWhatDecays(t *testing.T) {
-	c := recipes.Micro()
-	c.Generator.Width, c.Generator.Heads = 8, 2
-	c.Sharing, c.Objective.GeneratorHead, c.Objective.RTDHead = metro.SharingNone, metro.GeneratorHeadNorm, metro.RTDHeadProjected
-	store, err := InitialVariables(backendtest.Go(t), metro.Model{Config: c, Vocab: 20})
-	require.NoError(t, err)
-	want := map[string]bool{"/main/clm/output_bias": false, "/generator/head/output_bias": false}
-	add := func(scope string, names ...string) {
-		for _, name := range names {
-			want[scope+name] = name == "weights" || strings.HasSuffix(name, "_embedding") || strings.HasSuffix(name, "_table")
-		}
-	}
-	for _, room := range []string{"/main/", "/generator/"} {
-		add(room, "relative_position_table")
-		add(room+"embedding_norm/", "gain", "offset")
-		for _, dense := range []string{"attention/query/", "attention/key/", "attention/value/", "attention/output/", "ffn_in/", "ffn_out/"} {
-			add(room+"layer_0/"+dense, "weights", "bias")
-		}
-		add(room+"layer_0/attention_norm/", "gain", "offset")
-		add(room+"layer_0/ffn_norm/", "gain", "offset")
-	}
-	add("/shared/", "token_embedding", "position_embedding")
-	add("/generator/", "token_embedding", "position_embedding")
-	add("/generator/embedding_projection/", "weights", "bias")
-	add("/generator/head/transform/", "weights", "bias")
-	add("/generator/head/norm/", "gain", "offset")
-	add("/main/rtd/transform/", "weights", "bias")
-	add("/main/rtd/output/", "weights", "bias")
-	got := map[string]bool{}
-	for v := range store.IterVariables() {
-		got[v.Path()] = decays(v)
-	}
-	require.Equal(t, want, got)
 }
 
 // The step on every backend in float32: the same numbers as plain Go after one step, where m and v are the gradient's
@@ -201,6 +171,38 @@ func TestOptimizeFirstStep(t *testing.T) {
 			require.InDelta(t, want, float64(got[i]), 1e-4)
 		}
 	})
+}
+
+// The first step on a gradient of 1 at a rate of 1: 0.1/(√0.001+1e-6) = 3.162178 as ELECTRA's code has it, without bias
+// correction, and 1/(1+1e-6) with it.
+func TestFirstStepWithoutBiasCorrection(t *testing.T) {
+	for _, test := range []struct {
+		correction bool
+		want       float64
+	}{{false, 3.162178}, {true, 0.999999}} {
+		c := metro.Config{Training: metro.Training{Steps: 10}, Optimizer: metro.Optimizer{
+			LearningRate: 1, FinalFraction: 1, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-6, BiasCorrection: test.correction, LayerDecay: 1,
+		}}
+		store := model.NewStore()
+		store.SetParam(layers.ParamDType, dtypes.Float64)
+		exec, err := model.NewExec(backendtest.Go(t), store, func(scope *model.Scope, rates *Node) *Node {
+			w := layers.Param(scope, rates, "weights", layers.InitOnes, 1)
+			return Optimize(store, ReduceAllSum(w), rates, metro.Model{Config: c})
+		})
+		require.NoError(t, err)
+		_, err = exec.Call1(doubles(Rates(c, 1)))
+		require.NoError(t, err)
+		got := tensors.MustCopyFlatData[float64](store.GetVariable("/weights").MustValue())
+		require.InDelta(t, 1-test.want, got[0], 5e-7)
+	}
+}
+
+func doubles(values []float32) []float64 {
+	wide := make([]float64, len(values))
+	for i, v := range values {
+		wide[i] = float64(v)
+	}
+	return wide
 }
 
 func schedule32() metro.Config {

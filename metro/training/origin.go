@@ -126,7 +126,7 @@ func (o origins) apply(p *Program) error {
 		}
 	}
 	if o.frozen != nil {
-		generator := sorted(p.store, func(v *model.Variable) bool { return strings.HasPrefix(v.Path(), "/generator/") })
+		generator := sorted(p.store, isGenerator)
 		if err := o.frozen.start(generator, p.model.Config, generatorAlone); err != nil {
 			return usererr.New("replacements.checkpoint: %w", err)
 		}
@@ -141,6 +141,16 @@ func (p Pretrained) start(variables []*model.Variable, c metro.Config, part part
 		return usererr.New("%s: %w", p.Dir, err)
 	}
 	defer file.Close()
+	if _, ok := file.Lookup(generatorBias); !ok && slices.ContainsFunc(variables, isGenerator) {
+		return p.withoutGenerator(part)
+	}
+	takes := func(tensor string) bool {
+		_, there := file.Lookup(tensor)
+		return there && slices.ContainsFunc(variables, func(v *model.Variable) bool { return tensorName(v) == tensor })
+	}
+	if err := p.agrees(c, part, takes); err != nil {
+		return err
+	}
 	values := make([]*tensors.Tensor, len(variables))
 	var missing []string
 	for i, v := range variables {
@@ -148,15 +158,14 @@ func (p Pretrained) start(variables []*model.Variable, c metro.Config, part part
 		switch {
 		case ok:
 			if values[i], err = readRows(file, name, v); err != nil {
-				return usererr.New("%s: %w; change the config so that the shapes agree (the folder has main %s, generator %s)",
-					p.Dir, err, shapeOf(p.Model.Config.Main), shapeOf(p.Model.Config.Generator))
+				return usererr.New("%s: %w; change the config so that the shapes agree", p.Dir, err)
 			}
-		case !isHead(tensorName(v)):
+		case !startsAnew(tensorName(v)):
 			missing = append(missing, tensorName(v))
 		}
 	}
 	if len(missing) > 0 {
-		return p.without(missing)
+		return usererr.New("%s lacks %d weights that the config asks for: %s, …", p.Dir, len(missing), strings.Join(missing[:min(3, len(missing))], ", "))
 	}
 	for i, v := range variables {
 		if values[i] == nil {
@@ -169,26 +178,33 @@ func (p Pretrained) start(variables []*model.Variable, c metro.Config, part part
 	return nil
 }
 
-// without is the error for a folder that lacks weights.
-func (p Pretrained) without(missing []string) error {
-	some := strings.Join(missing[:min(3, len(missing))], ", ")
-	if slices.ContainsFunc(missing, func(name string) bool { return strings.HasPrefix(name, "generator.") }) {
-		return usererr.New("%s has no generator of the shape that the config asks for (%d weights are missing: %s, …). %s", p.Dir, len(missing), some, withoutGenerator)
+// withoutGenerator is the error for a folder that has none.
+func (p Pretrained) withoutGenerator(part part) error {
+	if part == generatorAlone {
+		return usererr.New("%s has no generator; name the folder of a run that trained one", p.Dir)
 	}
-	return usererr.New("%s lacks %d weights that the config asks for: %s, …", p.Dir, len(missing), some)
+	return usererr.New("%s has no generator. %s", p.Dir, mainAlone)
 }
 
-// withoutGenerator explains why a main model alone is no start.
-const withoutGenerator = "A main model that learned to detect a trained generator's samples meets noise when its generator starts anew, " +
+// mainAlone explains why a main model alone is no start.
+const mainAlone = "A main model that learned to detect a trained generator's samples meets noise when its generator starts anew, " +
 	"and at a pretraining learning rate unlearns what it knew before that generator is any good: " +
 	"continue from the pair, or keep a trained generator (replacements.source=frozen with replacements.checkpoint), " +
 	"or change the objective to one without a generator (objective.name=mlm, or replacements.source=unigram)"
 
-// isHead tells the weights that may start anew on a trained model.
-func isHead(tensor string) bool {
+// Tensors that every trained generator and every trained detector has.
+const (
+	generatorBias = "generator.head.output_bias"
+	rtdWeights    = "main.rtd.output.weights"
+)
+
+func isGenerator(v *model.Variable) bool { return strings.HasPrefix(v.Path(), "/generator/") }
+
+// startsAnew tells the weights that a trained model may lack: heads, and differences of tables, which begin at 0.
+func startsAnew(tensor string) bool {
 	room, rest, _ := strings.Cut(tensor, ".")
 	part, _, _ := strings.Cut(rest, ".")
-	return room == "main" && !isBody(part)
+	return room == "main" && (!isBody(part) || strings.HasSuffix(part, "_difference"))
 }
 
 // find returns the tensor that a variable's first value is under: its own name or, where the two models share less or
@@ -222,8 +238,4 @@ func readRows(file weightFile, name string, v *model.Variable) (*tensors.Tensor,
 	}
 	value := tensors.FromShape(v.Shape())
 	return value, value.MutableBytes(func(b []byte) { copy(b, all) })
-}
-
-func shapeOf(e metro.Encoder) string {
-	return fmt.Sprintf("%d layers × %d, %d heads, FFN %d", e.Layers, e.Width, e.Heads, e.FFN)
 }

@@ -96,6 +96,9 @@ func readIdentity(dir string) (identity RunIdentity, err error) {
 	if err != nil {
 		return identity, usererr.New("run %s: %w", dir, err)
 	}
+	if identity.NumericsVersion > 0 && identity.Components == nil {
+		return identity, usererr.New("%s was written by an older version of metrolab, whose models this one does not read; train it again", path)
+	}
 	if err := identity.Config.Validate(); err != nil {
 		first, _, more := strings.Cut(err.Error(), "\n")
 		if more {
@@ -158,7 +161,7 @@ func (p Pretrained) Heads() (heads []string, err error) {
 	}
 	defer file.Close()
 	for _, head := range []struct{ name, tensor string }{
-		{"generator", "generator.head.output_bias"}, {"rtd", "main.rtd.output.weights"}, {"clm", "main.clm.output_bias"}, {"lm", "main.lm.output_bias"},
+		{"generator", generatorBias}, {"rtd", rtdWeights}, {"clm", "main.clm.output_bias"}, {"lm", "main.lm.output_bias"},
 	} {
 		if _, ok := file.Lookup(head.tensor); ok {
 			heads = append(heads, head.name)

@@ -27,7 +27,10 @@ type Program struct {
 	backend compute.Backend
 	model   metro.Model
 	store   *model.Store
-	names   []string // of the metrics, in the order of the tally; known once a graph is built
+
+	// Of the metrics, in the order of the tally; known once the graph is built. Training and validation need not build
+	// the same parts.
+	stepNames, validateNames []string
 
 	step, validate, detect *model.Exec
 	accumulate, apply      *model.Exec // in the place of step, if a step's rows are computed in parts
@@ -67,7 +70,7 @@ func (p *Program) Start(config metro.Config) error {
 		return err
 	}
 	for v := range p.store.IterVariables() {
-		if strings.HasPrefix(v.Path(), momentScope) {
+		if strings.HasPrefix(v.Path(), momentScope) || strings.HasPrefix(v.Path(), accumulatorScope) {
 			if err := v.SetValue(tensors.FromShape(v.Shape())); err != nil {
 				return fmt.Errorf("reset %s: %w", v.Path(), err)
 			}
@@ -132,7 +135,7 @@ func graphRows(c metro.Config) int { return c.Training.BatchSize / c.Training.Ac
 func (p *Program) stepGraph(scope *model.Scope, in []*Node) []*Node {
 	pass, scalars := p.forward(scope, in)
 	norm := Optimize(scope.Store(), pass.Loss, scalars.rates(), p.model)
-	return append([]*Node{norm}, p.results(pass)...)
+	return append([]*Node{norm}, results(pass, &p.stepNames)...)
 }
 
 // accumulatorScope holds the sums of gradients of the parts of a step.
@@ -148,7 +151,7 @@ func (p *Program) accumulateGraph(scope *model.Scope, in []*Node) []*Node {
 		sum := zeros(scope.Store(), variables[i], accumulatorScope)
 		sum.SetNodeValue(Add(Mul(sum.NodeValue(keep.Graph()), keep), MulScalar(grad, share)))
 	}
-	return p.results(pass)
+	return results(pass, &p.stepNames)
 }
 
 // applyGraph makes the optimizer's step with the accumulated gradients → gradient norm.
@@ -163,7 +166,7 @@ func (p *Program) applyGraph(scope *model.Scope, scalars *Node) *Node {
 
 func (p *Program) validateGraph(scope *model.Scope, in []*Node) []*Node {
 	pass, _ := p.forward(scope, in)
-	return p.results(pass)
+	return results(pass, &p.validateNames)
 }
 
 func (p *Program) detectGraph(scope *model.Scope, corrupted, biasScale *Node) *Node {
@@ -180,10 +183,11 @@ func (p *Program) forward(scope *model.Scope, in []*Node) (*metro.Pass, scalarIn
 	return p.model.Forward(scope, batch, scalars.model()), scalars
 }
 
-// results are the outputs of a pass: the tally and, if there is RTD, its logits, labels and the padding mask.
-func (p *Program) results(pass *metro.Pass) []*Node {
-	tally, names := pass.Tally()
-	p.names = names
+// results are the outputs of a pass: the tally, of which names is told the metrics, and, if there is RTD, its logits,
+// labels and the padding mask.
+func results(pass *metro.Pass, names *[]string) []*Node {
+	var tally *Node
+	tally, *names = pass.Tally()
 	if pass.Built("RTDLogits") == nil {
 		return []*Node{tally}
 	}
@@ -260,7 +264,7 @@ func (p *Program) Step(batch data.Batch, step int) (StepOutput, error) {
 	if err != nil {
 		return StepOutput{}, fmt.Errorf("training step %d: %w", step, err)
 	}
-	return StepOutput{norm: out[0], parts: [][]*tensors.Tensor{out[1:]}, names: p.names}, nil
+	return StepOutput{norm: out[0], parts: [][]*tensors.Tensor{out[1:]}, names: p.stepNames}, nil
 }
 
 func (p *Program) stepInParts(batch data.Batch, step int) (StepOutput, error) {
@@ -278,7 +282,7 @@ func (p *Program) stepInParts(batch data.Batch, step int) (StepOutput, error) {
 	if o.norm, err = p.apply.Call1(scalars); err != nil {
 		return o, fmt.Errorf("training step %d: %w", step, err)
 	}
-	o.names = p.names
+	o.names = p.stepNames
 	return o, nil
 }
 
@@ -299,7 +303,7 @@ func (p *Program) Validate(batch data.Batch) (StepOutput, error) {
 		}
 		o.parts = append(o.parts, out)
 	}
-	o.names = p.names
+	o.names = p.validateNames
 	return o, nil
 }
 

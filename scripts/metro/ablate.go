@@ -38,7 +38,7 @@ type studyFlags struct {
 }
 
 func ablateRunCommand() *cobra.Command {
-	var w workspace
+	var w workspaceFlags
 	var f studyFlags
 	cmd := &cobra.Command{
 		Use:   "run STUDY",
@@ -60,7 +60,7 @@ Studies that ship: ` + strings.Join(studies.Names(), ", ") + ".",
 	return cmd
 }
 
-func runStudy(cmd *cobra.Command, w workspace, f studyFlags, name string) error {
+func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, name string) error {
 	if _, err := studies.Get(name, ""); err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 func doctorCommand() *cobra.Command {
-	var w workspace
+	var w workspaceFlags
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what is here and how to get what is missing",
@@ -31,7 +31,7 @@ the corpus, and a line for each thing that is missing or broken with the way to 
 	return cmd
 }
 
-func doctor(cmd *cobra.Command, w workspace) error {
+func doctor(cmd *cobra.Command, w workspaceFlags) error {
 	machine := backend.Probe()
 	t := viz.Table{Columns: []viz.Column{{Name: "what"}, {Name: "found"}}}
 	add := func(what, format string, args ...any) {

@@ -51,7 +51,7 @@ func (f *recipeFlags) config() (metro.Config, error) {
 }
 
 func pretrainCommand() *cobra.Command {
-	var w workspace
+	var w workspaceFlags
 	var f recipeFlags
 	cmd := &cobra.Command{
 		Use:   "pretrain",

@@ -54,7 +54,7 @@ def _as_a_user(screen, address):
     screen.picture("untrusted")
 
     screen.do("run all cells")
-    screen.menu("Run", "Run All Cells")
+    screen.run("Run All Cells")
     training = screen.tagged("training")
     screen.do("show the training cell at work")
     screen.at_work(training)
@@ -73,7 +73,7 @@ def _as_a_user(screen, address):
         screen.finished(cell)
     screen.do("run on from the training cell")
     screen.select(training)
-    screen.menu("Run", "Run Selected Cell and All Below")
+    screen.run("Run Selected Cell and All Below")
     for cell in screen.code_cells():
         screen.finished(cell)
         screen.no_error(cell)
@@ -97,11 +97,14 @@ def _lab(folder, home):
             log.append(line)
             if _address(line):
                 ready.set()
+        ready.set()
 
     threading.Thread(target=read, daemon=True).start()
     try:
-        assert ready.wait(START_SECONDS), "JupyterLab does not start:\n" + "".join(log)
-        yield next(filter(None, map(_address, log))), log
+        ready.wait(START_SECONDS)
+        address = next(filter(None, map(_address, log)), None)
+        assert address, "JupyterLab does not start:\n" + "".join(log)
+        yield address, log
     finally:
         lab.terminate()
         lab.wait(30)
@@ -140,9 +143,11 @@ class Screen:
         self.page.goto(address.replace("/lab?", f"/lab/tree/{self.path.name}?"))
         expect(self._panel().locator(".jp-Cell").first).to_be_visible(timeout=90_000)
 
-    def menu(self, bar, item):
-        self.page.locator(".lm-MenuBar-item", has_text=re.compile(f"^{bar}$")).click()
+    def run(self, item):
+        """Takes an item of the menu Run that ends with the last cell; once that one is queued, all are."""
+        self.page.locator(".lm-MenuBar-item", has_text=re.compile("^Run$")).click()
         self.page.locator(".lm-Menu-item", has_text=re.compile(f"^{item}")).first.click()
+        self._prompt(self.code_cells()[-1], r"\[\*\]")
 
     def interrupt(self):
         self._panel().locator('[data-jp-item-name="interrupt"]').click()

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hf
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro"
+	"metrolab/metro/data/wordpiece"
+)
+
+// outgoing is one folder to be written.
+type outgoing struct {
+	name     string
+	settings settings
+	joints   []joint
+}
+
+// planExport says what the folders are, from the config and the shapes of the tensors that there are.
+func planExport(c metro.Config, t *wordpiece.Tokenizer, shapes map[string][]int) ([]outgoing, error) {
+	table := shapes["shared.token_embedding"]
+	if len(table) != 2 {
+		return nil, fmt.Errorf("the weights have no token table shared.token_embedding: they are no checkpoint of a model")
+	}
+	vocab := table[0]
+	if t.VocabSize() > vocab {
+		return nil, usererr.New("the tokenizer has %d tokens, but the model's table has %d", t.VocabSize(), vocab)
+	}
+	parts := []*leaving{{role: mainRole, encoder: c.Main}}
+	if _, ok := shapes[heads["generator"].ours]; ok {
+		parts = append(parts, &leaving{role: generatorRole, encoder: c.Generator})
+	}
+	full := c // with all tables that an ELECTRA model has
+	for _, p := range parts {
+		p.findHeads(shapes)
+		p.reasons = beyondElectra(c, p.encoder, p.heads)
+		if len(p.reasons) == 0 {
+			full.Positions.Absolute, full.Embeddings.TokenTypes = true, cmp.Or(c.Embeddings.TokenTypes, 2)
+		}
+	}
+	var out []outgoing
+	for _, p := range parts {
+		o := outgoing{p.folder(), p.settings(full, vocab, t.Special().PAD), p.joints(c, full, vocab)}
+		if err := o.compare(shapes); err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+// compare makes sure that the tensors are what the config says.
+func (o outgoing) compare(shapes map[string][]int) error {
+	for _, j := range o.joints {
+		for _, name := range []string{j.ours, j.plus} {
+			if got, ok := shapes[name]; name != "" && (!ok || !slices.Equal(got, j.shape)) {
+				return fmt.Errorf("by the config tensor %s is %v, in the weights it is %v: they do not belong together", name, j.shape, got)
+			}
+		}
+	}
+	return nil
+}
+
+// leaving is a model on its way into a folder.
+type leaving struct {
+	role    role
+	encoder metro.Encoder
+	heads   []string // that there are
+	reasons []string // why it is no ELECTRA model
+}
+
+func (l *leaving) findHeads(shapes map[string][]int) {
+	for _, name := range slices.Sorted(maps.Keys(heads)) {
+		if _, ok := shapes[heads[name].ours]; ok && heads[name].role == l.role {
+			l.heads = append(l.heads, name)
+		}
+	}
+}
+
+func (l *leaving) folder() string {
+	switch {
+	case l.role == generatorRole:
+		return generatorDir
+	case slices.Contains(l.heads, "rtd"):
+		return discriminatorDir
+	default:
+		return mainDir
+	}
+}
+
+func (l *leaving) modelType() string {
+	if len(l.reasons) > 0 {
+		return metroType
+	}
+	return electraType
+}
+
+func (l *leaving) settings(c metro.Config, vocab int, pad int32) settings {
+	e := l.encoder
+	s := settings{
+		ModelType: l.modelType(), VocabSize: vocab, EmbeddingSize: c.EmbeddingWidth(),
+		HiddenSize: e.Width, Layers: e.Layers, Heads: e.Heads, IntermediateSize: e.FFN,
+		Activation: theirActivations[e.Activation], HiddenDropout: e.Dropout, AttentionDropout: e.Dropout,
+		MaxPositions: c.Data.SeqLen, TypeVocabSize: c.Embeddings.TokenTypes, InitializerRange: 0.02,
+		Epsilon: e.Epsilon, PadTokenID: int(pad), PositionEmbedding: "absolute", TorchDType: "float32",
+	}
+	switch {
+	case len(l.reasons) > 0:
+		s.Metrolab = &ours{
+			Role: l.role, Norm: e.Norm, Positions: c.Positions, RTDHead: c.Objective.RTDHead, GeneratorHead: c.Objective.GeneratorHead,
+			Note: "not an ELECTRA model, because it has " + strings.Join(l.reasons, " and ") + "; only metrolab reads it",
+		}
+	case l.role == generatorRole:
+		s.Architectures = []string{"ElectraForMaskedLM"}
+	case slices.Contains(l.heads, "lm"): // its head would make it a generator
+		s.Architectures, s.Metrolab = []string{"ElectraForMaskedLM"}, &ours{Role: l.role}
+	case slices.Contains(l.heads, "rtd"):
+		s.Architectures = []string{"ElectraForPreTraining"}
+	default:
+		s.Architectures = []string{"ElectraModel"}
+	}
+	return s
+}
+
+// joints are the tensors of a model of config full, whose tables that c has not are zeros.
+func (l *leaving) joints(c, full metro.Config, vocab int) []joint {
+	n := naming{prefix: l.modelType() + ".", c: full, e: l.encoder, vocab: vocab, rooms: roomsOf(l.role, c.Sharing)}
+	n.encoder()
+	for _, name := range l.heads {
+		heads[name].names(&n)
+	}
+	for i := range n.joints {
+		j := &n.joints[i]
+		room, table, _ := strings.Cut(j.ours, ".")
+		switch {
+		case table == "position_embedding" && !c.Positions.Absolute, table == "token_type_embedding" && c.Embeddings.TokenTypes == 0:
+			j.ours = ""
+		case c.Sharing == metro.SharingGDES && l.role == mainRole && room == "shared":
+			j.plus = "main." + table + "_difference"
+		}
+	}
+	return n.joints
+}
+
+// beyondElectra lists what transformers' ELECTRA could not compute of a model of that shape with those heads.
+func beyondElectra(c metro.Config, e metro.Encoder, heads []string) []string {
+	var reasons []string
+	add := func(when bool, format string, args ...any) {
+		if when {
+			reasons = append(reasons, fmt.Sprintf(format, args...))
+		}
+	}
+	has := func(head string) bool { return slices.Contains(heads, head) }
+	add(c.Positions.Relative != metro.RelativeNone, "a relative position bias (positions.relative=%s)", c.Positions.Relative)
+	add(e.Norm != metro.NormPost, "pre-LN layers")
+	add(has("rtd") && c.Objective.RTDHead != metro.RTDHeadProjected, "an RTD head without a dense map (objective.rtd_head=%s)", c.Objective.RTDHead)
+	add(has("clm"), "a corrective language modelling head")
+	add(has("scl"), "a sequence contrast head")
+	add(has("generator") && c.Objective.GeneratorHead != metro.GeneratorHeadNorm, "a generator head without layer normalisation")
+	// transformers has GELU there, whatever hidden_act says.
+	add((has("generator") || has("lm")) && e.Activation != "gelu", "a masked language modelling head with %s", e.Activation)
+	return reasons
+}

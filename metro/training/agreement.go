@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package training
+
+import (
+	"fmt"
+	"strings"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro"
+)
+
+// agrees compares c with the config that a run was trained with, in all that decides what its weights compute. Most of
+// it the tensors' shapes would not show: heads, activations, layers that would be left out, tables that sharing would
+// drop. takes says which tensors c's model takes from there. A Hugging Face folder is compared by its own reader.
+func (p Pretrained) agrees(c metro.Config, part part, takes func(tensor string) bool) error {
+	if p.Identity.NumericsVersion == 0 {
+		return nil
+	}
+	there := p.Identity.Config
+	hasGenerator := takes(generatorBias)
+	var d disagreements
+	d.compare("embeddings.width", there.EmbeddingWidth(), c.EmbeddingWidth())
+	d.compare("embeddings.token_types", there.Embeddings.TokenTypes, c.Embeddings.TokenTypes)
+	d.positions(there, c)
+	if part == wholeModel {
+		d.encoder("main", there.Main, c.Main)
+		if !keepsTables(there.Sharing, c.Sharing, hasGenerator) {
+			d.compare("sharing", there.Sharing, c.Sharing)
+		}
+	}
+	if hasGenerator {
+		d.encoder("generator", there.Generator, c.Generator)
+		d.compare("objective.generator_head", there.Objective.GeneratorHead, c.Objective.GeneratorHead)
+	}
+	if takes(rtdWeights) {
+		d.compare("objective.rtd_head", there.Objective.RTDHead, c.Objective.RTDHead)
+	}
+	if len(d) > 0 {
+		return usererr.New("%s holds another model than the config asks for: %s", p.Dir, strings.Join(d, "; "))
+	}
+	return nil
+}
+
+type disagreements []string
+
+func (d *disagreements) compare(path string, there, here any) {
+	if there != here {
+		*d = append(*d, fmt.Sprintf("%s is %v there and %v in the config", path, there, here))
+	}
+}
+
+func (d *disagreements) positions(there, here metro.Config) {
+	a, b := there.Positions, here.Positions
+	d.compare("positions.absolute", a.Absolute, b.Absolute)
+	if b.Absolute && here.Data.SeqLen > there.Data.SeqLen {
+		d.compare("data.seq_len", there.Data.SeqLen, here.Data.SeqLen) // shorter rows leave the table's end out
+	}
+	d.compare("positions.relative", a.Relative, b.Relative)
+	if b.Relative != metro.RelativeNone {
+		d.compare("positions.per_layer", a.PerLayer, b.PerLayer)
+		d.compare("positions.bins", a.Bins, b.Bins)
+		d.compare("positions.max_distance", a.MaxDistance, b.MaxDistance)
+		d.compare("positions.scale", a.Scale, b.Scale)
+	}
+}
+
+func (d *disagreements) encoder(path string, there, here metro.Encoder) {
+	d.compare(path+".layers", there.Layers, here.Layers)
+	d.compare(path+".width", there.Width, here.Width)
+	d.compare(path+".heads", there.Heads, here.Heads)
+	d.compare(path+".ffn", there.FFN, here.FFN)
+	d.compare(path+".activation", there.Activation, here.Activation)
+	d.compare(path+".norm", there.Norm, here.Norm)
+	d.compare(path+".epsilon", there.Epsilon, here.Epsilon)
+}
+
+// keepsTables reports whether models that share as to says can have the tables of models that shared as from says: each
+// model those that it had.
+func keepsTables(from, to string, hasGenerator bool) bool {
+	if from == to {
+		return true
+	}
+	if from == metro.SharingGDES {
+		return false // the main model's tables are sums, which nobody wrote down
+	}
+	shared := map[string]int{
+		metro.SharingNone: 0, metro.SharingToken: 1, metro.SharingTokenPosition: 2, metro.SharingGDES: 2, metro.SharingTokenPositionNorm: 3, metro.SharingAll: 4,
+	}
+	return !hasGenerator || shared[to] <= shared[from]
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package workspace opens what every program that trains begins with: a backend, a text, and the folder of runs. It links
+// the XLA backend, so programs and notebook cells that only read results leave it out.
+package workspace
+
+import (
+	"cmp"
+	"context"
+	"os"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro/backend"
+	"metrolab/metro/data"
+	"metrolab/metro/runs"
+	"metrolab/metro/training"
+)
+
+// Options choose a workspace. The zero value is this machine's best backend, its Go documentation, and the folder runs.
+type Options struct {
+	Backend string // see [backend.Open]; "auto" if empty
+	Corpus  string // see [data.Prepare]; [data.Default] if empty
+	Runs    string // folder of the runs; "runs" if empty
+
+	Said     func(line string)       // hears in a line each what was picked; may be nil
+	Progress func(done, total int) // of preparing the text; may be nil
+}
+
+// Open opens a workspace. A backend that is not there, a text that cannot be read and a file in the place of the folder
+// are the user's errors.
+func Open(ctx context.Context, o Options) (*training.Runner, error) {
+	root, said := cmp.Or(o.Runs, "runs"), o.Said
+	if said == nil {
+		said = func(string) {}
+	}
+	if found, err := os.Stat(root); err == nil && !found.IsDir() {
+		return nil, usererr.New("%s is a file; it must be the folder of the runs, or not exist yet", root)
+	}
+	engine, err := backend.Open(cmp.Or(o.Backend, "auto"))
+	if err != nil {
+		return nil, err
+	}
+	info := backend.Describe(engine)
+	said(info.String())
+	corpus, err := data.Prepare(ctx, cmp.Or(o.Corpus, data.Default), "", o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := data.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	return &training.Runner{
+		Backend: engine, BackendKind: string(info.Kind),
+		Provenance: runs.Backend{Name: string(info.Kind), Platform: info.Name, Plugin: info.Plugin, Version: info.PluginVersion},
+		Corpus:     corpus, CacheDir: cache, Store: runs.Store{Root: root},
+	}, nil
+}

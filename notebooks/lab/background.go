@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro"
+	"metrolab/metro/runs"
+	"metrolab/metro/training"
+	"metrolab/notebooks/shelf"
+)
+
+// orderVariable holds a background program's order. It is the cell's own program, started again: so what the cell has
+// registered, an objective of one's own, is there too.
+const orderVariable = "METROLAB_BACKGROUND"
+
+type order struct {
+	Name   string       `json:"name"`
+	Config metro.Config `json:"config"`
+}
+
+// Start trains config in the background, in a process of its own that outlives the cell and the kernel, and returns the
+// run at once; [shelf.Follow] watches it and [shelf.Stop] stops it. A run that is finished, or under way, is returned as it is.
+//
+// The process is this cell's program, started again: it comes as far as [Open] and trains there, so register what the
+// config names before Open.
+func (l *Lab) Start(name string, config metro.Config) *shelf.Run {
+	ctx, cancel := interruptible()
+	defer cancel()
+	run := shelf.Must(l.Runner.Open(ctx, name, config))
+	if state := run.Summary().State; state == runs.Interrupted { // neither finished nor under way
+		shelf.Check(start(run, order{name, config}))
+	}
+	return shelf.Load(run)
+}
+
+func start(run *runs.Run, o order) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	program, err := keepProgram(run)
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(run.Path(shelf.LogFile))
+	if err != nil {
+		return fmt.Errorf("start %s in the background: %w", run.ID, err)
+	}
+	defer log.Close()
+	cmd := exec.Command(program)
+	cmd.Stdout, cmd.Stderr = log, log
+	detach(cmd)
+	cmd.Env = append(withoutGoNB(os.Environ()), orderVariable+"="+string(text))
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s in the background: %w", run.ID, err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	return awaitStart(run, ended)
+}
+
+const keptPrefix = "metrolab-background-"
+
+// keepProgram links or copies this program into the run's folder: the kernel overwrites the cell's program with the next.
+func keepProgram(run *runs.Run) (string, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("start %s in the background: %w", run.ID, err)
+	}
+	kept := filepath.Join(os.TempDir(), fmt.Sprintf("%s%s-%d", keptPrefix, run.ID, os.Getpid()))
+	if err := os.Link(program, kept); err == nil {
+		return kept, nil
+	}
+	text, err := os.ReadFile(program)
+	if err == nil {
+		err = os.WriteFile(kept, text, 0o700)
+	}
+	if err != nil {
+		return "", fmt.Errorf("start %s in the background: %w", run.ID, err)
+	}
+	return kept, nil
+}
+
+// withoutGoNB takes the kernel's pipes out of an environment: a program in the background has no cell to draw below.
+func withoutGoNB(environment []string) []string {
+	var kept []string
+	for _, variable := range environment {
+		if !strings.HasPrefix(variable, "GONB_") {
+			kept = append(kept, variable)
+		}
+	}
+	return kept
+}
+
+// awaitStart waits until the run is held, or says why it is not.
+func awaitStart(run *runs.Run, ended <-chan error) error {
+	const patience = 30 * time.Second
+	for began := time.Now(); time.Since(began) < patience; {
+		select {
+		case <-ended:
+			if run.Summary().State == runs.Finished {
+				return nil
+			}
+			text, _ := os.ReadFile(run.Path(shelf.LogFile))
+			return usererr.New("%s did not start: %s", run.ID, strings.TrimSpace(string(text)))
+		case <-time.After(50 * time.Millisecond):
+		}
+		if run.Summary().State == runs.Running {
+			return nil
+		}
+	}
+	return usererr.New("%s has not begun to train after %s; look at %s", run.ID, patience, run.Path(shelf.LogFile))
+}
+
+// ordered returns the order of a background program, if this is one.
+func ordered() (o order, ok bool) {
+	text := os.Getenv(orderVariable)
+	if text == "" {
+		return o, false
+	}
+	shelf.Check(json.Unmarshal([]byte(text), &o))
+	return o, true
+}
+
+// carryOut trains and ends the program.
+func (l *Lab) carryOut(o order) {
+	if program, err := os.Executable(); err == nil && strings.HasPrefix(filepath.Base(program), keptPrefix) {
+		_ = os.Remove(program) // it runs on without its name
+	}
+	ctx, stop := interruptible()
+	defer stop()
+	result, err := l.Runner.Run(ctx, o.Name, o.Config, nil)
+	switch {
+	case errors.Is(err, training.ErrInterrupted):
+		fmt.Println(err)
+	case err != nil:
+		fmt.Println(err)
+		os.Exit(1)
+	case result.Diverged != "":
+		fmt.Println(result.Diverged)
+	}
+	os.Exit(0)
+}

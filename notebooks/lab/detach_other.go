@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !unix
+
+package lab
+
+import "os/exec"
+
+// detach has nothing to do: there is no kernel for these systems.
+func detach(*exec.Cmd) {}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/janpfeifer/gonb/gonbui"
+
+	"metrolab/ablations"
+	"metrolab/metro"
+	"metrolab/metro/tasks"
+	"metrolab/metro/training"
+	"metrolab/metro/workspace"
+	"metrolab/notebooks/shelf"
+	"metrolab/viz"
+)
+
+// Lab is a workspace of a cell: a backend, a text, and the folder of runs.
+type Lab struct {
+	Runner *training.Runner
+}
+
+// Open opens the best backend that is here and this machine's Go documentation; $METROLAB_BACKEND and $METROLAB_CORPUS
+// name others.
+func Open() *Lab {
+	runner := shelf.Must(workspace.Open(context.Background(), workspace.Options{
+		Corpus: os.Getenv("METROLAB_CORPUS"), Runs: shelf.Root(),
+	}))
+	l := &Lab{Runner: runner}
+	if order, ok := ordered(); ok {
+		l.carryOut(order)
+	}
+	return l
+}
+
+// Short reports whether the notebook is run to be checked rather than read, and should train as little as shows that it
+// works.
+func Short() bool { return os.Getenv("METROLAB_NOTEBOOKS") == "short" }
+
+// interruptible is a context that an interrupt of the cell ends. GoNB waits five seconds before it kills: enough for a step
+// and a checkpoint of a small model.
+func interruptible() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+}
+
+// Train trains config in a run of that name, with a picture that grows, unless it is trained already.
+func (l *Lab) Train(name string, config metro.Config) *shelf.Run {
+	ctx, stop := interruptible()
+	defer stop()
+	run := shelf.Must(l.Runner.Open(ctx, name, config))
+	live, begun, from := viz.NewLive(), time.Now(), -1
+	result, err := l.Runner.Run(ctx, name, config, func(p training.Progress) {
+		if from < 0 {
+			from = p.Step
+		}
+		left := ""
+		if done := p.Step - from; done > 0 {
+			left = (time.Since(begun) / time.Duration(done) * time.Duration(p.Steps-p.Step)).Round(time.Second).String()
+		}
+		live.Update(func() []viz.Output { return shelf.Frame(shelf.Load(run), p.Steps, left) })
+	})
+	shelf.Check(live.Close())
+	finish(err)
+	if result.Diverged != "" {
+		shelf.Check(fmt.Errorf("%s: %s", run.ID, result.Diverged))
+	}
+	return shelf.Load(run)
+}
+
+// finish ends the cell if err is not nil; an interrupt is no failure.
+func finish(err error) {
+	if errors.Is(err, training.ErrInterrupted) {
+		fmt.Println("interrupted; the state is saved, run the cell again to go on")
+		if gonbui.IsNotebook && gonbui.Error() == nil {
+			gonbui.Sync()
+		}
+		os.Exit(0)
+	}
+	shelf.Check(err)
+}
+
+// Study trains what is missing of a study, with a table that fills, and returns its results; show them with their Table
+// and Figures.
+func (l *Lab) Study(s ablations.Study) ablations.Results {
+	ctx, stop := interruptible()
+	defer stop()
+	workers := 1
+	if l.Runner.BackendKind == "go" {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	live, board := viz.NewLive(), newBoard(s)
+	results, err := s.Run(ctx, l.Runner, workers, func(e ablations.Event) {
+		board.hear(e)
+		live.Update(board.frame)
+	})
+	shelf.Check(live.Close())
+	finish(err)
+	return results
+}
+
+// Reader loads a model for reading texts, from the folder of a run or a Hugging Face folder; see [tasks.Reader].
+func (l *Lab) Reader(dir string, o tasks.ReaderOptions) *tasks.Reader {
+	return shelf.Must(tasks.NewReader(l.Runner.Backend, shelf.Must(training.LoadPretrained(dir)), o))
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shelf
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro/runs"
+	"metrolab/viz"
+)
+
+// LogFile is what a run in the background has printed, in its directory.
+const LogFile = "background.log"
+
+// Follow shows a run that another process trains, in a picture that grows, until the run ends or the cell is interrupted:
+// that ends the watching, not the run.
+func Follow(id string) *Run {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	return Must(follow(ctx, Open(id)))
+}
+
+func follow(ctx context.Context, r *Run) (*Run, error) {
+	live := viz.NewLive()
+	for {
+		state := r.Summary()
+		fresh, err := load(r.Run)
+		if err != nil {
+			return r, err
+		}
+		r = fresh
+		live.Update(func() []viz.Output { return Frame(r, 0, "") })
+		if state.State != runs.Running {
+			_ = live.Close()
+			return r, ended(r, state)
+		}
+		select {
+		case <-ctx.Done():
+			_ = live.Close()
+			fmt.Printf("%s goes on: step %d of %d; shelf.Stop(%q) stops it\n", r.ID, state.Step, state.Total, r.ID)
+			return r, nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// ended says how a run ended.
+func ended(r *Run, state runs.Summary) error {
+	switch state.State {
+	case runs.Finished:
+		fmt.Printf("%s is finished after %d steps\n", r.ID, state.Step)
+	case runs.Interrupted:
+		if last := lastLine(r.Path(LogFile)); last != "" && !strings.Contains(last, "interrupted") {
+			return usererr.New("%s has stopped after step %d of %d: %s", r.ID, state.Step, state.Total, last)
+		}
+		fmt.Printf("%s has stopped after step %d of %d; its state is saved, the call that began it goes on\n", r.ID, state.Step, state.Total)
+	default:
+		return usererr.New("%s is damaged: %s", r.ID, state.Problem)
+	}
+	return nil
+}
+
+func lastLine(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return lines[len(lines)-1]
+}
+
+// Stop asks the process that trains a run to save and stop, and waits until it has.
+func Stop(id string) { Check(stop(Open(id), 30*time.Second)) }
+
+func stop(r *Run, patience time.Duration) error {
+	if err := r.Interrupt(); err != nil {
+		return err
+	}
+	for began := time.Now(); time.Since(began) < patience; time.Sleep(50 * time.Millisecond) {
+		if state := r.Summary(); state.State != runs.Running {
+			fmt.Printf("%s has stopped after step %d of %d; its state is saved\n", r.ID, state.Step, state.Total)
+			return nil
+		}
+	}
+	return usererr.New("%s was asked to stop %s ago and still runs; look at %s", r.ID, patience, filepath.Join(r.Dir, LogFile))
+}
+
+// Frame is a picture of a run under way: its losses so far and a line on where it stands. total is the number of steps and
+// left the time that is left, 0 and "" if they are not known.
+func Frame(r *Run, total int, left string) []viz.Output {
+	c := viz.Curves{Name: "training", Title: r.Name, X: viz.Steps, Y: viz.Axis{Label: "loss"}}
+	for _, metric := range []string{"generator_loss", "rtd_loss", "clm_loss", "lm_loss", "scl_loss", "loss"} {
+		if metric == "loss" && len(c.Series) > 0 {
+			break
+		}
+		if line, err := r.line(metric); err == nil {
+			c.Series = append(c.Series, viz.Series{Name: strings.TrimSuffix(metric, "_loss"), Runs: []viz.Line{line}})
+		}
+	}
+	if len(c.Series) == 0 {
+		return nil
+	}
+	last := r.Rows[len(r.Rows)-1]
+	t := viz.Table{Columns: []viz.Column{{Name: "step", Align: viz.Right}}, Rows: [][]any{{last.Step}}}
+	add := func(name, format string, value any) {
+		t.Columns = append(t.Columns, viz.Column{Name: name, Align: viz.Right, Format: format})
+		t.Rows[0] = append(t.Rows[0], value)
+	}
+	if total > 0 {
+		add("of", "", total)
+	}
+	for _, m := range []struct{ metric, name, format string }{
+		{"rtd_auc", "RTD AUC", "%.3f"}, {"generator_accuracy", "generator accuracy", "%.3f"}, {"replaced_fraction", "replaced", "%.3f"}, {"tokens_per_second", "tokens/s", "%.0f"},
+	} {
+		if x, ok := last.Values[m.metric]; ok {
+			add(m.name, m.format, x)
+		}
+	}
+	if left != "" {
+		add("time left", "", left)
+	}
+	return []viz.Output{c, t}
+}
