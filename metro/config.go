@@ -77,7 +77,8 @@ const (
 
 // Positions is how the models know where a token stands.
 type Positions struct {
-	Absolute    bool    `json:"absolute"`  // a learned table [S, E], added to the token's
+	Absolute    bool    `json:"absolute"`  // a learned table [Rows, E], added to the token's
+	Rows        int     `json:"rows"`      // of that table, of which a text reads the first S; 0 is data.seq_len. ELECTRA-small trains rows of 128 under a table of 512
 	Relative    string  `json:"relative"`  // a bias on the attention logits: RelativeSignedLog, RelativeT5 or RelativeNone
 	PerLayer    bool    `json:"per_layer"` // each layer has a bias table of its own (METRO-T0); else an encoder's layers share one
 	Bins        int     `json:"bins"`
@@ -252,6 +253,9 @@ func (o Objective) Weights() []float32 {
 
 // EmbeddingWidth returns E, the width of the embedding tables.
 func (c Config) EmbeddingWidth() int { return cmp.Or(c.Embeddings.Width, c.Main.Width) }
+
+// PositionRows returns the number of rows of the learned position table.
+func (c Config) PositionRows() int { return cmp.Or(c.Positions.Rows, c.Data.SeqLen) }
 
 // MaskedPositions returns P, the number of mask slots a row.
 func (c Config) MaskedPositions() int {

@@ -61,6 +61,14 @@ func (m Model) tables(token, rest *model.Scope, g GraphProvider, suffix string, 
 	return t
 }
 
+// firstRows is the part of a position table, [Rows, E], that rows of tokens read: [1, S, E].
+func (m Model) firstRows(table *Node) *Node {
+	if s := m.Config.Data.SeqLen; s < table.Shape().Dim(0) {
+		table = Slice(table, AxisRange(0, s))
+	}
+	return InsertAxes(table, 0)
+}
+
 func (c Config) tableInitializer() layers.Initializer {
 	switch c.Main.Init {
 	case InitTruncated:

@@ -77,6 +77,9 @@ func (v *validation) data(c Config) {
 		v.bad("embeddings.token_types must not be negative, it is %d", c.Embeddings.TokenTypes)
 	}
 	p := c.Positions
+	if p.Rows != 0 && p.Rows < c.Data.SeqLen {
+		v.bad("positions.rows must be 0 or at least data.seq_len (%d), it is %d", c.Data.SeqLen, p.Rows)
+	}
 	if p.Relative != RelativeNone && (p.Bins < 4 || p.MaxDistance <= p.Bins/4+1) {
 		v.bad("positions.bins must be at least 4 and positions.max_distance above bins/4+1, they are %d and %d", p.Bins, p.MaxDistance)
 	}

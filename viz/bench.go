@@ -19,10 +19,10 @@ type Timed struct {
 }
 
 // Bench times each function for about the duration given, 10 ms or more, after five calls to warm up, and returns the
-// quantiles as a picture. The times also stand in the program's output. One call should take a microsecond or more: put
-// a loop around less.
+// quantiles as a picture, to show with its Table. The times also stand in the program's output. A call should take a
+// microsecond or more, so put a loop around less, and the duration should hold a hundred calls.
 //
-// It fails where there is nothing to time.
+// It fails where there is nothing to time, or the clock shows nothing.
 func Bench(title string, each time.Duration, functions ...Timed) (Timings, error) {
 	const least = 10 * time.Millisecond
 	if len(functions) == 0 || each < least {
@@ -45,7 +45,12 @@ func Bench(title string, each time.Duration, functions ...Timed) (Timings, error
 	}
 	benchmarks.New(named...).WithDuration(each).WithQuantiles(5, 25, 75, 95).WithPrettyPrintFn(record).Done()
 	for i, row := range slices.Collect(slices.Chunk(seen, 6)) {
-		t.Functions = append(t.Functions, Timing{Name: functions[i].Name, Mean: row[0], Q5: row[2], Q25: row[3], Median: row[1], Q75: row[4], Q95: row[5]})
+		mean, q := row[0], row[1:]
+		slices.Sort(q) // the quantiles are estimates, one by one
+		if q[0] <= 0 {
+			return Timings{}, fmt.Errorf("viz: bench %q: function %q is too fast for the clock; put a loop around what it does", title, functions[i].Name)
+		}
+		t.Functions = append(t.Functions, Timing{Name: functions[i].Name, Mean: mean, Q5: q[0], Q25: q[1], Median: q[2], Q75: q[3], Q95: q[4]})
 	}
 	return t, nil
 }

@@ -44,10 +44,10 @@ func TestTintsAreTheProbabilities(t *testing.T) {
 	c := demoCorrection()
 	f, err := c.Figure()
 	require.NoError(t, err)
-	d := newCorrectionDrawing(c)
+	d, pixel := newCorrectionDrawing(c), pixelsOf(t, f)
 	for i, box := range d.boxes[:12] {
 		corner := vg.Point{X: box.left + 1, Y: d.height - d.top - d.bottoms[box.line] + 1}
-		requireNear(t, suspicion.at(c.Tokens[i].Replaced), pixelAt(t, f, d.height, corner))
+		requireNear(t, suspicion.at(c.Tokens[i].Replaced), pixel(corner))
 	}
 }
 

@@ -212,7 +212,7 @@ func (d *curvesDrawing) labelLevels(p page) {
 	}
 	for _, l := range d.Levels {
 		if l.Label != "" {
-			d.labelLevel(p, l.Y, printable(l.Label), taken)
+			d.labelLevel(p, l.Y, shorten(smallFace, l.Label, d.panel.Size().X-8), taken)
 		}
 	}
 }

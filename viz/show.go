@@ -103,7 +103,7 @@ func (f Figure) bundle() (bundle, error) {
 		return bundle{}, err
 	}
 	return bundle{
-		forms: map[protocol.MIMEType]any{protocol.MIMEImagePNG: f.PNG, protocol.MIMETextPlain: f.Title + ". " + f.Alt},
+		forms: map[protocol.MIMEType]any{protocol.MIMEImagePNG: f.PNG, protocol.MIMETextPlain: f.Title + "\n" + f.Alt},
 		width: f.Width,
 		files: map[string][]byte{f.Name + ".png": f.PNG},
 	}, nil

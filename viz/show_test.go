@@ -107,7 +107,7 @@ func TestShowInNotebook(t *testing.T) {
 	require.Len(t, shown, 4)
 	curves, err := demoCurves("a").Figure()
 	require.NoError(t, err)
-	require.Equal(t, map[protocol.MIMEType]any{protocol.MIMEImagePNG: curves.PNG, protocol.MIMETextPlain: curves.Title + ". " + curves.Alt}, shown[0].Data)
+	require.Equal(t, map[protocol.MIMEType]any{protocol.MIMEImagePNG: curves.PNG, protocol.MIMETextPlain: curves.Title + "\n" + curves.Alt}, shown[0].Data)
 	require.Equal(t, map[string]any{"image/png": map[string]int{"width": 720}}, shown[0].Metadata, "shown at half its pixels")
 	markdown, err := demoTable().Markdown()
 	require.NoError(t, err)

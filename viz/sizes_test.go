@@ -35,12 +35,12 @@ func TestRingIsAroundTheBestMean(t *testing.T) {
 	g := demoSizes()
 	f, err := g.Figure()
 	require.NoError(t, err)
-	d := newSizesDrawing(g)
+	d, pixel := newSizesDrawing(g), pixelsOf(t, f)
 	require.Equal(t, 2, d.best)
 	at := d.at(g.Sizes[2].Ratio, d.sums[2].mean)
-	requireNear(t, seriesColor(1), pixelAt(t, f, d.height, at))
+	requireNear(t, seriesColor(1), pixel(at))
 	at.X -= 7
-	require.Less(t, lightness(pixelAt(t, f, d.height, at)), 0.5, "the ring")
+	require.Less(t, lightness(pixel(at)), 0.5, "the ring")
 }
 
 func TestSizesRefuseWhatMakesNoCurve(t *testing.T) {

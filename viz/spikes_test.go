@@ -44,10 +44,10 @@ func TestLevelsAreOnTheAxis(t *testing.T) {
 	require.True(t, d.y.min < 0.1 && d.y.max > 1.2)
 	f, err := c.Figure()
 	require.NoError(t, err)
-	dark := 0
+	dark, pixel := 0, pixelsOf(t, f)
 	for share := 0.0; share < 1; share += 0.002 {
 		at := d.at(1800*share, 1.2)
-		if lightness(pixelAt(t, f, d.height, at)) < 0.5 {
+		if lightness(pixel(at)) < 0.5 {
 			dark++
 		}
 	}

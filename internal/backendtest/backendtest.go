@@ -3,7 +3,8 @@
 // Package backendtest runs a test on every backend of this machine.
 //
 // Pure Go is always there. XLA CPU is there where scripts/setup was run; elsewhere its half of a test is skipped with a line
-// that says so, or fails if METROLAB_REQUIRE_XLA=1, which is how a full test run makes sure that nothing was skipped.
+// that says so, or fails if METROLAB_REQUIRE_XLA=1, which is how a full test run makes sure that nothing was skipped. An
+// NVIDIA GPU takes part if METROLAB_REQUIRE_CUDA=1, and is asked for in vain then if there is none.
 package backendtest
 
 import (
@@ -18,16 +19,26 @@ import (
 
 // Backends are opened once a process: opening XLA takes memory and a quarter of a second.
 var (
-	openGo  = sync.OnceValues(func() (compute.Backend, error) { return backend.Open("go") })
-	openXLA = sync.OnceValues(func() (compute.Backend, error) { return backend.Open("xla:cpu") })
+	openGo   = sync.OnceValues(func() (compute.Backend, error) { return backend.Open("go") })
+	openXLA  = sync.OnceValues(func() (compute.Backend, error) { return backend.Open("xla:cpu") })
+	openCUDA = sync.OnceValues(func() (compute.Backend, error) { return backend.Open("xla:cuda") })
 )
 
-// ForEach runs test as the subtests "go" and "xla". The backends are shared by all tests of the process: test must not
+// ForEach runs test as the subtests "go" and "xla" and, where it is required, "cuda". The backends are shared by all tests of the process: test must not
 // finalize them.
 func ForEach(t *testing.T, test func(t *testing.T, be compute.Backend)) {
 	t.Helper()
 	t.Run("go", func(t *testing.T) { test(t, Go(t)) })
 	t.Run("xla", func(t *testing.T) { test(t, XLA(t)) })
+	if os.Getenv("METROLAB_REQUIRE_CUDA") == "1" {
+		t.Run("cuda", func(t *testing.T) {
+			be, err := openCUDA()
+			if err != nil {
+				t.Fatalf("METROLAB_REQUIRE_CUDA=1 and CUDA does not open: %v", err)
+			}
+			test(t, be)
+		})
+	}
 }
 
 // Go returns the process's pure-Go backend.

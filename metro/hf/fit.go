@@ -75,8 +75,8 @@ func (f *Folder) fits(c metro.Config, parts []*part) error {
 			problems = append(problems, fmt.Sprintf("%s is %v there and %v in the config", d.path, d.want, d.got))
 		}
 	}
-	if c.Data.SeqLen > here.Data.SeqLen {
-		problems = append(problems, fmt.Sprintf("it has %d positions and data.seq_len is %d", here.Data.SeqLen, c.Data.SeqLen))
+	if rows := c.PositionRows(); rows > here.Data.SeqLen {
+		problems = append(problems, fmt.Sprintf("it has %d positions and the config asks for %d", here.Data.SeqLen, rows))
 	}
 	if len(parts) == 2 && sharingRank(c.Sharing) > sharingRank(here.Sharing) {
 		problems = append(problems, fmt.Sprintf("its two models share %q and the config %q", here.Sharing, c.Sharing))

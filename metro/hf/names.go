@@ -81,7 +81,7 @@ func (n *naming) encoder() {
 	e, width := n.c.EmbeddingWidth(), n.e.Width
 	n.add(n.prefix+tables+"word_embeddings.weight", n.rooms.token+".token_embedding", n.vocab, e)
 	if n.c.Positions.Absolute {
-		n.add(n.prefix+tables+"position_embeddings.weight", n.rooms.rest+".position_embedding", n.c.Data.SeqLen, e)
+		n.add(n.prefix+tables+"position_embeddings.weight", n.rooms.rest+".position_embedding", n.c.PositionRows(), e)
 	}
 	if types := n.c.Embeddings.TokenTypes; types > 0 {
 		n.add(n.prefix+tables+"token_type_embeddings.weight", n.rooms.rest+".token_type_embedding", types, e)

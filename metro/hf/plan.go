@@ -106,7 +106,7 @@ func (l *leaving) settings(c metro.Config, vocab int, pad int32) settings {
 		ModelType: l.modelType(), VocabSize: vocab, EmbeddingSize: c.EmbeddingWidth(),
 		HiddenSize: e.Width, Layers: e.Layers, Heads: e.Heads, IntermediateSize: e.FFN,
 		Activation: theirActivations[e.Activation], HiddenDropout: e.Dropout, AttentionDropout: e.Dropout,
-		MaxPositions: c.Data.SeqLen, TypeVocabSize: c.Embeddings.TokenTypes, InitializerRange: 0.02,
+		MaxPositions: c.PositionRows(), TypeVocabSize: c.Embeddings.TokenTypes, InitializerRange: 0.02,
 		Epsilon: e.Epsilon, PadTokenID: int(pad), PositionEmbedding: "absolute", TorchDType: "float32",
 	}
 	switch {

@@ -10,9 +10,8 @@ import "metrolab/metro"
 //   - Read in ELECTRA's published code: all that electra-base has from there, and this one's shape, learning rate, rows,
 //     batch and steps. The released checkpoint has a generator as wide as the main model (generator.size=same).
 //   - Memory, left out: as for electra-base. With rows of 128, 13.8 % of the tokens are masked in effect.
-//   - Ours: 128 rows in the position table, as many as a row has tokens. The released one has 512, of which pretraining
-//     uses 128; with them the encoder has 13,483,008 weights, 13,549,057 with the RTD head.
-//   - Parameters: 13,433,856 in the encoder, 13,499,905 with the RTD head; 647,162 in the generator.
+//   - The position table has 512 rows, as the released one has, of which pretraining uses 128.
+//   - Parameters: 13,483,008 in the encoder, 13,549,057 with the RTD head; 647,162 in the generator.
 //   - Cost: 16 billion tokens, about 1e18 floating-point operations.
 //
 // The command:
@@ -20,7 +19,7 @@ import "metrolab/metro"
 //	metro pretrain --recipe electra-small --corpus PATH
 func ElectraSmall() metro.Config {
 	c := ElectraBase()
-	c.Data.SeqLen = 128
+	c.Data.SeqLen, c.Positions.Rows = 128, 512
 	c.Embeddings.Width = 128
 	c.Main.Width, c.Main.Heads, c.Main.FFN = 256, 4, 1024
 	c.Optimizer.LearningRate = 5e-4

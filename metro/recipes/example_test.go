@@ -26,7 +26,6 @@ func ExampleCount() {
 			fmt.Println(err)
 			return
 		}
-		c.Data.SeqLen = 512 // rows of the position table, as in the released models
 		p := recipes.Count(c, 30_522)
 		fmt.Printf("%-13s %9d, with the RTD head %9d\n", name, p.Encoder, p.Encoder+p.RTDHead)
 	}

@@ -26,7 +26,7 @@ func Count(c metro.Config, vocab int) Parameters {
 	if c.Sharing == metro.SharingGDES { // the main model's differences
 		p.Encoder += vocab * c.EmbeddingWidth()
 		if c.Positions.Absolute {
-			p.Encoder += c.Data.SeqLen * c.EmbeddingWidth()
+			p.Encoder += c.PositionRows() * c.EmbeddingWidth()
 		}
 	}
 	if c.Generator.Layers > 0 {
@@ -83,7 +83,7 @@ func generator(c metro.Config, vocab int) int {
 func tables(c metro.Config, vocab int) int {
 	rows := vocab + c.Embeddings.TokenTypes
 	if c.Positions.Absolute {
-		rows += c.Data.SeqLen
+		rows += c.PositionRows()
 	}
 	return rows * c.EmbeddingWidth()
 }

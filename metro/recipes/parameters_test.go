@@ -24,7 +24,6 @@ func TestElectraParameters(t *testing.T) {
 	} {
 		c, err := recipes.Get(name)
 		require.NoError(t, err)
-		c.Data.SeqLen = 512
 		p := recipes.Count(c, 30_522)
 		require.Equal(t, want, [2]int{p.Encoder, p.Encoder + p.RTDHead}, name)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"testing"
@@ -88,7 +89,7 @@ func (f torchAdamW) compare(t *testing.T, which int, be compute.Backend, dtype d
 	exec, err := model.NewExec(be, store, func(scope *model.Scope, in []*Node) *Node {
 		loss := Scalar(in[0].Graph(), dtype, 0)
 		for i, name := range names {
-			start := func(_ layers.Source, values []float64, _ []int) { copy(values, f.Start[name]) }
+			start := func(_ *rand.Rand, values []float64, _ []int) { copy(values, f.Start[name]) }
 			w := layers.Param(scope.At("main"), in[0], name, start, f.Shapes[name]...)
 			loss = Add(loss, ReduceAllSum(Mul(w, ConvertDType(in[1+i], dtype)))) // whose gradient is the input
 			require.Equal(t, slices.Contains(f.Decays, name), decays(store.GetVariable("/main/"+name)), name)

@@ -73,7 +73,7 @@ quiet_lab() {
 	local settings=$venv/share/jupyter/lab/settings
 	mkdir -p "$settings"
 	cat >"$settings/overrides.json" <<-'EOF'
-		{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": false}}
+		{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 	EOF
 }
 

@@ -2,7 +2,6 @@
 """The commands behind scripts/notebooks and scripts/lab --check."""
 
 import argparse
-import os
 import pathlib
 import sys
 import time
@@ -30,9 +29,8 @@ def main():
 
 def run(arguments):
     """Runs copies, short unless told otherwise, and compares stable cells with what is committed."""
-    environment = {"METROLAB_NOTEBOOKS": os.environ.get("METROLAB_NOTEBOOKS", "short")}
     failed = 0
-    with copies(arguments.notebooks) as copy:
+    with copies(arguments.notebooks) as (copy, environment):
         for path in arguments.notebooks:
             was = nbformat.read(path, as_version=4)
             done = execute(copy(path), environment, arguments.timeout)

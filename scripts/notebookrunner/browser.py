@@ -26,9 +26,9 @@ LOOK_SECONDS = 5
 
 def session(path, screenshots):
     """Runs the session on a copy of the notebook; returns the exit code."""
-    with copies([path]) as copy, tempfile.TemporaryDirectory(prefix="metrolab-browser-") as home:
+    with copies([path]) as (copy, environment), tempfile.TemporaryDirectory(prefix="metrolab-browser-") as home:
         notebook = copy(path)
-        with _lab(notebook.parent, home) as (address, log), sync_playwright() as playwright:
+        with _lab(notebook.parent, home, environment) as (address, log), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=os.environ["METROLAB_CHROMIUM"], args=["--no-sandbox", "--disable-quic"])
             screen = Screen(browser.new_page(viewport={"width": 1200, "height": 1300}), notebook, screenshots)
             try:
@@ -84,9 +84,9 @@ def _as_a_user(screen, address):
 
 
 @contextlib.contextmanager
-def _lab(folder, home):
+def _lab(folder, home, environment):
     """scripts/lab with the folder open, for a user who has never used Jupyter. Yields its address and the lines it wrote."""
-    env = dict(os.environ, METROLAB_NOTEBOOKS=os.environ.get("METROLAB_NOTEBOOKS", "short"))
+    env = dict(os.environ, **environment)
     env |= {f"JUPYTER_{name}_DIR": f"{home}/{name.lower()}" for name in ("DATA", "CONFIG", "RUNTIME")}
     command = [judge.ROOT / "scripts" / "lab", "--no-browser", "--port=0", f"--ServerApp.root_dir={folder}"]
     lab = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

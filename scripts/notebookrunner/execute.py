@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 import nbformat
+import psutil
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -29,16 +30,20 @@ class Execution:
 
 @contextlib.contextmanager
 def copies(paths):
-    """The folder of the notebooks, in a temporary place: a run leaves nothing in the checkout.
+    """The folders of the notebooks, in a temporary place: a run leaves nothing in the checkout.
 
-    Yields a function from a path to its copy. The folder runs beside notebooks is the copy's own.
+    Yields a function from a path to its copy, and the environment that makes cells keep their runs there too.
     """
     with tempfile.TemporaryDirectory(prefix="metrolab-notebooks-") as folder:
         made = {}
         for parent in {path.parent for path in paths}:
             made[parent] = pathlib.Path(folder, str(len(made)), parent.name)
             shutil.copytree(parent, made[parent], ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-        yield lambda path: made[path.parent] / path.name
+        environment = {
+            "METROLAB_NOTEBOOKS": os.environ.get("METROLAB_NOTEBOOKS", "short"),
+            "METROLAB_RUNS": os.environ.get("METROLAB_RUNS", f"{folder}/runs"),
+        }
+        yield lambda path: made[path.parent] / path.name, environment
 
 
 def execute(path, environment, timeout):
@@ -56,7 +61,12 @@ def execute(path, environment, timeout):
         log = pathlib.Path(folder, "kernel.log")
         env = dict(os.environ, **environment, GOPROXY="off", TMPDIR=folder, METROLAB_KERNEL_LOG=str(log))
         env["METROLAB_TOOLS"] = _tools(folder)
-        _run_cells(run, path, env, timeout, log)
+        try:
+            _run_cells(run, path, env, timeout, log)
+        finally:
+            left = _stop_what_is_left(folder)
+    if left and not run.faults:
+        run.faults.append(judge.Fault(len(notebook.cells), f"it left a program running, {left[0]}"))
     seen = {fault.cell for fault in run.faults}
     run.faults += [fault for fault in judge.faults(notebook) if fault.cell not in seen and _was_run(notebook, fault)]
     return run
@@ -70,6 +80,17 @@ def _tools(folder):
     for name in ("gonb", "goimports"):
         (tools / name).symlink_to(source / name)
     return str(tools)
+
+
+def _stop_what_is_left(folder):
+    """Kills what the kernel started and left behind, told by its temporary folder; returns the names."""
+    left = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("TMPDIR") == folder:
+                left.append(process.name())
+                process.kill()
+    return left
 
 
 def _run_cells(run, path, env, timeout, log):
@@ -104,6 +125,8 @@ def _last_words(log):
     """The kernel's own panic, if its log has one."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     panics = [line for line in lines if line.startswith(("panic:", "fatal error:"))]
+    if any("negative Repeat count" in line for line in panics):
+        return "as GoNB v0.11.5 does of a line on stderr with a time and then main.go:NN; log.SetFlags(0) leaves both out"
     return panics[-1] if panics else None
 
 

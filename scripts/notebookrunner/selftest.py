@@ -26,7 +26,8 @@ FAILING = {
     "log.Fatal": ('%%\nlog.Fatal("no such run")', "exit status 1"),
     "failing test": ("func TestIt(t *testing.T) { t.Fail() }\n\n%test", "exit status 1"),
     "endless": ("%%\nselect {\ncase <-time.After(time.Hour):\n}", "more than 20 s"),
-    "kernel that dies": ('%%\nlog.SetFlags(log.LstdFlags | log.Lshortfile)\nlog.Print("hello")', "the kernel died"),
+    "kernel that dies": ('%%\nlog.SetFlags(log.LstdFlags | log.Lshortfile)\nlog.Print("hello")', "log.SetFlags(0)"),
+    "program left running": ("!setsid sleep 300 >/dev/null 2>&1 &", "left a program running"),
 }
 
 # Cells that fail while the kernel says ok.

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hf
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/backendtest"
+	"metrolab/internal/safetensors"
+	"metrolab/internal/usererr"
+	"metrolab/metro"
+)
+
+// copyFixture copies a folder of testdata, so that a test can spoil it.
+func copyFixture(t *testing.T, name string) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", name))))
+	return dir
+}
+
+// setting changes one key of config.json; nil removes it.
+func setting(t *testing.T, dir, key string, value any) {
+	t.Helper()
+	path := filepath.Join(dir, settingsFile)
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var all map[string]any
+	require.NoError(t, json.Unmarshal(data, &all))
+	if all[key] = value; value == nil {
+		delete(all, key)
+	}
+	data, err = json.Marshal(all)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, data, 0o644))
+}
+
+// rewrite writes model.safetensors anew, each tensor as change leaves it; one without a name is dropped.
+func rewrite(t *testing.T, dir string, change func(info *safetensors.Info, data *[]byte), more ...safetensors.Info) {
+	t.Helper()
+	path := filepath.Join(dir, weightsFile)
+	file, err := safetensors.Open(path)
+	require.NoError(t, err)
+	var infos []safetensors.Info
+	values := map[string][]byte{}
+	for _, info := range append(file.Tensors(), more...) {
+		size, err := info.Size()
+		require.NoError(t, err)
+		data := make([]byte, size)
+		if _, ok := file.Lookup(info.Name); ok {
+			require.NoError(t, file.Read(info.Name, data))
+		}
+		change(&info, &data)
+		if info.Name != "" {
+			infos, values[info.Name] = append(infos, info), data
+		}
+	}
+	require.NoError(t, file.Close())
+	require.NoError(t, safetensors.WriteFile(path, infos, nil, func(info safetensors.Info, w io.Writer) error {
+		_, err := w.Write(values[info.Name])
+		return err
+	}))
+}
+
+func unchanged(*safetensors.Info, *[]byte) {}
+
+// An encoder with BERT's names, with and without their prefix, computes what transformers' does.
+func TestBERT(t *testing.T) {
+	ref := openReference(t, "bert")
+	plain := copyFixture(t, "bert")
+	prefixed := copyFixture(t, "bert")
+	rewrite(t, prefixed, func(info *safetensors.Info, _ *[]byte) {
+		if !strings.HasPrefix(info.Name, "cls.") {
+			info.Name = "bert." + info.Name
+		}
+	}, safetensors.Info{Name: "cls.predictions.bias", DType: "F32", Shape: []int{40}})
+	f := load(t, prefixed)
+	require.Contains(t, f.Notes[0], "3 tensors belong to no part that is read here, such as bert.pooler.dense.bias")
+	same := load(t, plain)
+	require.Contains(t, same.Notes[0], "2 tensors belong to no part that is read here, such as pooler.dense.bias, pooler.dense.weight")
+	require.Equal(t, f.Config, same.Config)
+
+	require.True(t, f.HasMain())
+	require.False(t, f.HasGenerator())
+	require.Equal(t, 20, f.Config.EmbeddingWidth())
+	weights, err := f.For(f.Config)
+	require.NoError(t, err)
+	sameWeights, err := same.For(f.Config)
+	require.NoError(t, err)
+	for _, tensor := range weights.Tensors() {
+		require.Equal(t, read(t, weights, tensor), read(t, sameWeights, tensor))
+	}
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		for i, state := range mainLayers(t, be, electraModel(f, f.Config), weights, ref.ints("tokens"), ref.shape("tokens")) {
+			require.LessOrEqual(t, largestDifference(t, flat(state), ref.floats(fmt.Sprintf("main_state_%d", i))), 1e-5, i)
+		}
+	})
+}
+
+// mainLayers runs the main model on rows of tokens.
+func mainLayers(t *testing.T, be compute.Backend, m metro.Model, w *Weights, tokens []int32, shape []int) []*tensors.Tensor {
+	t.Helper()
+	store := newStore(t, w, dtypes.Float32)
+	exec, err := model.NewExec(be, store, func(scope *model.Scope, in []*Node) []*Node {
+		nonPad := NotEqual(in[0], Scalar(in[0].Graph(), dtypes.Int32, m.PadID))
+		return m.MainLayers(scope, in[0], nonPad, nil, nil)
+	})
+	require.NoError(t, err)
+	out, err := exec.Call(tensors.FromFlatDataAndDimensions(tokens, shape...))
+	require.NoError(t, err)
+	require.Equal(t, len(w.Tensors()), store.NumVariables())
+	return out
+}
+
+// A folder alone is a discriminator or a generator.
+func TestSingleFolders(t *testing.T) {
+	d := load(t, "testdata/electra-odd/discriminator")
+	require.True(t, d.HasMain())
+	require.Equal(t, metro.Encoder{}, d.Config.Generator)
+	err := d.RequireGenerator()
+	require.True(t, usererr.Is(err))
+	require.ErrorContains(t, err, "holds no generator")
+	require.ErrorContains(t, err, "at a full learning rate the main model forgets")
+	_, err = d.ForGenerator(d.Config)
+	require.True(t, usererr.Is(err))
+
+	g := load(t, "testdata/electra-odd/generator")
+	require.False(t, g.HasMain())
+	require.NoError(t, g.RequireGenerator())
+	weights, err := g.ForGenerator(g.Config)
+	require.NoError(t, err)
+	for _, name := range sortedNames(weights) {
+		require.True(t, strings.HasPrefix(name, "generator."), name)
+	}
+
+	// A pair's generator alone, for a main model of another shape.
+	pair := load(t, "testdata/electra-odd")
+	require.NoError(t, pair.RequireGenerator())
+	c := pair.Config
+	c.Main.Layers, c.Sharing = 7, metro.SharingNone
+	again, err := pair.ForGenerator(c)
+	require.NoError(t, err)
+	require.Equal(t, sortedNames(weights), sortedNames(again))
+}
+
+// The two models of a pair may share less than they could, and rows may be shorter.
+func TestForOtherConfigs(t *testing.T) {
+	f := load(t, "testdata/electra-odd")
+	require.Equal(t, 16, f.Config.Data.SeqLen)
+	c := f.Config
+	c.Sharing, c.Data.SeqLen = metro.SharingNone, 9
+	weights, err := f.For(c)
+	require.NoError(t, err)
+	position := Tensor{"generator.position_embedding", []int{9, 14}}
+	require.Contains(t, weights.Tensors(), position)
+	whole, err := f.For(f.Config)
+	require.NoError(t, err)
+	all := read(t, whole, Tensor{"shared.position_embedding", []int{16, 14}})
+	require.Equal(t, all[:9*14], read(t, weights, position))
+	require.ErrorContains(t, weights.Read("shared.position_embedding", make([]float32, 1)), "has 126 elements, the buffer 1")
+	require.ErrorContains(t, weights.Read("mine", nil), "has no tensor mine")
+}
+
+func TestForRefuses(t *testing.T) {
+	f := load(t, "testdata/electra-odd")
+	for want, change := range map[string]func(c *metro.Config){
+		"it has 16 positions and data.seq_len is 17":                               func(c *metro.Config) { c.Data.SeqLen = 17 },
+		"main.layers is 2 there and 3 in the config":                               func(c *metro.Config) { c.Main.Layers = 3 },
+		"generator.epsilon is 0.001 there and 1e-05":                               func(c *metro.Config) { c.Generator.Epsilon = 1e-5 },
+		"main.norm is post there and pre":                                          func(c *metro.Config) { c.Main.Norm = metro.NormPre },
+		"embeddings.width is 14 there and 24":                                      func(c *metro.Config) { c.Embeddings.Width = 0 },
+		"embeddings.token_types is 2 there and 0":                                  func(c *metro.Config) { c.Embeddings.TokenTypes = 0 },
+		"positions.relative is none there and t5":                                  func(c *metro.Config) { c.Positions.Relative = metro.RelativeT5 },
+		"objective.rtd_head is projected there and linear":                         func(c *metro.Config) { c.Objective.RTDHead = metro.RTDHeadLinear },
+		"objective.generator_head is norm there and plain":                         func(c *metro.Config) { c.Objective.GeneratorHead = metro.GeneratorHeadPlain },
+		`its two models share "token_position_norm" and the config "all"`:          func(c *metro.Config) { c.Sharing = metro.SharingAll },
+		"main.width is 24 there and 12 in the config; main.heads is 3 there and 2": func(c *metro.Config) { c.Main.Width, c.Main.Heads = 12, 2 },
+	} {
+		c := f.Config
+		change(&c)
+		_, err := f.For(c)
+		require.ErrorContains(t, err, want)
+		require.True(t, usererr.Is(err))
+	}
+}
+
+// Half precision is widened on the way.
+func TestHalfPrecision(t *testing.T) {
+	want, err := load(t, "testdata/bert").For(load(t, "testdata/bert").Config)
+	require.NoError(t, err)
+	dir := copyFixture(t, "bert")
+	rewrite(t, dir, func(info *safetensors.Info, data *[]byte) {
+		info.DType = "BF16"
+		var short []byte
+		for i := 2; i < len(*data); i += 4 {
+			short = append(short, (*data)[i], (*data)[i+1])
+		}
+		*data = short
+	})
+	f := load(t, dir)
+	got, err := f.For(f.Config)
+	require.NoError(t, err)
+	for _, tensor := range want.Tensors() {
+		exact := read(t, want, tensor)
+		for i, x := range read(t, got, tensor) {
+			require.Equal(t, math.Float32bits(exact[i])>>16<<16, math.Float32bits(x), tensor.Name)
+		}
+	}
+}
+
+// What does not fit is refused with the reason, as the user's to mend.
+func TestLoadRefuses(t *testing.T) {
+	const d, g = "discriminator", "generator"
+	drop := func(name string) func(*safetensors.Info, *[]byte) {
+		return func(info *safetensors.Info, _ *[]byte) {
+			if info.Name == name {
+				info.Name = ""
+			}
+		}
+	}
+	extra := func(name string, shape ...int) safetensors.Info {
+		return safetensors.Info{Name: name, DType: "F32", Shape: shape}
+	}
+	for _, test := range []struct {
+		name, want string
+		spoil      func(t *testing.T, dir string)
+	}{
+		{"nothing there", "holds no model", func(t *testing.T, dir string) {
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, d)))
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, g)))
+		}},
+		{"no weights", "no weights", func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, d, weightsFile))) }},
+		{"older weights", "holds pytorch_model.bin and no model.safetensors: load it in transformers", func(t *testing.T, dir string) {
+			require.NoError(t, os.Rename(filepath.Join(dir, d, weightsFile), filepath.Join(dir, d, "pytorch_model.bin")))
+		}},
+		{"split weights", "its weights are split", func(t *testing.T, dir string) {
+			require.NoError(t, os.Rename(filepath.Join(dir, d, weightsFile), filepath.Join(dir, d, weightsFile+".index.json")))
+		}},
+		{"cut weights", "model.safetensors", func(t *testing.T, dir string) {
+			require.NoError(t, os.Truncate(filepath.Join(dir, d, weightsFile), 4000))
+		}},
+		{"no tokenizer", "no tokenizer", func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, d, "tokenizer.json"))) }},
+		{"not JSON", "not a config.json", func(t *testing.T, dir string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, d, settingsFile), []byte("{"), 0o644))
+		}},
+		{"endless JSON", "longer than 1048576 bytes", func(t *testing.T, dir string) {
+			require.NoError(t, os.Truncate(filepath.Join(dir, d, settingsFile), 1<<30))
+		}},
+		{"two discriminators", "both a main model", func(t *testing.T, dir string) {
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, g)))
+			require.NoError(t, os.CopyFS(filepath.Join(dir, g), os.DirFS(filepath.Join(dir, d))))
+		}},
+		{"other model", `model_type is "gpt2"`, func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "model_type", "gpt2") }},
+		{"half a model of ours", `the key "metrolab"`, func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "model_type", "metro") }},
+		{"no size", "hidden_size must be there and at least 1, it is 0", func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "hidden_size", nil) }},
+		{"broken size", "not a config.json", func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "hidden_size", 31.5) }},
+		{"heads", "num_attention_heads, 3, does not divide hidden_size, 32", func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "num_attention_heads", 3) }},
+		{"activation", `hidden_act is "silu"`, func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "hidden_act", "silu") }},
+		{"epsilon", "layer_norm_eps is 0", func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "layer_norm_eps", 0) }},
+		{"dropout", "hidden_dropout_prob is 1", func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "hidden_dropout_prob", 1) }},
+		{"positions", `position_embedding_type is "relative_key"`, func(t *testing.T, dir string) {
+			setting(t, filepath.Join(dir, d), "position_embedding_type", "relative_key")
+		}},
+		{"decoder", "is_decoder is set", func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "is_decoder", true) }},
+		{"absurd depth", "num_hidden_layers is 1000000000000, and model.safetensors holds", func(t *testing.T, dir string) {
+			setting(t, filepath.Join(dir, d), "num_hidden_layers", 1000000000000)
+		}},
+		{"one layer more", "there is no tensor electra.encoder.layer.1.attention.self.query.weight [32 32]", func(t *testing.T, dir string) {
+			setting(t, filepath.Join(dir, d), "num_hidden_layers", 2)
+		}},
+		{"other width", "tensor electra.encoder.layer.0.intermediate.dense.weight is [128 32], by config.json it must be [64 32]", func(t *testing.T, dir string) {
+			setting(t, filepath.Join(dir, d), "intermediate_size", 64)
+		}},
+		{"missing tensor", "there is no tensor discriminator_predictions.dense.weight [32 32]", func(t *testing.T, dir string) {
+			rewrite(t, filepath.Join(dir, d), drop("discriminator_predictions.dense.weight"))
+		}},
+		{"tensor too many", "there is a tensor electra.encoder.layer.7.new [3], which config.json has no place for", func(t *testing.T, dir string) {
+			rewrite(t, filepath.Join(dir, d), unchanged, extra("electra.encoder.layer.7.new", 3))
+		}},
+		{"integers", "tensor electra.embeddings.LayerNorm.bias is of type I32", func(t *testing.T, dir string) {
+			rewrite(t, filepath.Join(dir, d), func(info *safetensors.Info, _ *[]byte) {
+				if info.Name == "electra.embeddings.LayerNorm.bias" {
+					info.DType = "I32"
+				}
+			})
+		}},
+		{"untied output", "generator_lm_head.weight is not the token table", func(t *testing.T, dir string) {
+			rewrite(t, filepath.Join(dir, g), unchanged, extra("generator_lm_head.weight", 48, 32))
+		}},
+		{"no pair", "are no pair: vocabulary 48 and 53, positions 10 and 16, embedding width 32 and 14", func(t *testing.T, dir string) {
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, g)))
+			require.NoError(t, os.CopyFS(filepath.Join(dir, g), os.DirFS("testdata/electra-odd/generator")))
+		}},
+		{"large tokenizer", "the tokenizer has 53 tokens, but the model's table has 48", func(t *testing.T, dir string) {
+			copyFile(t, "testdata/electra-odd/generator/tokenizer.json", filepath.Join(dir, d, "tokenizer.json"))
+		}},
+		{"two tokenizers", "have different tokenizers", func(t *testing.T, dir string) {
+			copyFile(t, "testdata/bert/tokenizer.json", filepath.Join(dir, g, "tokenizer.json"))
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := copyFixture(t, "electra")
+			test.spoil(t, dir)
+			_, err := Load(dir)
+			require.ErrorContains(t, err, test.want)
+			require.True(t, usererr.Is(err), err)
+		})
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(to, data, 0o644))
+}
+
+// Older programs write the tied output weights and counted positions too.
+func TestOlderFiles(t *testing.T) {
+	dir := copyFixture(t, "electra")
+	table := "electra.embeddings.word_embeddings.weight"
+	var values []byte
+	rewrite(t, filepath.Join(dir, "generator"), func(info *safetensors.Info, data *[]byte) {
+		switch info.Name {
+		case table:
+			values = slices.Clone(*data)
+		case outputWeights:
+			*data = values
+		}
+	}, safetensors.Info{Name: outputWeights, DType: "F32", Shape: []int{48, 32}},
+		safetensors.Info{Name: "electra.embeddings.position_ids", DType: "I64", Shape: []int{1, 10}})
+	f := load(t, dir)
+	require.Empty(t, f.Notes)
+	require.Equal(t, load(t, "testdata/electra").Config, f.Config)
+}
+
+// How much two models share is seen from their tables.
+func TestFindSharing(t *testing.T) {
+	change := func(name string) func(info *safetensors.Info, data *[]byte) {
+		return func(info *safetensors.Info, data *[]byte) {
+			if strings.HasSuffix(info.Name, name) {
+				last := (*data)[len(*data)-4:]
+				binary.LittleEndian.PutUint32(last, binary.LittleEndian.Uint32(last)+1)
+			}
+		}
+	}
+	for name, want := range map[string]string{
+		"nothing":                          metro.SharingTokenPositionNorm,
+		"embeddings.LayerNorm.weight":      metro.SharingTokenPosition,
+		"embeddings.LayerNorm.bias":        metro.SharingTokenPosition,
+		"position_embeddings.weight":       metro.SharingToken,
+		"token_type_embeddings.weight":     metro.SharingToken,
+		"word_embeddings.weight":           metro.SharingNone,
+		"layer.0.attention.self.key.bias":  metro.SharingTokenPositionNorm,
+		"embeddings_project.weight":        metro.SharingTokenPositionNorm,
+		"generator_predictions.dense.bias": metro.SharingTokenPositionNorm,
+	} {
+		dir := copyFixture(t, "electra")
+		rewrite(t, filepath.Join(dir, "generator"), change(name))
+		require.Equal(t, want, load(t, dir).Config.Sharing, name)
+	}
+}
