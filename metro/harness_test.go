@@ -104,20 +104,17 @@ func term(name string) func(p *metro.Pass) *Node {
 	}
 }
 
-// ofMain is what the main model is trained on: all but the generator's term, each with its weight.
-func ofMain(p *metro.Pass) *Node {
-	var sum *Node
-	for _, t := range p.Terms {
-		switch weighted := Mul(t.Weight, t.Loss); {
-		case t.Name == "generator":
-		case sum == nil:
-			sum = weighted
-		default:
-			sum = Add(sum, weighted)
-		}
+// weighted is the sum of terms, each times its weight.
+func weighted(terms []metro.Term) *Node {
+	sum := Mul(terms[0].Weight, terms[0].Loss)
+	for _, t := range terms[1:] {
+		sum = Add(sum, Mul(t.Weight, t.Loss))
 	}
 	return sum
 }
+
+// ofMain is what the main model is trained on: all terms behind the generator's.
+func ofMain(p *metro.Pass) *Node { return weighted(p.Terms[1:]) }
 
 func float64Store(seed int64) *model.Store {
 	store := model.NewStore()

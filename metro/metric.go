@@ -14,11 +14,22 @@ import (
 // below.
 type MetricFunc func(p *Pass) (sum, count *Node)
 
-var metrics = registry[MetricFunc]{kind: "metric"}
+var metrics = registry[MetricFunc]{kind: "metric", entries: map[string]registered[MetricFunc]{
+	"tie_cosine": {1, tieCosine},
+}}
 
 // RegisterMetric makes a metric of one's own available to evaluation.metrics. It is computed from the pass of the
 // training step (name) and of the validation (val_name). See [RegisterObjective] for name and version.
 func RegisterMetric(name string, version int, build MetricFunc) { metrics.add(name, version, build) }
+
+// tieCosine is the mean over the vocabulary of the cosine between a token's embedding in the generator and in the main
+// model: 1 where they share the table, and what is left of that under "gdes" and "none".
+func tieCosine(p *Pass) (sum, count *Node) {
+	a := p.Model.generatorTables(p.scope, p.Batch.Tokens).token
+	b := p.Model.mainTables(p.scope, p.Batch.Tokens).token
+	cosines := ReduceSum(Mul(normalized(a), normalized(b)), -1) // [V]
+	return ReduceAllSum(cosines), Scalar(a.Graph(), a.DType(), p.Model.Vocab)
+}
 
 func (e Evaluation) metrics() []string {
 	return strings.FieldsFunc(e.Metrics, func(r rune) bool { return r == ',' || r == ' ' })

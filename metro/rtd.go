@@ -34,8 +34,9 @@ func RTDLogits(scope *model.Scope, c Encoder, states *Node, head string, zeroIni
 // RTDLoss is the mean binary cross-entropy of logits, [B, S], over the tokens where counted, [B, S] bool, is true: label
 // 1 = replaced, [B, S] bool. Every published recipe counts all real tokens, [CLS] and [SEP] included.
 func RTDLoss(logits, replaced, counted *Node) *Node {
-	y := ConvertDType(replaced, logits.DType())
+	// Labels have no gradient, and XLA cannot even compile one of booleans that were gathered.
+	y := StopGradient(ConvertDType(replaced, logits.DType()))
 	// max(z,0) − z·y + log(1+exp(−|z|)): no overflow for any z.
 	perToken := Add(Sub(MaxScalar(logits, 0), Mul(logits, y)), Log1p(Exp(Neg(Abs(logits)))))
-	return weightedMean(perToken, ConvertDType(counted, logits.DType()))
+	return weightedMean(perToken, StopGradient(ConvertDType(counted, logits.DType())))
 }

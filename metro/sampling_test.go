@@ -30,31 +30,72 @@ func uniforms(rng *rand.Rand, rows, columns int) [][]float32 {
 	return u
 }
 
-// 1e5 draws against softmax(logits): χ² at the 99.9 % point, for vocabularies that do and do not fill their blocks.
+// 1e5 draws against softmax(logits/T): χ² at the 99.9 % point, for vocabularies that do and do not fill their blocks.
 func TestSamplesFollowTheSoftmax(t *testing.T) {
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
 		for _, v := range []int{2, 7, 16, 50} {
-			rng := rand.New(rand.NewPCG(1, uint64(v)))
-			logits := make([]float32, v)
-			for i := range logits {
-				logits[i] = float32(2 * rng.NormFloat64())
-			}
 			const rows, columns = 100, 1000
-			exec := MustNewExec(be, func(l, u *Node) *Node {
-				return metro.SampleReplacements(BroadcastPrefix(l, rows, columns), u, nil)
+			exec := MustNewExec(be, func(l, u, temperature *Node) []*Node {
+				spread := BroadcastPrefix(l, rows, columns)
+				return []*Node{metro.SampleReplacements(spread, u, temperature), metro.SampleReplacements(spread, u, nil)}
 			})
-			samples := tensors.MustCopyFlatData[int32](exec.MustCall(logits, uniforms(rng, rows, columns))[0])
-			observed, expected := make([]float64, v), softmax(logits)
-			for _, s := range samples {
-				observed[s]++
+			for _, temperature := range []float32{0.5, 1, 2} {
+				rng := rand.New(rand.NewPCG(1, uint64(v)))
+				logits, tempered := make([]float32, v), make([]float32, v)
+				for i := range logits {
+					logits[i] = float32(2 * rng.NormFloat64())
+					tempered[i] = logits[i] / temperature
+				}
+				out := exec.MustCall(logits, uniforms(rng, rows, columns), temperature)
+				if temperature == 1 {
+					require.Equal(t, out[1].Value(), out[0].Value(), "no temperature is 1")
+				}
+				observed, expected := make([]float64, v), softmax(tempered)
+				for _, s := range tensors.MustCopyFlatData[int32](out[0]) {
+					observed[s]++
+				}
+				for i := range expected {
+					expected[i] *= rows * columns
+				}
+				limit := distuv.ChiSquared{K: float64(v - 1)}.Quantile(0.999)
+				require.Less(t, stat.ChiSquare(observed, expected), limit, "V = %d, T = %g", v, temperature)
 			}
-			for i := range expected {
-				expected[i] *= rows * columns
-			}
-			limit := distuv.ChiSquared{K: float64(v - 1)}.Quantile(0.999)
-			require.Less(t, stat.ChiSquare(observed, expected), limit, "V = %d", v)
+			exec.Finalize()
 		}
 	})
+}
+
+// Towards T = 0 the draw is the arg max, whatever the noise; towards infinity every token is as likely.
+func TestTemperatureAtTheLimits(t *testing.T) {
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		const n, v = 200, 23
+		exec := MustNewExec(be, metro.SampleReplacements)
+		defer exec.Finalize()
+		rng := rand.New(rand.NewPCG(2, 2))
+		logits, best := [][][]float32{make([][]float32, n)}, make([]int32, n)
+		for i := range n {
+			for id := range v {
+				logits[0][i] = append(logits[0][i], float32(rng.NormFloat64()))
+				if logits[0][i][id] > logits[0][i][best[i]] {
+					best[i] = int32(id)
+				}
+			}
+		}
+		u := uniforms(rng, 1, n)
+		require.Equal(t, [][]int32{best}, exec.MustCall(logits, u, float32(1e-4))[0].Value())
+		for i, id := range exec.MustCall(logits, u, float32(1e7))[0].Value().([][]int32)[0] {
+			require.InDelta(t, v*u[0][i], float32(id)+0.5, 0.5+1e-3)
+		}
+	})
+}
+
+// Samples carry no gradient to the logits.
+func TestSamplesStopGradients(t *testing.T) {
+	exec := MustNewExec(backendtest.Go(t), func(l, u *Node) *Node {
+		ids := ConvertDType(metro.SampleReplacements(l, u, nil), l.DType())
+		return Gradient(ReduceAllSum(Add(ids, ReduceSum(l, -1))), l)[0]
+	})
+	require.Equal(t, [][][]float32{{{1, 1, 1}}}, exec.MustCall([][][]float32{{{0, 1, 2}}}, [][]float32{{.5}})[0].Value())
 }
 
 // The draw is the inverse of the cumulative distribution: exact at its steps, never a token of probability 0, whatever

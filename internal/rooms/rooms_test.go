@@ -28,15 +28,17 @@ var mayImport = map[string][]string{
 	"metro/runs":           aboveMetro,
 	"metro/tasks":          aboveMetro,
 	"metro/training":       aboveMetro,
+	"metro/workspace":      append([]string{"metro/backend"}, aboveMetro...),
 	"viz":                  {},
 	"ablations":            append([]string{"viz"}, aboveMetro...),
 	"scripts":              everything,
-	"notebooks":            everything,
+	"notebooks":            append([]string{"notebooks/shelf"}, everything...),
+	"notebooks/shelf":      {"metro/runs", "viz"},
 }
 
 var (
 	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/recipes", "metro/runs", "metro/tasks", "metro/training"}
-	everything = append([]string{"ablations", "metro/backend", "viz"}, aboveMetro...)
+	everything = append([]string{"ablations", "metro/backend", "metro/workspace", "viz"}, aboveMetro...)
 )
 
 const module = "metrolab/"
@@ -92,7 +94,7 @@ func TestOnlyTheBackendPackageImportsXLA(t *testing.T) {
 func TestLibrariesLinkNoEngine(t *testing.T) {
 	for _, p := range project(t) {
 		switch room(p.ImportPath) {
-		case "metro/backend", "internal/backendtest", "scripts", "notebooks":
+		case "metro/backend", "metro/workspace", "internal/backendtest", "scripts", "notebooks":
 			continue
 		}
 		for _, engine := range engines {

@@ -3,7 +3,6 @@
 package hf
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,11 +20,18 @@ type difference struct {
 func (d difference) String() string { return fmt.Sprintf("%s %v and %v", d.path, d.want, d.got) }
 
 // Shape returns c with everything that the folder decides: the fields of [Folder.Config] that describe the models that are
-// there. Rows that are shorter than the folder's stay so, and so do dropout and the way of drawing first weights.
+// there. Rows of tokens may be shorter than the folder's position table, which stays whole; dropout and the way of
+// drawing first weights stay as they are.
 func (f *Folder) Shape(c metro.Config) metro.Config {
+	rows := f.Config.Data.SeqLen
 	c.Data.VocabSize = f.Config.Data.VocabSize
-	c.Data.SeqLen = min(cmp.Or(c.Data.SeqLen, f.Config.Data.SeqLen), f.Config.Data.SeqLen)
 	c.Embeddings, c.Positions = f.Config.Embeddings, f.Config.Positions
+	switch {
+	case c.Data.SeqLen == 0 || c.Positions.Absolute && c.Data.SeqLen > rows:
+		c.Data.SeqLen = rows
+	case c.Positions.Absolute && c.Data.SeqLen < rows:
+		c.Positions.Rows = rows
+	}
 	shape := func(into *metro.Encoder, from metro.Encoder) {
 		if into.Init != "" {
 			from.Dropout, from.Init, from.InitScale = into.Dropout, into.Init, into.InitScale
@@ -56,7 +62,7 @@ func (f *Folder) fits(c metro.Config, parts []*part) error {
 		{"positions.relative", here.Positions.Relative, c.Positions.Relative},
 	}
 	if here.Positions.Relative != metro.RelativeNone {
-		all = append(all, difference{"positions", here.Positions, c.Positions})
+		all = append(all, difference{"positions", positionShape(here.Positions), positionShape(c.Positions)})
 	}
 	for _, p := range parts {
 		if p.role == mainRole {
@@ -75,7 +81,7 @@ func (f *Folder) fits(c metro.Config, parts []*part) error {
 			problems = append(problems, fmt.Sprintf("%s is %v there and %v in the config", d.path, d.want, d.got))
 		}
 	}
-	if rows := c.PositionRows(); rows > here.Data.SeqLen {
+	if rows := c.PositionRows(); c.Positions.Absolute && rows > here.Data.SeqLen {
 		problems = append(problems, fmt.Sprintf("it has %d positions and the config asks for %d", here.Data.SeqLen, rows))
 	}
 	if len(parts) == 2 && sharingRank(c.Sharing) > sharingRank(here.Sharing) {

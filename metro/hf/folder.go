@@ -165,25 +165,6 @@ func (f *Folder) Close() error {
 	return errors.Join(errs...)
 }
 
-// HasMain reports whether there is a main model.
-func (f *Folder) HasMain() bool { return f.main != nil }
-
-// HasGenerator reports whether there is a generator.
-func (f *Folder) HasGenerator() bool { return f.generator != nil }
-
-// RequireGenerator returns an error, the user's to mend, if the main model came without its generator, so that ELECTRA's
-// pretraining cannot simply go on.
-func (f *Folder) RequireGenerator() error {
-	if f.HasGenerator() {
-		return nil
-	}
-	return usererr.New("%s holds no generator, so its pretraining cannot go on where it stopped: what a new generator writes is found without effort, "+
-		"and at a full learning rate the main model forgets what it knew while that one learns; "+
-		"put both published folders into one as %s and %s, or let a new generator learn first (training.generator_steps) "+
-		"and go on at a small learning rate (optimizer.learning_rate) with a long warm-up (optimizer.warmup_steps)",
-		f.Dir, discriminatorDir, generatorDir)
-}
-
 // findSharing returns the strongest sharing that loses nothing: the one whose shared tensors are equal in both models.
 func (f *Folder) findSharing() (string, error) {
 	const tables = "embeddings."

@@ -96,8 +96,7 @@ func TestBERT(t *testing.T) {
 	require.Contains(t, same.Notes[0], "2 tensors belong to no part that is read here, such as pooler.dense.bias, pooler.dense.weight")
 	require.Equal(t, f.Config, same.Config)
 
-	require.True(t, f.HasMain())
-	require.False(t, f.HasGenerator())
+	require.Equal(t, metro.Encoder{}, f.Config.Generator)
 	require.Equal(t, 20, f.Config.EmbeddingWidth())
 	weights, err := f.For(f.Config)
 	require.NoError(t, err)
@@ -131,18 +130,13 @@ func mainLayers(t *testing.T, be compute.Backend, m metro.Model, w *Weights, tok
 // A folder alone is a discriminator or a generator.
 func TestSingleFolders(t *testing.T) {
 	d := load(t, "testdata/electra-odd/discriminator")
-	require.True(t, d.HasMain())
 	require.Equal(t, metro.Encoder{}, d.Config.Generator)
-	err := d.RequireGenerator()
-	require.True(t, usererr.Is(err))
+	_, err := d.ForGenerator(d.Config)
 	require.ErrorContains(t, err, "holds no generator")
-	require.ErrorContains(t, err, "at a full learning rate the main model forgets")
-	_, err = d.ForGenerator(d.Config)
 	require.True(t, usererr.Is(err))
 
 	g := load(t, "testdata/electra-odd/generator")
-	require.False(t, g.HasMain())
-	require.NoError(t, g.RequireGenerator())
+	require.Equal(t, metro.Encoder{}, g.Config.Main)
 	weights, err := g.ForGenerator(g.Config)
 	require.NoError(t, err)
 	for _, name := range sortedNames(weights) {
@@ -151,7 +145,6 @@ func TestSingleFolders(t *testing.T) {
 
 	// A pair's generator alone, for a main model of another shape.
 	pair := load(t, "testdata/electra-odd")
-	require.NoError(t, pair.RequireGenerator())
 	c := pair.Config
 	c.Main.Layers, c.Sharing = 7, metro.SharingNone
 	again, err := pair.ForGenerator(c)
@@ -173,14 +166,34 @@ func TestForOtherConfigs(t *testing.T) {
 	require.NoError(t, err)
 	all := read(t, whole, Tensor{"shared.position_embedding", []int{16, 14}})
 	require.Equal(t, all[:9*14], read(t, weights, position))
-	require.ErrorContains(t, weights.Read("shared.position_embedding", make([]float32, 1)), "has 126 elements, the buffer 1")
+	require.ErrorContains(t, weights.Read("generator.position_embedding", make([]float32, 1)), "has 126 elements, the buffer 1")
 	require.ErrorContains(t, weights.Read("mine", nil), "has no tensor mine")
+	require.ErrorContains(t, weights.Read("shared.embedding_norm.gain", make([]float32, 14)), "has no tensor shared.embedding_norm.gain")
+}
+
+// A model takes the folder's shape and keeps what is its own.
+func TestShape(t *testing.T) {
+	f := load(t, "testdata/electra-odd")
+	c := metro.Config{Seed: 3, Data: metro.Data{SeqLen: 9}, Main: metro.Encoder{Width: 99, Dropout: 0.3, Init: metro.InitFanIn}}
+	shaped := f.Shape(c)
+	require.Equal(t, metro.Data{VocabSize: 53, SeqLen: 9}, shaped.Data)
+	require.Equal(t, 16, shaped.PositionRows())
+	require.Equal(t, 24, shaped.Main.Width)
+	require.Equal(t, []any{int64(3), 0.3, metro.InitFanIn}, []any{shaped.Seed, shaped.Main.Dropout, shaped.Main.Init})
+	weights, err := f.For(shaped)
+	require.NoError(t, err)
+	require.Contains(t, weights.Tensors(), Tensor{"shared.position_embedding", []int{16, 14}})
+	for _, length := range []int{0, 16, 400} {
+		c.Data.SeqLen = length
+		shaped = f.Shape(c)
+		require.Equal(t, []int{16, 16, 0}, []int{shaped.Data.SeqLen, shaped.PositionRows(), shaped.Positions.Rows}, length)
+	}
 }
 
 func TestForRefuses(t *testing.T) {
 	f := load(t, "testdata/electra-odd")
 	for want, change := range map[string]func(c *metro.Config){
-		"it has 16 positions and data.seq_len is 17":                               func(c *metro.Config) { c.Data.SeqLen = 17 },
+		"it has 16 positions and the config asks for 17":                           func(c *metro.Config) { c.Data.SeqLen = 17 },
 		"main.layers is 2 there and 3 in the config":                               func(c *metro.Config) { c.Main.Layers = 3 },
 		"generator.epsilon is 0.001 there and 1e-05":                               func(c *metro.Config) { c.Generator.Epsilon = 1e-5 },
 		"main.norm is post there and pre":                                          func(c *metro.Config) { c.Main.Norm = metro.NormPre },

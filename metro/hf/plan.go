@@ -112,7 +112,7 @@ func (l *leaving) settings(c metro.Config, vocab int, pad int32) settings {
 	switch {
 	case len(l.reasons) > 0:
 		s.Metrolab = &ours{
-			Role: l.role, Norm: e.Norm, Positions: c.Positions, RTDHead: c.Objective.RTDHead, GeneratorHead: c.Objective.GeneratorHead,
+			Role: l.role, Norm: e.Norm, Positions: positionShape(c.Positions), RTDHead: c.Objective.RTDHead, GeneratorHead: c.Objective.GeneratorHead,
 			Note: "not an ELECTRA model, because it has " + strings.Join(l.reasons, " and ") + "; only metrolab reads it",
 		}
 	case l.role == generatorRole:

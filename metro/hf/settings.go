@@ -200,8 +200,10 @@ func (s *settings) describe(c *metro.Config) {
 	}
 }
 
-// positionShape leaves out what a model without a relative bias does not read.
+// positionShape leaves out what decides nothing: the settings of a relative bias that is not there, and the rows of the
+// learned table, which are max_position_embeddings.
 func positionShape(p metro.Positions) metro.Positions {
+	p.Rows = 0
 	if p.Relative == metro.RelativeNone {
 		return metro.Positions{Absolute: p.Absolute, Relative: p.Relative}
 	}

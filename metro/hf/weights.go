@@ -37,9 +37,9 @@ type origin struct {
 }
 
 // For returns all tensors of the folder as a model of config c names them. c must have the shape of the folder's models, with
-// two liberties: its rows may be shorter, which cuts the position table, and its models may share less. Any other
-// difference is an error, the user's to mend, that lists all of them. What c says of parts that the folder lacks, and of
-// everything but shape, is not looked at.
+// two liberties: its position table may be shorter, which leaves out the end of the folder's, and its models may share
+// less. Any other difference is an error, the user's to mend, that lists all of them. What c says of parts that the
+// folder lacks, and of everything but shape, is not looked at.
 func (f *Folder) For(c metro.Config) (*Weights, error) {
 	return f.weights(c, f.parts())
 }

@@ -30,13 +30,22 @@ func assigned(t *testing.T, assignments ...string) metro.Config {
 	return c
 }
 
-// started is a program of c at its first values.
+// programs are those that tests have compiled, by backend and graph.
+var programs = map[string]*training.Program{}
+
+// started is a program of c at its first values. It is the same one at every call for the same graph.
 func started(t *testing.T, be compute.Backend, c metro.Config) *training.Program {
 	t.Helper()
+	key := be.Name() + c.GraphKey()
+	if p, ok := programs[key]; ok {
+		require.NoError(t, p.Start(c))
+		return p
+	}
 	m := metro.Model{Config: c, Vocab: vocab, LogUnigram: make([]float32, vocab), LogUniform: make([]float32, vocab)}
 	p, err := training.NewProgram(be, m)
 	require.NoError(t, err)
 	require.NoError(t, p.Start(c))
+	programs[key] = p
 	return p
 }
 
@@ -105,7 +114,7 @@ func TestGroupsMoveTheirVariables(t *testing.T) {
 		return variables(t, p)
 	}
 	want := after("")
-	got := after("main/rtd: lr=0; main/layer_0/ffn_in: lr=2; shared: decay=0.51; /generator/head/: lr=0.5 decay=0")
+	got := after("main/rtd/output: lr=0; main/layer_0/ffn_in: lr=2; shared: decay=0.51; /generator/head/: lr=0.5 decay=0")
 	rate := training.LearningRate(base, 1)
 	moved := 0
 	for path, w := range before {
@@ -115,6 +124,7 @@ func TestGroupsMoveTheirVariables(t *testing.T) {
 			case "/main/rtd/output/weights", "/main/rtd/output/bias":
 				require.Equal(t, start, got[path][i], path)
 				require.NotZero(t, step)
+				continue
 			case "/main/layer_0/ffn_in/weights", "/main/layer_0/ffn_in/bias":
 				step *= 2
 				moved++
@@ -128,9 +138,7 @@ func TestGroupsMoveTheirVariables(t *testing.T) {
 				require.Equal(t, want[path][i], got[path][i], path)
 				continue
 			}
-			if path != "/main/rtd/output/weights" && path != "/main/rtd/output/bias" {
-				require.InDelta(t, step, float64(got[path][i]-start), 3e-7, path)
-			}
+			require.InDelta(t, step, float64(got[path][i]-start), 3e-7, path)
 		}
 	}
 	require.Equal(t, base.Main.Width*base.Main.FFN+base.Main.FFN, moved)
@@ -145,8 +153,6 @@ func TestAccumulateEqualsWhole(t *testing.T) {
 		first, norm := stepped(t, whole, c, 1, 1)
 		stepped(t, whole, c, 2, steps)
 		want, batch := variables(t, whole), randomBatch(c, vocab, 99)
-		validation, err := whole.Validate(batch)
-		require.NoError(t, err)
 		parts := []string{"2", "4"}
 		if be.Name() != "go" {
 			parts = parts[:1]
@@ -161,17 +167,20 @@ func TestAccumulateEqualsWhole(t *testing.T) {
 			distance, path := furthest(t, want, variables(t, p))
 			require.Less(t, distance, 1e-5, "%s parts: %s", k, path)
 
+			if be.Name() != "go" {
+				continue // what follows is the host's work
+			}
+			validation, err := whole.Validate(batch)
+			require.NoError(t, err)
 			got, err := p.Validate(batch)
 			require.NoError(t, err)
 			sameOutputs(t, validation, got)
-			if be.Name() == "go" {
-				scores, err := whole.Detect(batch.Tokens)
-				require.NoError(t, err)
-				gotScores, err := p.Detect(batch.Tokens)
-				require.NoError(t, err)
-				require.Len(t, gotScores, len(batch.Tokens))
-				require.InDeltaSlice(t, scores, gotScores, 1e-4)
-			}
+			scores, err := whole.Detect(batch.Tokens)
+			require.NoError(t, err)
+			gotScores, err := p.Detect(batch.Tokens)
+			require.NoError(t, err)
+			require.Len(t, gotScores, len(batch.Tokens))
+			require.InDeltaSlice(t, scores, gotScores, 1e-4)
 		}
 	})
 }
@@ -213,19 +222,18 @@ func sameOutputs(t *testing.T, want, got training.StepOutput) {
 	}
 }
 
-// Layers that are computed again for the gradient give the same gradient, with dropout on: the masks are the same.
+// Layers that are computed again for the gradient give the same gradient to the last bit, with dropout on: the masks are
+// the same. (That this holds on XLA, but for rounding, is a test of package layers.)
 func TestActivationCheckpointingChangesNothing(t *testing.T) {
-	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
-		const steps = 5
-		c := assigned(t, lean(be), "main.dropout=0.1", "main.layers=2")
-		p := started(t, be, c)
-		stepped(t, p, c, 1, steps)
-		c.Training.ActivationCheckpointing = true
-		again := started(t, be, c)
-		stepped(t, again, c, 1, steps)
-		distance, path := furthest(t, variables(t, p), variables(t, again))
-		require.Zero(t, distance, path)
-	})
+	const steps = 5
+	c := assigned(t, "main.dropout=0.1", "main.layers=2")
+	p := started(t, backendtest.Go(t), c)
+	stepped(t, p, c, 1, steps)
+	c.Training.ActivationCheckpointing = true
+	again := started(t, backendtest.Go(t), c)
+	stepped(t, again, c, 1, steps)
+	distance, path := furthest(t, variables(t, p), variables(t, again))
+	require.Zero(t, distance, path)
 }
 
 // Products of bfloat16 train like those of float32, with weights and moments that stay float32.
@@ -233,7 +241,7 @@ func TestBFloat16Trains(t *testing.T) {
 	be := backendtest.XLA(t)
 	losses := map[string]float64{}
 	for _, matmul := range []string{metro.MatMulFloat32, metro.MatMulBFloat16} {
-		c := assigned(t, lean(be), "training.matmul="+matmul, "optimizer.warmup_steps=0", "optimizer.learning_rate=1e-2", "training.steps=40")
+		c := assigned(t, lean(be), "main.dropout=0", "training.matmul="+matmul, "optimizer.warmup_steps=0", "optimizer.learning_rate=1e-2", "training.steps=40")
 		p := started(t, be, c)
 		first, _ := stepped(t, p, c, 1, 1)
 		var last metro.Tally

@@ -67,7 +67,7 @@ func (l *Lab) Train(name string, config metro.Config) *shelf.Run {
 		}
 		live.Update(func() []viz.Output { return shelf.Frame(shelf.Load(run), p.Steps, left) })
 	})
-	shelf.Check(live.Close())
+	_ = live.Close() // it has said below the cell what it could not draw
 	finish(err)
 	if result.Diverged != "" {
 		shelf.Check(fmt.Errorf("%s: %s", run.ID, result.Diverged))
@@ -101,7 +101,7 @@ func (l *Lab) Study(s ablations.Study) ablations.Results {
 		board.hear(e)
 		live.Update(board.frame)
 	})
-	shelf.Check(live.Close())
+	_ = live.Close() // it has said below the cell what it could not draw
 	finish(err)
 	return results
 }

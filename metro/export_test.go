@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metro
+
+// TermsOf builds what another objective and form trains on p, from the parts that p has built already: for tests that
+// want all objectives in one graph.
+func (p *Pass) TermsOf(objective, form string) []Term {
+	p.Model.Config.Objective.CLM = form
+	return objectives.get(objective)(p)
+}
