@@ -127,6 +127,25 @@ func TestTablesPerLayer(t *testing.T) {
 	require.Equal(t, loss(one), loss(each))
 }
 
+// A position table longer than the rows gives what its beginning gives, and nothing learns behind that.
+func TestLongerPositionTable(t *testing.T) {
+	be := backendtest.Go(t)
+	short, long := small(t), small(t, "positions.rows=12")
+	store := shaken(be, long)
+	wide := flat(store.GetVariable("/shared/position_embedding").MustValue())
+	require.Len(t, wide, 12*8)
+	loss, slopes := gradients(be, store, long, total)
+	require.NotZero(t, norm(slopes[0]["/shared/position_embedding"][:8*8]))
+	require.Zero(t, norm(slopes[0]["/shared/position_embedding"][8*8:]))
+
+	cut := fresh(be, short)
+	for _, v := range variables(cut) {
+		setValue(v, flat(store.GetVariable(v.Path()).MustValue())[:v.Shape().Size()])
+	}
+	same, _ := gradients(be, cut, short, total)
+	require.Equal(t, loss, same)
+}
+
 // Without positions of any kind the model does not know the order of a row's tokens.
 func TestWithoutPositionsOrderIsUnknown(t *testing.T) {
 	for set, known := range map[string]bool{

@@ -20,6 +20,9 @@ func TestRecipesAreValid(t *testing.T) {
 	for _, name := range recipes.Names() {
 		c, err := recipes.Get(name)
 		require.NoError(t, err)
+		if c.Replacements.Source == metro.SourceFrozen && c.Replacements.Checkpoint == "" {
+			c.Replacements.Checkpoint = "runs/a" // which only its user can name
+		}
 		require.NoError(t, c.Validate(), name)
 	}
 }
@@ -57,6 +60,7 @@ var invalid = map[string]string{
 	"positions.bins=3":                     "positions.bins must be at least 4 and positions.max_distance above bins/4+1, they are 3 and 128",
 	"positions.max_distance=9":             "positions.max_distance above bins/4+1, they are 32 and 9",
 	"positions.scale=-1":                   "positions.scale must be in [0, 10000], it is -1",
+	"positions.rows=16":                    "positions.rows must be 0 or at least data.seq_len (32), it is 16",
 	"masking.rate=0":                       "masking.rate must be in [0.001, 0.9], it is 0",
 	"masking.rate=1":                       "masking.rate must be in [0.001, 0.9], it is 1",
 	"masking.rule=80/20":                   `masking.rule must be mask/keep/random in per cent, which add up to 100, such as "100/0/0", "85/15/0" or "80/10/10"; it is "80/20"`,

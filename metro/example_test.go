@@ -6,7 +6,11 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
 
 	"metrolab/metro"
 	"metrolab/metro/backend"
@@ -42,6 +46,39 @@ func Example() {
 	// [[false true false false false false]]
 }
 
+// The same noise at three temperatures: probabilities 0.09, 0.24 and 0.67 at T = 1, nearly a third each at 100, and the
+// arg max near 0.
+func ExampleSampleReplacements() {
+	be, err := backend.Open("go")
+	if err != nil {
+		log.Fatal(err)
+	}
+	sample := MustNewExec(be, metro.SampleReplacements)
+	logits := [][][]float32{{{0, 1, 2}, {0, 1, 2}, {0, 1, 2}}}
+	for _, temperature := range []float32{1, 100, 0.001} {
+		fmt.Println(sample.MustCall(logits, [][]float32{{0.05, 0.2, 0.5}}, temperature)[0].Value())
+	}
+	// Output:
+	// [[0 1 2]]
+	// [[0 0 1]]
+	// [[2 2 2]]
+}
+
+// Token 9 is written at position 1; at position 2 what was drawn is what stood there; the last slot holds nothing.
+func ExampleCorrupt() {
+	be, err := backend.Open("go")
+	if err != nil {
+		log.Fatal(err)
+	}
+	corrupt := MustNewExec(be, func(tokens, positions, samples, weights *Node) []*Node {
+		corrupted, replaced := metro.Corrupt(tokens, positions, samples, weights)
+		return []*Node{corrupted, replaced}
+	})
+	out := corrupt.MustCall([][]int32{{2, 5, 6, 3}}, [][]int32{{1, 2, 0}}, [][]int32{{9, 6, 8}}, [][]float32{{1, 1, 0}})
+	fmt.Println(out[0].Value(), out[1].Value())
+	// Output: [[2 9 6 3]] [[false true false false]]
+}
+
 // Detection costs the main model 1.31 where it misses the replaced token, at logit −1, and next to nothing at padding,
 // whatever it says there.
 func ExampleRTDLoss() {
@@ -74,13 +111,137 @@ func ExampleCrossEntropy() {
 	// Output: 0.6933
 }
 
+// One masked position at which the token was kept, with q = ½ for it, and an RTD logit of 0, so that the copy
+// probability is ½ as well: −ln ½, half of that, and −ln(½ + ½·½).
+func ExampleCorrectiveLoss() {
+	be, err := backend.Open("go")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, form := range []string{metro.CLMSimplified, metro.CLMWeighted, metro.CLMMixture} {
+		loss := MustNewExec(be, func(in []*Node) *Node {
+			return metro.CorrectiveLoss(form, in[0], in[1], in[2], in[3], in[4])
+		})
+		logits, target, input, rtd, weights := [][][]float32{{{0, 0}}}, [][]int32{{1}}, [][]int32{{1}}, [][]float32{{0}}, [][]float32{{1}}
+		fmt.Printf("%-10s %.4f\n", form, loss.MustCall(logits, target, input, rtd, weights)[0].Value())
+	}
+	// Output:
+	// simplified 0.6931
+	// weighted   0.3466
+	// mixture    0.2877
+}
+
+// Two sequences with two views each. At a low temperature, views that point the same way cost nothing; views that have
+// changed places cost much.
+func ExampleSequenceContrast() {
+	be, err := backend.Open("go")
+	if err != nil {
+		log.Fatal(err)
+	}
+	loss := MustNewExec(be, func(a, b *Node) *Node { return metro.SequenceContrast(a, b, 0.1) })
+	one := [][]float32{{1, 0}, {0, 1}}
+	fmt.Printf("%.3f\n", loss.MustCall(one, one)[0].Value())
+	fmt.Printf("%.3f\n", loss.MustCall(one, [][]float32{{0, 1}, {1, 0}})[0].Value())
+	// Output:
+	// 0.000
+	// 10.000
+}
+
+// Seven tokens behind [CLS], which is 2 here, leave a span of six: the noise decides which.
+func ExampleCrop() {
+	be, err := backend.Open("go")
+	if err != nil {
+		log.Fatal(err)
+	}
+	crop := MustNewExec(be, func(tokens, noise *Node) *Node {
+		nonPad := NotEqual(tokens, ScalarZero(tokens.Graph(), dtypes.Int32))
+		cropped, _ := metro.Crop(tokens, nonPad, noise, 0, 0.9)
+		return cropped
+	})
+	row := []int32{2, 11, 12, 13, 14, 15, 16, 17, 0}
+	for _, cropped := range crop.MustCall([][]int32{row, row}, []float32{0.1, 0.8})[0].Value().([][]int32) {
+		fmt.Println(cropped)
+	}
+	// Output:
+	// [2 11 12 13 14 15 16 0 0]
+	// [2 12 13 14 15 16 17 0 0]
+}
+
+// The sum of both, of which only the difference gets a gradient.
+func ExampleDisentangle() {
+	be, err := backend.Open("go")
+	if err != nil {
+		log.Fatal(err)
+	}
+	disentangle := MustNewExec(be, func(shared, difference *Node) []*Node {
+		table := metro.Disentangle(shared, difference)
+		return append([]*Node{table}, Gradient(ReduceAllSum(table), shared, difference)...)
+	})
+	for _, x := range disentangle.MustCall([]float32{1, 2, 3}, []float32{0.5, 0, 0}) {
+		fmt.Println(x.Value())
+	}
+	// Output:
+	// [1.5 2 3]
+	// [0 0 0]
+	// [1 1 1]
+}
+
+// The three heads of METRO on states of width 8 over a vocabulary of 11: the generator's and the corrective one read the
+// token table that the model embeds with.
+func ExampleCorrectiveLogits() {
+	be, err := backend.Open("go")
+	if err != nil {
+		log.Fatal(err)
+	}
+	c := metro.Encoder{Width: 8, Activation: "gelu", Epsilon: 1e-6, Init: metro.InitNormal}
+	heads := model.MustNewExec(be, model.NewStore(), func(scope *model.Scope, in []*Node) []*Node {
+		states, table := in[0], in[1]
+		return []*Node{
+			metro.GeneratorLogits(scope.In("generator"), c, states, table, metro.GeneratorHeadNorm),
+			metro.RTDLogits(scope.In("rtd"), c, states, metro.RTDHeadLinear, true),
+			metro.CorrectiveLogits(scope.In("clm"), c, states, table),
+		}
+	})
+	states, table := tensors.FromShape(shapes.Make(dtypes.Float32, 2, 3, 8)), tensors.FromShape(shapes.Make(dtypes.Float32, 11, 8))
+	for _, logits := range heads.MustCall(states, table) {
+		fmt.Println(logits.Shape())
+	}
+	// Output:
+	// (Float32)[2, 3, 11]
+	// (Float32)[2, 3]
+	// (Float32)[2, 3, 11]
+}
+
+// ELECTRA base and COCO-LM base, by the rules that size their generators.
+func ExampleSizeGenerator() {
+	main := metro.Encoder{Layers: 12, Width: 768, Heads: 12, FFN: 3072}
+	for _, rule := range []string{"narrow_third", "shallow_third"} {
+		g, err := metro.SizeGenerator(main, rule)
+		fmt.Println(rule, g.Layers, g.Width, g.Heads, g.FFN, err)
+	}
+	// Output:
+	// narrow_third 12 256 4 1024 <nil>
+	// shallow_third 4 768 12 3072 <nil>
+}
+
 func ExampleConfig_Set() {
 	c := recipes.Tiny()
 	fmt.Println(c.Set("optimizer.learning_rate=2e-3"), c.Optimizer.LearningRate)
+	fmt.Println(c.Set("generator.width_ratio=0.5"), c.Generator.Width, c.Generator.Heads)
 	fmt.Println(c.Set("main.heads=3"), c.Validate())
 	fmt.Println(c.Set("objective.rtd_wieght=50"))
 	// Output:
 	// <nil> 0.002
+	// <nil> 32 2
 	// <nil> main.heads must divide main.width, but 3 heads do not divide width 64
 	// there is no config field "objective.rtd_wieght"; did you mean "objective.rtd_weight"?
+}
+
+func ExampleParseGroups() {
+	groups, err := metro.ParseGroups("generator: lr=0.5; main/rtd: lr=2 decay=0")
+	fmt.Println(groups, err)
+	fmt.Println(groups[1].Has("/main/rtd/output/weights"), groups[1].Has("/main/layer_0/ffn_in/weights"))
+	// Output:
+	// [{generator 0.5 -1} {main/rtd 2 0}] <nil>
+	// true false
 }

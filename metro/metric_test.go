@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/backendtest"
@@ -99,6 +100,29 @@ func TestTallyAgainstLoops(t *testing.T) {
 			require.InDelta(t, want[name].sum, tally.Sums[i], 1e-9, "%s, %q", name, set)
 			require.InDelta(t, want[name].count, tally.Counts[i], 1e-9, "%s, %q", name, set)
 		}
+	}
+}
+
+// The cosine between the two models' embeddings of a token is 1 where they read one table, and under GDES until the main
+// model has moved away from it.
+func TestTieCosine(t *testing.T) {
+	be := backendtest.Go(t)
+	for _, s := range sharings {
+		m := sharing(t, s.name)
+		require.NoError(t, m.Config.Set("evaluation.metrics=tie_cosine"))
+		cosine := func(store *model.Store) float64 {
+			var names []string
+			out := call(be, store, m, smallBatch(), func(p *metro.Pass) []*Node {
+				tally, measured := p.Tally()
+				names = measured
+				return []*Node{tally}
+			})
+			return metro.ReadTally(flat(out[0]), names).Metric("tie_cosine")
+		}
+		first, moved := cosine(fresh(be, m)), cosine(shaken(be, m))
+		tied := s.name != metro.SharingNone
+		require.Equal(t, tied, first > 1-1e-6, "%s: %g", s.name, first)
+		require.Equal(t, tied && s.name != metro.SharingGDES, moved > 1-1e-6, "%s: %g", s.name, moved)
 	}
 }
 

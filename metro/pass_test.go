@@ -5,6 +5,7 @@ package metro_test
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -54,40 +55,86 @@ func TestRowsDoNotSeeEachOther(t *testing.T) {
 	require.InDeltaSlice(t, both[0], other[0], 1e-12)
 }
 
-// Step 0: RTD = ln 2 whatever the encoder does; tied heads over normalised states of width H and embeddings of σ give
-// ln V + H·σ²/2 (the log-sum-exp of V draws from N(0, H·σ²)).
+// Step 0: RTD is ln 2 whatever the encoder does, since its output starts at 0, and so is the part of copying in the
+// forms that copy, which is ½. Tied heads over normalised states of width H and embeddings of σ give
+// L = ln V + H·σ²/2 (the log-sum-exp of V draws from N(0, H·σ²)), everywhere.
 func TestLossesAtStepZero(t *testing.T) {
-	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
-		for _, name := range []string{"micro", "tiny"} {
-			c, err := recipes.Get(name)
-			require.NoError(t, err)
-			const v, rows = 512, 4
-			s, p := c.Data.SeqLen, c.MaskedPositions()
-			rng := rand.New(rand.NewPCG(1, 2))
-			tokens, masked, positions := make([]int32, rows*s), make([]int32, rows*s), make([]int32, rows*p)
-			weights, noise := make([]float64, rows*p), make([]float64, rows*p)
-			for i := range tokens {
-				tokens[i] = 5 + rng.Int32N(v-5)
-			}
-			copy(masked, tokens)
-			for i := range positions {
-				positions[i], weights[i], noise[i] = int32(2*(i%p)+1), 1, rng.Float64()
-				masked[i/p*s+int(positions[i])] = 4
-			}
-			m := metro.Model{Config: c, Vocab: v}
+	be := backendtest.Go(t)
+	for _, recipe := range []string{"micro", "tiny"} {
+		for _, o := range everyObjective {
+			m, args := randomRows(t, recipe, o.set)
+			var names []string
 			exec := model.MustNewExec(be, float64Store(1), func(scope *model.Scope, in []*Node) []*Node {
 				p := forward(m, scope, in)
-				return []*Node{term("rtd")(p), term("generator")(p), term("clm")(p)}
+				share := func(x *Node) *Node { return ReduceAllMean(ConvertDType(x, p.Loss.DType())) }
+				out := []*Node{Neg(p.Loss), Neg(p.Loss)}
+				if p.Built("Replaced") != nil {
+					out = []*Node{share(p.AtPositions(p.Replaced())), share(p.Replaced())}
+				}
+				names = nil
+				for _, term := range p.Terms {
+					names, out = append(names, term.Name), append(out, term.Loss)
+				}
+				return out
 			})
-			out := exec.MustCall(
-				tensors.FromFlatDataAndDimensions(tokens, rows, s), tensors.FromFlatDataAndDimensions(masked, rows, s),
-				tensors.FromFlatDataAndDimensions(positions, rows, p), tensors.FromFlatDataAndDimensions(weights, rows, p),
-				tensors.FromFlatDataAndDimensions(noise, rows, p), make([]float64, rows))
+			out := exec.MustCall(args...)
 			exec.Finalize()
-			require.InDelta(t, math.Ln2, number(out[0]), 1e-12, name)
-			want := math.Log(v) + float64(c.Main.Width)*0.02*0.02/2
-			require.InDelta(t, want, number(out[1]), 0.05, name)
-			require.InDelta(t, want, number(out[2]), 0.05, name)
+			replacedMasked, replacedAll := number(out[0]), number(out[1])
+			plain := math.Log(float64(m.Vocab)) + float64(m.Config.Main.Width)*0.02*0.02/2
+			clm := map[string]float64{
+				metro.CLMSimplified: plain, metro.CLMWithoutCopy: plain, metro.CLMWeighted: plain / 2,
+				metro.CLMMixture: math.Ln2 + replacedMasked*plain, metro.CLMMixtureFlow: math.Ln2 + replacedMasked*plain,
+			}
+			lm := plain
+			if m.Config.Objective.Name == "all_token_lm" {
+				lm = math.Ln2 + replacedAll*plain
+			}
+			for i, name := range names {
+				got := number(out[2+i])
+				switch name {
+				case "generator":
+					require.InDelta(t, plain, got, 0.05, o.set)
+				case "rtd":
+					require.InDelta(t, math.Ln2, got, 1e-12, o.set)
+				case "clm":
+					require.InDelta(t, clm[m.Config.Objective.CLM], got, 0.05, o.set)
+				case "lm":
+					require.InDelta(t, lm, got, 0.05, o.set)
+				case "scl": // between views that are all told apart and views that are all the same
+					require.Less(t, got, math.Log(2*rowsAtStepZero-1))
+				}
+			}
 		}
-	})
+	}
+}
+
+const rowsAtStepZero = 4
+
+// randomRows is a recipe over 512 tokens, and inputs for it: random rows with every other position masked, from the
+// second on, as many as the recipe masks.
+func randomRows(t *testing.T, recipe, set string) (m metro.Model, args []any) {
+	t.Helper()
+	const v, rows = 512, rowsAtStepZero
+	c, err := recipes.Get(recipe)
+	require.NoError(t, err)
+	for _, a := range strings.Fields(set) {
+		require.NoError(t, c.Set(a))
+	}
+	s, p := c.Data.SeqLen, c.MaskedPositions()
+	rng := rand.New(rand.NewPCG(1, 2))
+	tokens, masked, positions := make([]int32, rows*s), make([]int32, rows*s), make([]int32, rows*p)
+	weights, noise := make([]float64, rows*p), make([]float64, rows*p)
+	for i := range tokens {
+		tokens[i] = 5 + rng.Int32N(v-5)
+	}
+	copy(masked, tokens)
+	for i := range positions {
+		positions[i], weights[i], noise[i] = int32(2*(i%p)+1), 1, rng.Float64()
+		masked[i/p*s+int(positions[i])] = 4
+	}
+	return metro.Model{Config: c, Vocab: v}, []any{
+		tensors.FromFlatDataAndDimensions(tokens, rows, s), tensors.FromFlatDataAndDimensions(masked, rows, s),
+		tensors.FromFlatDataAndDimensions(positions, rows, p), tensors.FromFlatDataAndDimensions(weights, rows, p),
+		tensors.FromFlatDataAndDimensions(noise, rows, p), make([]float64, rows),
+	}
 }

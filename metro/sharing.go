@@ -52,7 +52,7 @@ func (m Model) tables(token, rest *model.Scope, g GraphProvider, suffix string, 
 	width := m.Config.EmbeddingWidth()
 	t := tables{token: layers.Param(token, g, "token_embedding"+suffix, init, m.Vocab, width)}
 	if m.Config.Positions.Absolute {
-		t.position = InsertAxes(layers.Param(rest, g, "position_embedding"+suffix, init, m.Config.Data.SeqLen, width), 0)
+		t.position = m.firstRows(layers.Param(rest, g, "position_embedding"+suffix, init, m.Config.PositionRows(), width))
 	}
 	if n := m.Config.Embeddings.TokenTypes; n > 0 {
 		types := layers.Param(rest, g, "token_type_embedding"+suffix, init, n, width)

@@ -231,6 +231,24 @@ func TestOpenAndReadErrors(t *testing.T) {
 	require.ErrorContains(t, file.Read("weight", make([]byte, 23)), "takes 24 bytes, the buffer has 23")
 	_, ok := file.Lookup("wieght")
 	require.False(t, ok)
+	_, err = file.Reader("wieght")
+	require.ErrorContains(t, err, `no tensor "wieght" among 5`)
+}
+
+// In passing come the same bytes, and no more.
+func TestReader(t *testing.T) {
+	file, err := Open(pythonFile)
+	require.NoError(t, err)
+	defer file.Close()
+	for _, info := range file.Tensors() {
+		reader, err := file.Reader(info.Name)
+		require.NoError(t, err)
+		passed, err := io.ReadAll(reader)
+		require.NoError(t, err)
+		whole := make([]byte, reader.Size())
+		require.NoError(t, file.Read(info.Name, whole))
+		require.Equal(t, whole, passed)
+	}
 }
 
 func TestFileCutAfterOpening(t *testing.T) {

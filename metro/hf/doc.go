@@ -9,7 +9,7 @@
 //
 // [Load] reads a pair, or one folder alone: an ELECTRA generator or discriminator, an encoder with BERT's names (the main
 // model without heads), or what [Export] wrote. It finds the shape of the models, what embeddings they share, and hands
-// out tensors one at a time by the names of this project's checkpoints, which are variable paths with dots for slashes:
+// out tensors by the names of this project's checkpoints, which are variable paths with dots for slashes:
 //
 //	electra.encoder.layer.0.attention.self.query.weight [out, in]  ↔  main.layer_0.attention.query.weights [in, out]
 //
@@ -18,5 +18,6 @@
 // (a relative position bias, a corrective head, pre-LN, a linear RTD head) is written under the model_type "metro",
 // with the same names under another prefix, so that no other program can take it for the ELECTRA that it is not.
 //
-// No weight is read before it is asked for, and no tensor stands in memory twice.
+// Tensors are read one at a time, when they are asked for, in passing from the file to where they belong: none stands in
+// memory twice.
 package hf

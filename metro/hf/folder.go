@@ -22,7 +22,8 @@ const (
 	generatorDir     = "generator"
 )
 
-// Folder is an open Hugging Face folder, or a pair of them. No weight has been read yet.
+// Folder is an open Hugging Face folder, or a pair of them. Weights are read when they are asked for; those that two models
+// may share have been compared.
 type Folder struct {
 	Dir       string
 	Tokenizer *wordpiece.Tokenizer
@@ -49,8 +50,7 @@ func Load(dir string) (_ *Folder, err error) {
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	single, pair := f.find()
-	for _, p := range append(pair, single...) {
+	for _, p := range f.find() {
 		if err = f.open(p); err != nil {
 			return nil, err
 		}
@@ -61,24 +61,28 @@ func Load(dir string) (_ *Folder, err error) {
 	if err = f.describe(); err != nil {
 		return nil, err
 	}
-	return f, f.loadTokenizer()
+	if err = f.loadTokenizer(); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // find lists the folders with a config.json: dir itself, or those of a pair.
-func (f *Folder) find() (single, pair []string) {
+func (f *Folder) find() []string {
 	has := func(dir string) bool {
 		_, err := os.Stat(filepath.Join(dir, settingsFile))
 		return err == nil
 	}
 	if has(f.Dir) {
-		return []string{f.Dir}, nil
+		return []string{f.Dir}
 	}
+	var pair []string
 	for _, name := range []string{discriminatorDir, mainDir, generatorDir} {
 		if dir := filepath.Join(f.Dir, name); has(dir) {
 			pair = append(pair, dir)
 		}
 	}
-	return nil, pair
+	return pair
 }
 
 // open puts the model in dir into its place.

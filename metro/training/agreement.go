@@ -53,8 +53,8 @@ func (d *disagreements) compare(path string, there, here any) {
 func (d *disagreements) positions(there, here metro.Config) {
 	a, b := there.Positions, here.Positions
 	d.compare("positions.absolute", a.Absolute, b.Absolute)
-	if b.Absolute && here.Data.SeqLen > there.Data.SeqLen {
-		d.compare("data.seq_len", there.Data.SeqLen, here.Data.SeqLen) // shorter rows leave the table's end out
+	if b.Absolute && here.PositionRows() > there.PositionRows() { // a shorter table is the longer one's beginning
+		d.compare("positions.rows", there.PositionRows(), here.PositionRows())
 	}
 	d.compare("positions.relative", a.Relative, b.Relative)
 	if b.Relative != metro.RelativeNone {

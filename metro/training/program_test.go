@@ -36,7 +36,7 @@ var programs = map[string]*training.Program{}
 // started is a program of c at its first values. It is the same one at every call for the same graph.
 func started(t *testing.T, be compute.Backend, c metro.Config) *training.Program {
 	t.Helper()
-	key := be.Name() + c.GraphKey()
+	key := kind(be) + c.GraphKey()
 	if p, ok := programs[key]; ok {
 		require.NoError(t, p.Start(c))
 		return p
@@ -93,7 +93,7 @@ func furthest(t *testing.T, a, b map[string][]float32) (distance float64, path s
 // lean has one encoder only, the main model's on masked rows: what XLA compiles in half the time. Where a test is about the
 // step and not about the model, XLA gets this and pure Go the recipe.
 func lean(be compute.Backend) string {
-	if be.Name() == "go" {
+	if kind(be) == "go" {
 		return "objective.name=rtd_clm"
 	}
 	return "objective.name=mlm"
@@ -154,7 +154,7 @@ func TestAccumulateEqualsWhole(t *testing.T) {
 		stepped(t, whole, c, 2, steps)
 		want, batch := variables(t, whole), randomBatch(c, vocab, 99)
 		parts := []string{"2", "4"}
-		if be.Name() != "go" {
+		if kind(be) != "go" {
 			parts = parts[:1]
 		}
 		for _, k := range parts {
@@ -167,7 +167,7 @@ func TestAccumulateEqualsWhole(t *testing.T) {
 			distance, path := furthest(t, want, variables(t, p))
 			require.Less(t, distance, 1e-5, "%s parts: %s", k, path)
 
-			if be.Name() != "go" {
+			if kind(be) != "go" {
 				continue // what follows is the host's work
 			}
 			validation, err := whole.Validate(batch)

@@ -18,6 +18,7 @@ import (
 
 	"metrolab/internal/backendtest"
 	"metrolab/metro"
+	"metrolab/metro/backend"
 	"metrolab/metro/data"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
@@ -45,6 +46,9 @@ var corpus = sync.OnceValues(func() (*data.Corpus, error) {
 	return data.Prepare(context.Background(), path, filepath.Join(dir, "cache"), nil)
 })
 
+// kind is the name of a backend in a run's identity.
+func kind(be compute.Backend) string { return string(backend.Describe(be).Kind) }
+
 var runners = map[string]*training.Runner{}
 
 // runner trains into a new folder on be. All tests on a backend share its compiled programs: compiling is most of the
@@ -53,10 +57,10 @@ func runner(t *testing.T, be compute.Backend) *training.Runner {
 	t.Helper()
 	c, err := corpus()
 	require.NoError(t, err)
-	r, ok := runners[be.Name()]
+	r, ok := runners[kind(be)]
 	if !ok {
-		r = &training.Runner{Backend: be, BackendKind: be.Name(), Corpus: c, CacheDir: filepath.Dir(filepath.Dir(c.Dir))}
-		runners[be.Name()] = r
+		r = &training.Runner{Backend: be, BackendKind: kind(be), Corpus: c, CacheDir: filepath.Dir(filepath.Dir(c.Dir))}
+		runners[kind(be)] = r
 	}
 	r.Store = runs.Store{Root: t.TempDir()}
 	return r
@@ -103,15 +107,20 @@ func equalRuns(t *testing.T, a, b *runs.Run) {
 	require.Equal(t, lines(t, metricsOf(t, a)), lines(t, metricsOf(t, b)))
 }
 
-// lines writes rows as text, in which a NaN equals a NaN, every other number only itself.
-func lines(t *testing.T, rows []runs.Row) (text []string) {
+func lines(t *testing.T, rows []runs.Row) (lines []string) {
 	t.Helper()
 	for _, row := range rows {
-		line, err := json.Marshal(row.Values)
-		require.NoError(t, err)
-		text = append(text, fmt.Sprintf("%d %s", row.Step, line))
+		lines = append(lines, fmt.Sprintf("%d %s", row.Step, text(t, row.Values)))
 	}
-	return text
+	return lines
+}
+
+// text writes numbers so that a NaN equals a NaN, and every other number only itself.
+func text(t *testing.T, values runs.Values) string {
+	t.Helper()
+	line, err := json.Marshal(values)
+	require.NoError(t, err)
+	return string(line)
 }
 
 func TestEqualRunsAreBitwiseEqual(t *testing.T) {
