@@ -25,15 +25,22 @@ type correction struct {
 	logits, copy []float64
 }
 
+// correctives are what [corrective] has compiled, by backend.
+var correctives = map[string]*Exec{}
+
 // corrective evaluates all forms. Inputs: logits, targets, inputs, RTD logits, weights.
 func corrective(be compute.Backend) func(args ...any) map[string]correction {
-	exec := MustNewExec(be, func(in []*Node) (out []*Node) {
-		for _, form := range forms {
-			loss := metro.CorrectiveLoss(form, in[0], in[1], in[2], in[3], in[4])
-			out = append(append(out, loss), Gradient(loss, in[0], in[3])...)
-		}
-		return out
-	})
+	exec, ok := correctives[be.Name()]
+	if !ok {
+		exec = MustNewExec(be, func(in []*Node) (out []*Node) {
+			for _, form := range forms {
+				loss := metro.CorrectiveLoss(form, in[0], in[1], in[2], in[3], in[4])
+				out = append(append(out, loss), Gradient(loss, in[0], in[3])...)
+			}
+			return out
+		})
+		correctives[be.Name()] = exec
+	}
 	return func(args ...any) map[string]correction {
 		out, byForm := exec.MustCall(args...), map[string]correction{}
 		for i, form := range forms {

@@ -23,8 +23,12 @@ var metrics = registry[MetricFunc]{kind: "metric", entries: map[string]registere
 func RegisterMetric(name string, version int, build MetricFunc) { metrics.add(name, version, build) }
 
 // tieCosine is the mean over the vocabulary of the cosine between a token's embedding in the generator and in the main
-// model: 1 where they share the table, and what is left of that under "gdes" and "none".
+// model: 1 where they share the table, and what is left of that under "gdes" and "none". It is NaN where the objective
+// does not run the generator, whose tables it would make.
 func tieCosine(p *Pass) (sum, count *Node) {
+	if p.Built("GeneratorLogits") == nil {
+		return ZerosLike(p.Loss), ZerosLike(p.Loss)
+	}
 	a := p.Model.generatorTables(p.scope, p.Batch.Tokens).token
 	b := p.Model.mainTables(p.scope, p.Batch.Tokens).token
 	cosines := ReduceSum(Mul(normalized(a), normalized(b)), -1) // [V]

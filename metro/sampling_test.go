@@ -33,7 +33,7 @@ func uniforms(rng *rand.Rand, rows, columns int) [][]float32 {
 // 1e5 draws against softmax(logits/T): χ² at the 99.9 % point, for vocabularies that do and do not fill their blocks.
 func TestSamplesFollowTheSoftmax(t *testing.T) {
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
-		for _, v := range []int{2, 7, 16, 50} {
+		for _, v := range []int{2, 16, 23} {
 			const rows, columns = 100, 1000
 			exec := MustNewExec(be, func(l, u, temperature *Node) []*Node {
 				spread := BroadcastPrefix(l, rows, columns)

@@ -159,7 +159,7 @@ func otherValues() valuesOf {
 	values := valuesOf(metro.Choices())
 	values["generator.size"] = metro.SizingRules()
 	values["generator.width_ratio"] = []string{"above 0, at most 4"}
-	values["evaluation.metrics"] = []string{"names from metro.RegisterMetric, with commas"}
+	values["evaluation.metrics"] = []string{"tie_cosine, and names from metro.RegisterMetric, with commas"}
 	values["optimizer.groups"] = []string{"such as main/rtd: lr=2; generator: lr=0.5 decay=0"}
 	values["replacements.checkpoint"] = []string{"a run, or a Hugging Face folder"}
 	values["training.init_from"] = []string{"a run, or a Hugging Face pair"}

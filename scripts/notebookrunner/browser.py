@@ -178,7 +178,8 @@ class Screen:
 
     def figures(self, cell):
         """Every picture of the committed cell is on the screen, drawn, and with words for who cannot see it."""
-        wanted = sum("image/png" in output.get("data", {}) for output in self.notebook.cells[cell].outputs)
+        bundles = [output.get("data", {}) for output in self.notebook.cells[cell].outputs]
+        wanted = sum("image/png" in data and not any(map(judge.VEGA.match, data)) for data in bundles)
         images = self._cell(cell).locator(".jp-OutputArea-output img")
         expect(images).to_have_count(wanted)
         for image in images.all():
