@@ -25,6 +25,8 @@ import (
 	"metrolab/metro/training"
 )
 
+var corpusDir string // removed by TestMain
+
 // corpus is made text: sentences from a small grammar, so that the tests need no Go distribution and there is
 // something to learn. Its bytes never change.
 var corpus = sync.OnceValues(func() (*data.Corpus, error) {
@@ -32,6 +34,7 @@ var corpus = sync.OnceValues(func() (*data.Corpus, error) {
 	if err != nil {
 		return nil, err
 	}
+	corpusDir = dir
 	var text strings.Builder
 	subjects, verbs, objects := []string{"the reader", "a writer", "the server", "this client", "every caller"},
 		[]string{"closes", "opens", "returns", "holds", "releases"}, []string{"the file", "a buffer", "the lock", "an error", "its channel"}

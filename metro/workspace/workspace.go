@@ -22,7 +22,7 @@ type Options struct {
 	Corpus  string // see [data.Prepare]; [data.Default] if empty
 	Runs    string // folder of the runs; "runs" if empty
 
-	Said     func(line string)       // hears in a line each what was picked; may be nil
+	Said     func(line string)     // hears in a line each what was picked; may be nil
 	Progress func(done, total int) // of preparing the text; may be nil
 }
 
