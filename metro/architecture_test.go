@@ -103,6 +103,7 @@ func TestPositionsMatter(t *testing.T) {
 			require.NotEqual(t, lossOf(t, plain, with), lossOf(t, with))
 		}
 	}
+	require.NotEqual(t, lossOf(t, small(t)), lossOf(t, small(t, "positions.relative=t5")), "one table, other buckets")
 	absolute, none := small(t), small(t, "positions.absolute=false")
 	require.NotEqual(t, lossOf(t, absolute), lossOf(t, none, absolute))
 }

@@ -123,3 +123,14 @@ func TestDisallowCorrect(t *testing.T) {
 		require.Contains(t, seen, int32(3))
 	}
 }
+
+func TestDisallowCorrectInThePass(t *testing.T) {
+	be, b := backendtest.Go(t), smallBatch()
+	b.uniforms = [][]float64{{0.01, 0.4}, {0.99, 0.5}} // of tokens 5 … 10, alike, the originals 5, 7 and 10
+	for set, replaced := range map[string]bool{"false": false, "true": true} {
+		m := small(t, "replacements.source=uniform", "replacements.disallow_correct="+set)
+		out := call(be, shaken(be, m), m, b, func(p *metro.Pass) []*Node { return []*Node{p.AtPositions(p.Replaced())} })
+		slots := out[0].Value().([][]bool)
+		require.Equal(t, []bool{replaced, replaced, replaced}, []bool{slots[0][0], slots[0][1], slots[1][0]})
+	}
+}

@@ -175,7 +175,8 @@ func paths(store *model.Store) (list []string) {
 	return list
 }
 
-// call runs one graph of m's pass on b, and, if there is one, a dropout key.
+// call runs one graph of m's pass on b, and, if there is one, a dropout key. build must require nothing: a test that ends
+// within it would wait for its own graph for ever.
 func call(be compute.Backend, store *model.Store, m metro.Model, b batch, build func(p *metro.Pass) []*Node, key ...uint64) []*tensors.Tensor {
 	exec := model.MustNewExec(be, store, func(scope *model.Scope, in []*Node) []*Node {
 		p := forward(m, scope, in)

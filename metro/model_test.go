@@ -73,15 +73,16 @@ func TestDetectNeedsAHead(t *testing.T) {
 func TestLayers(t *testing.T) {
 	be, m := backendtest.Go(t), small(t)
 	store := shaken(be, m)
+	var layers, generatorLayers int
 	out := call(be, store, m, smallBatch(), func(p *metro.Pass) []*Node {
 		scope, b := store.RootScope(), p.Batch
 		nodes := m.MainLayers(scope, b.Tokens, p.NonPad, p.Scalars.BiasScale, nil)
-		require.Len(t, nodes, 1+m.Config.Main.Layers)
 		generator := m.GeneratorLayers(scope, b.Masked, p.NonPad, p.Scalars.BiasScale, nil)
-		require.Len(t, generator, 1+m.Config.Generator.Layers)
+		layers, generatorLayers = len(nodes)-1, len(generator)-1
 		head := m.GeneratorHead(scope, metro.GatherPositions(generator[len(generator)-1], b.Positions))
 		return append(nodes, m.MainStates(scope, b.Tokens, p.NonPad, p.Scalars.BiasScale, nil), head, p.GeneratorLogits())
 	})
+	require.Equal(t, []int{m.Config.Main.Layers, m.Config.Generator.Layers}, []int{layers, generatorLayers})
 	require.Equal(t, []int{2, 8, 8}, out[0].Shape().Dimensions)
 	require.NotEqual(t, out[0].Value(), out[1].Value())
 	require.Equal(t, out[2].Value(), out[3].Value())

@@ -52,6 +52,33 @@ func TestRowsDoNotSeeEachOther(t *testing.T) {
 	require.InDeltaSlice(t, both[0], other[0], 1e-12)
 }
 
+// Each pass of the main model has dropout masks of its own, by its name: the plain one, which reads the corrupted rows,
+// among them. Without dropout the name does not matter.
+func TestPassesDropApart(t *testing.T) {
+	be, m := backendtest.Go(t), small(t, "main.dropout=0.5")
+	store := shaken(be, m)
+	states := func(key ...uint64) (list []any) {
+		for _, x := range call(be, store, m, smallBatch(), func(p *metro.Pass) []*Node {
+			encode := func(name string) *Node { return p.Encode(p.Corrupted(), p.NonPad, name) }
+			return []*Node{p.States(), encode(""), encode("crop"), encode("crop"), encode("other")}
+		}, key...) {
+			list = append(list, x.Value())
+		}
+		return list
+	}
+	x := states(1, 2, 0)
+	require.Equal(t, x[0], x[1])
+	require.Equal(t, x[2], x[3])
+	require.NotEqual(t, x[0], x[2])
+	require.NotEqual(t, x[0], x[4])
+	require.NotEqual(t, x[2], x[4])
+	quiet := states()
+	for _, y := range quiet {
+		require.Equal(t, quiet[0], y)
+		require.NotEqual(t, x[0], y)
+	}
+}
+
 // Step 0: RTD is ln 2 whatever the encoder does, since its output starts at 0, and so is the part of copying in the
 // forms that copy, which is ½. Tied heads over normalised states of width H and embeddings of σ give
 // L = ln V + H·σ²/2 (the log-sum-exp of V draws from N(0, H·σ²)), everywhere.

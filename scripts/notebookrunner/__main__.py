@@ -60,11 +60,8 @@ def write(arguments):
 
 def report(path, done, faults, show):
     """Says how a notebook went; returns whether it failed."""
-    slowest = max(range(len(done.seconds)), key=done.seconds.__getitem__, default=0)
-    print(
-        f"{path.name}: {'FAILED' if faults else 'ok'}, {sum(done.seconds):.1f} s,"
-        f" the longest cell is {slowest + 1} with {done.seconds[slowest]:.1f} s"
-    )
+    seconds, slowest = max(zip(done.seconds, range(1, 1 + len(done.seconds))), default=(0, 0))
+    print(f"{path.name}: {'FAILED' if faults else 'ok'}, {sum(done.seconds):.1f} s, the longest cell is {slowest} with {seconds:.1f} s")
     for fault in faults:
         print(f"{path.name}, {fault}")
     for cell in done.notebook.cells if show else []:

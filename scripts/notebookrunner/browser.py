@@ -3,7 +3,6 @@
 
 import contextlib
 import os
-import pathlib
 import re
 import subprocess
 import tempfile
@@ -20,7 +19,9 @@ from .execute import copies
 
 START_SECONDS = 300
 CELL_SECONDS = 600
-# So long a user looks at a cell that trains before pressing the button, at least.
+# A cell that trains compiles first, so its picture takes a while to come.
+FRAME_SECONDS = 120
+# So long a user looks at a cell that trains before pressing the button.
 LOOK_SECONDS = 5
 
 
@@ -58,11 +59,11 @@ def _as_a_user(screen, address):
     training = screen.tagged("training")
     screen.do("show the training cell at work")
     screen.at_work(training)
-    time.sleep(LOOK_SECONDS)
     screen.figures(training)
+    time.sleep(LOOK_SECONDS)
     screen.picture("training")
     screen.do("interrupt the training cell")
-    screen.interrupt()
+    screen.interrupt(training)
     screen.finished(training)
     screen.figures(training)
     screen.no_error(training)
@@ -149,7 +150,9 @@ class Screen:
         self.page.locator(".lm-Menu-item", has_text=re.compile(f"^{item}")).first.click()
         self._prompt(self.code_cells()[-1], r"\[\*\]")
 
-    def interrupt(self):
+    def interrupt(self, cell):
+        shown = self._cell(cell).locator(".jp-InputArea-prompt").inner_text()
+        assert shown == "[*]:", f"cell {cell + 1} was done before anybody could interrupt it; make it longer"
         self._panel().locator('[data-jp-item-name="interrupt"]').click()
 
     def untrusted(self):
@@ -181,7 +184,7 @@ class Screen:
         bundles = [output.get("data", {}) for output in self.notebook.cells[cell].outputs]
         wanted = sum("image/png" in data and not any(map(judge.VEGA.match, data)) for data in bundles)
         images = self._cell(cell).locator(".jp-OutputArea-output img")
-        expect(images).to_have_count(wanted)
+        expect(images).to_have_count(wanted, timeout=FRAME_SECONDS * 1000)
         for image in images.all():
             image.scroll_into_view_if_needed()
             assert image.evaluate("i => i.complete && i.naturalWidth") > 100, f"a picture of cell {cell + 1} is blank"

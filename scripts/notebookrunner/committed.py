@@ -2,7 +2,6 @@
 """The form in which a notebook is committed: run from top to bottom, small, and nothing in it that differs by machine."""
 
 import os
-import pathlib
 import tempfile
 
 import nbformat

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-# A shell command or a magic that fails leaves the kernel content; only stderr tells.
+# A shell command or a magic that fails leaves the kernel content, and so does a figure that cannot be drawn; only stderr tells.
 FAILURES = re.compile(
-    r"^(exit status [1-9]\d*|signal: .+|panic: .+|fatal error: .+|.*(?:unknown or not implemented|[Uu]nknown magic).*)$",
+    r"^(viz: .+|exit status [1-9]\d*|signal: .+|panic: .+|fatal error: .+|.*(?:unknown or not implemented|[Uu]nknown magic).*)$",
     re.MULTILINE,
 )
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -144,6 +144,6 @@ def _machine(cell):
         [text(o.get("text", "")) for o in cell.outputs]
         + [text(v) for o in cell.outputs for k, v in o.get("data", {}).items() if k.startswith("text/")]
     )
-    own = {str(ROOT), os.path.expanduser("~"), "/tmp/gonb_"} - {"/"}
-    hits = sorted(path for path in own if re.search(re.escape(path) + r"(?![A-Za-z0-9])|/tmp/gonb_", shown))
-    return [f"it prints a path of this machine, {hits[0]}"] if hits else []
+    own = [re.escape(path) + r"\b" for path in {str(ROOT), os.path.expanduser("~")} - {"/"}] + ["/tmp/(?:gonb_|metrolab-)"]
+    hit = re.search("|".join(own), shown)
+    return [f"it prints a path of this machine, {hit.group(0)}"] if hit else []

@@ -36,6 +36,7 @@ LYING = {
     "%%bash\nexit 4": "exit status 4",
     "%nosuchmagic": "nosuchmagic",
     '%%\nfmt.Fprintln(os.Stderr, "panic: caught somewhere")': "panic: caught",
+    'import "metrolab/viz"\n\n%%\nviz.Show(viz.Curves{Name: "nothing"})': "viz: ",
     "!echo $HOME": "path of this machine",
     '%%\ngonbui.DisplayHTML("<script>draw()</script>")': "needs a script",
     '%%\ngonbui.DisplaySvg("<svg></svg>")': "SVG",
@@ -44,6 +45,7 @@ LYING = {
 
 PNG = base64.b64encode(b"\x89PNG").decode()
 REMOTE_DATA = {"mark": "line", "data": {"url": "https://example.com/loss.csv"}}
+ENCODED = base64.b64encode(json.dumps(REMOTE_DATA).encode()).decode()
 
 # Outputs that no cell above makes, and what is wrong with them.
 OUTPUTS = [
@@ -59,7 +61,7 @@ OUTPUTS = [
     ({"application/vnd.vegalite.v5+json": "https://example.com/loss.json", "image/png": PNG, "text/plain": "loss"}, "is fetched"),
     (
         {
-            "application/vnd.vegalite.v5+json": "data:application/json;base64," + base64.b64encode(json.dumps(REMOTE_DATA).encode()).decode(),
+            "application/vnd.vegalite.v5+json": "data:application/json;base64," + ENCODED,
             "image/png": PNG,
             "text/plain": "loss",
         },
