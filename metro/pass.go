@@ -157,7 +157,7 @@ func (p *Pass) LMLogits(states *Node) *Node {
 
 // GeneratorTerms is the loss of a generator that learns beside the main model, and nothing if none does.
 func (p *Pass) GeneratorTerms() []Term {
-	if !p.Model.Config.trainsGenerator() {
+	if !p.trainsGenerator() {
 		return nil
 	}
 	return []Term{{"generator", CrossEntropy(p.GeneratorLogits(), p.Originals(), p.Batch.Weights), p.Scalars.GeneratorWeight}}

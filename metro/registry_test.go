@@ -34,11 +34,22 @@ func init() {
 		}
 		return BroadcastPrefix(Const(p.Batch.Positions.Graph(), late), slots.Dim(0), slots.Dim(1))
 	})
+	// The generator's own logits, twice as sure.
+	metro.RegisterSource("test_sure", 1, func(p *metro.Pass) *Node { return MulScalar(p.GeneratorLogits(), 2) })
 	// The mean length of the main model's states.
 	metro.RegisterMetric("test_length", 4, func(p *metro.Pass) (sum, count *Node) {
 		lengths := Sqrt(ReduceSum(Square(p.States()), -1))
 		return ReduceAllSum(lengths), ReduceAllSum(OnesLike(lengths))
 	})
+}
+
+// A source of one's own trains the generator if it draws from it, and makes none if it does not.
+func TestRegisteredSourceAndTheGenerator(t *testing.T) {
+	be := backendtest.Go(t)
+	for source, trains := range map[string]bool{"test_sure": true, "test_late": false} {
+		store := fresh(be, small(t, "objective.name=rtd", "replacements.source="+source))
+		require.Equal(t, trains, store.GetVariable("/generator/head/output_bias") != nil, source)
+	}
 }
 
 // What is registered is among the choices, is accepted by a config as everything else is, is built and measured, and

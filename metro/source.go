@@ -17,12 +17,22 @@ var sources = registry[SourceFunc]{kind: "source", entries: map[string]registere
 	SourceUniform: {1, func(p *Pass) *Node { return p.everywhere("LogUniform", p.Model.LogUniform) }},
 }}
 
-// RegisterSource makes a source of replacements of one's own available as replacements.source. See
+// RegisterSource makes a source of replacements of one's own available as replacements.source. A source that asks the pass
+// for [Pass.GeneratorLogits], to sharpen them, say, trains the generator beside the main model; others do without one. See
 // [RegisterObjective] for name and version.
 func RegisterSource(name string, version int, build SourceFunc) { sources.add(name, version, build) }
 
 // trainsGenerator reports whether a generator learns beside the main model.
-func (c Config) trainsGenerator() bool { return c.Replacements.Source == SourceJoint }
+func (p *Pass) trainsGenerator() bool {
+	switch p.Model.Config.Replacements.Source {
+	case SourceJoint:
+		return true
+	case SourceFrozen, SourceUnigram, SourceUniform:
+		return false
+	}
+	p.Samples() // which asks a source of the user's own
+	return p.Built("GeneratorLogits") != nil
+}
 
 // samplingLogits is the generator's, from the pass that replacements.dropout asks for.
 func (p *Pass) samplingLogits() *Node {
