@@ -21,13 +21,14 @@ type Word struct {
 }
 
 // Correct finds the words of text that are more likely than threshold to be wrong, and writes for each what stood there
-// before: the corrective head's best guess for each suspicious piece or, in a model without that head (ELECTRA), the
+// before: the corrective head's best guess for each suspicious piece, a beginning of a word for a beginning and a
+// continuation for a continuation, or, in a model without that head (ELECTRA), the
 // generator's, which is shown the text with [MASK] there. A model without RTD is the user's error.
 func (r *Reader) Correct(ctx context.Context, text string, threshold float64) ([]Word, error) {
 	if !slices.Contains(r.heads, "rtd") {
 		return nil, usererr.New("the model was trained without replaced token detection, so it cannot say which words are wrong")
 	}
-	readings, err := r.Texts(ctx, text)
+	readings, err := r.texts(ctx, []string{text})
 	if err != nil {
 		return nil, err
 	}
@@ -84,11 +85,25 @@ func (r *Reader) corrected(ctx context.Context, reading Reading, suspicious []bo
 		guesses = answer[0].Generator
 	}
 	for i := range ids {
-		if suspicious[i] && guesses != nil && len(guesses[i]) > 0 {
-			ids[i] = guesses[i][0].ID
+		if suspicious[i] && guesses != nil {
+			ids[i] = r.fitting(guesses[i], reading.IDs[i])
 		}
 	}
 	return ids, nil
+}
+
+// correctionChoice is how many guesses a correction is chosen from.
+const correctionChoice = 32
+
+// fitting returns the best guess that can stand where id does: an ordinary piece that begins a word, or continues one,
+// as id does. It is id itself if no guess can.
+func (r *Reader) fitting(guesses []Guess, id int32) int32 {
+	for _, g := range guesses {
+		if !r.tokens.IsSpecial(g.ID) && r.tokens.IsContinuation(g.ID) == r.tokens.IsContinuation(id) {
+			return g.ID
+		}
+	}
+	return id
 }
 
 func sigmoid(logit float32) float64 { return 1 / (1 + math.Exp(-float64(logit))) }

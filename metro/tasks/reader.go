@@ -31,6 +31,7 @@ type Reader struct {
 	store   *model.Store
 	exec    *model.Exec
 	names   []string // of the outputs
+	guessed int      // guesses a token that the graph gives; what a caller asks for may be fewer
 }
 
 // ReaderOptions say what to ask for. The zero value asks for the best guess and no states.
@@ -67,7 +68,8 @@ func NewReader(be compute.Backend, p training.Pretrained, o ReaderOptions) (*Rea
 		return nil, usererr.New("%s has no head to answer with, neither RTD nor a language model's; ask for its states, or fine-tune it", p.Dir)
 	}
 	o.TopK = min(max(1, o.TopK), p.Model.Vocab)
-	r := &Reader{model: p.Model, tokens: p.Tokenizer, options: o, heads: heads, store: model.NewStore()}
+	guessed := min(max(o.TopK, correctionChoice), p.Model.Vocab)
+	r := &Reader{model: p.Model, tokens: p.Tokenizer, options: o, heads: heads, store: model.NewStore(), guessed: guessed}
 	r.model.Config.Training.BatchSize = readerBatch
 	err = exceptions.TryCatch[error](func() {
 		g := NewGraph(be, "variables")
@@ -122,13 +124,30 @@ func (r *Reader) graph(scope *model.Scope, tokens *Node) (out []*Node) {
 
 // guesses are the probabilities and the ids of the most likely tokens.
 func (r *Reader) guesses(logits *Node) []*Node {
-	probs, ids := TopK(Softmax(logits), r.options.TopK, -1)
+	probs, ids := TopK(Softmax(logits), r.guessed, -1)
 	return []*Node{probs, ConvertDType(ids, dtypes.Int32)}
 }
 
 // Texts reads texts of any length. A text longer than a row is read in windows that overlap by half, and each token is
 // answered from the window that shows most of what stands around it.
 func (r *Reader) Texts(ctx context.Context, texts ...string) ([]Reading, error) {
+	readings, err := r.texts(ctx, texts)
+	return r.asked(readings), err
+}
+
+// asked leaves of each list of guesses what the options ask for.
+func (r *Reader) asked(readings []Reading) []Reading {
+	for _, reading := range readings {
+		for _, lists := range [][][]Guess{reading.Corrections, reading.Generator} {
+			for i, list := range lists {
+				lists[i] = list[:min(len(list), r.options.TopK)]
+			}
+		}
+	}
+	return readings
+}
+
+func (r *Reader) texts(ctx context.Context, texts []string) ([]Reading, error) {
 	var w overlapping
 	special := r.tokens.Special()
 	readings := make([]Reading, len(texts))
@@ -159,7 +178,8 @@ func (r *Reader) Rows(ctx context.Context, rows ...[]int32) ([]Reading, error) {
 		readings[i].IDs = row
 		w.row(i, row, 0, 0, len(row), r.model.PadID, s)
 	}
-	return readings, r.read(ctx, w, readings)
+	err := r.read(ctx, w, readings)
+	return r.asked(readings), err
 }
 
 // read fills readings from windows.
@@ -187,7 +207,7 @@ func (r *Reader) read(ctx context.Context, w overlapping, readings []Reading) er
 
 // fill copies what the model said of the tokens that each window answers for.
 func (r *Reader) fill(readings []Reading, windows []window, out []*tensors.Tensor) error {
-	s, k := r.model.Config.Data.SeqLen, r.options.TopK
+	s, k := r.model.Config.Data.SeqLen, r.guessed
 	for o := 0; o < len(out); o++ {
 		name := r.names[o]
 		values, err := tensors.CopyFlatData[float32](out[o])

@@ -184,6 +184,9 @@ func TestCorrect(t *testing.T) {
 		}
 		require.Empty(t, strings.TrimSpace(text[end:]))
 		require.True(t, slices.ContainsFunc(all, func(w Word) bool { return w.Correction != "" && w.Correction != strings.ToLower(w.Text) }))
+		for _, w := range all {
+			require.NotContains(t, w.Correction, "##", "a word is not corrected by the end of another")
+		}
 		none, err := r.Correct(t.Context(), text, 1-1e-9)
 		require.NoError(t, err)
 		require.Len(t, none, len(all))

@@ -21,7 +21,8 @@ func correctCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "correct [TEXT]",
 		Short: "Mark the words of a text that look wrong, with the model's correction beside them",
-		Long: `Prints the text with each suspicious word marked: [word 93 % → correction]. The probability is that the word was
+		Long: `Prints the text with each suspicious word marked: [word 93 % → correction], without an arrow where the model has no
+better word. The probability is that the word was
 replaced, from the detector; the correction is the corrective head's or, in a model without one, the generator's. Without TEXT
 the standard input is read. It is what the models learn in pretraining, shown on a sentence of one's own: expect little of a
 model that was trained for a minute.`,
@@ -70,7 +71,11 @@ func printCorrections(w io.Writer, text string, words []tasks.Word) {
 			continue
 		}
 		marked++
-		fmt.Fprintf(w, "%s[%s%s%s %.0f %% → %s%s%s]", text[at:word.Span.Start], wrong, word.Text, plain, 100*word.Prob, right, word.Correction, plain)
+		fmt.Fprintf(w, "%s[%s%s%s %.0f %%", text[at:word.Span.Start], wrong, word.Text, plain, 100*word.Prob)
+		if !strings.EqualFold(word.Correction, word.Text) { // the model may suspect a word and have none better
+			fmt.Fprintf(w, " → %s%s%s", right, word.Correction, plain)
+		}
+		fmt.Fprint(w, "]")
 		at = word.Span.End
 	}
 	fmt.Fprint(w, text[at:])
