@@ -109,7 +109,7 @@ func TestReadAPretrainedModel(t *testing.T) {
 		"top-k":           {[]string{"predict", "--model", run, "--input", "-", "--top-k", "0"}, "--top-k"},
 		"threshold":       {[]string{"correct", "--model", run, "--threshold", "2", "text"}, "--threshold"},
 		"init from":       {[]string{"pretrain", "--recipe", "micro", "--corpus", l.text, "--init-from", "nowhere"}, "nowhere"},
-		"init, not fit":   {l.pretrain("x", "go", 20, "--init-from", run, "--set", "main.layers=2"), "main.layer_1"},
+		"init, not fit":   {l.pretrain("x", "go", 20, "--init-from", run, "--set", "main.layers=2"), "main.layers is 1 there and 2 in the config"},
 		"not a JSON line": {[]string{"predict", "--model", run, "--input", l.text}, "line 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
