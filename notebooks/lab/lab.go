@@ -67,6 +67,8 @@ func (l *Lab) Train(name string, config metro.Config) *shelf.Run {
 		}
 		live.Update(func() []viz.Output { return shelf.Frame(shelf.Load(run), p.Steps, left) })
 	})
+	// Of a run that was finished before, this is the only frame.
+	live.Update(func() []viz.Output { return shelf.Frame(shelf.Load(run), config.Training.Steps, "") })
 	_ = live.Close() // it has said below the cell what it could not draw
 	finish(err)
 	if result.Diverged != "" {
@@ -87,8 +89,7 @@ func finish(err error) {
 	shelf.Check(err)
 }
 
-// Study trains what is missing of a study, with a table that fills, and returns its results; show them with their Table
-// and Figures.
+// Study trains what is missing of a study, with a table that fills, and returns its results.
 func (l *Lab) Study(s ablations.Study) ablations.Results {
 	ctx, stop := interruptible()
 	defer stop()
