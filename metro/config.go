@@ -251,6 +251,26 @@ func (o Objective) Weights() []float32 {
 	return []float32{float32(o.GeneratorWeight), float32(o.RTDWeight), float32(o.CLMWeight), float32(o.SCLWeight)}
 }
 
+// Setting is a field of a config by its path, and its value.
+type Setting struct {
+	Path  string
+	Value any
+}
+
+// Computes lists the fields of e that decide what an encoder computes with weights that it has, under the path prefix
+// ("main"): dropout and first values are not among them. Two encoders whose lists are equal can have each other's weights.
+func (e Encoder) Computes(prefix string) []Setting {
+	return []Setting{
+		{prefix + ".layers", e.Layers},
+		{prefix + ".width", e.Width},
+		{prefix + ".heads", e.Heads},
+		{prefix + ".ffn", e.FFN},
+		{prefix + ".activation", e.Activation},
+		{prefix + ".norm", e.Norm},
+		{prefix + ".epsilon", e.Epsilon},
+	}
+}
+
 // EmbeddingWidth returns E, the width of the embedding tables.
 func (c Config) EmbeddingWidth() int { return cmp.Or(c.Embeddings.Width, c.Main.Width) }
 

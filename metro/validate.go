@@ -198,25 +198,17 @@ func (v *validation) training(c Config) {
 
 // pairs refuses what makes no sense together.
 func (v *validation) pairs(c Config) {
-	same := func(path string, a, b any, why string) {
-		if a != b {
-			v.bad("%s: generator.%s is %v and main.%s is %v; make them equal", why, path, a, path, b)
-		}
-	}
 	const all = "sharing=all makes the two one encoder"
 	const copied = "training.copy_generator starts the main model from the generator's weights"
 	for _, shape := range []struct {
 		when bool
 		why  string
 	}{{c.Sharing == SharingAll, all}, {c.Training.CopyGenerator, copied}} {
-		if shape.when {
-			same("layers", c.Generator.Layers, c.Main.Layers, shape.why)
-			same("width", c.Generator.Width, c.Main.Width, shape.why)
-			same("heads", c.Generator.Heads, c.Main.Heads, shape.why)
-			same("ffn", c.Generator.FFN, c.Main.FFN, shape.why)
-			same("activation", c.Generator.Activation, c.Main.Activation, shape.why)
-			same("norm", c.Generator.Norm, c.Main.Norm, shape.why)
-			same("epsilon", c.Generator.Epsilon, c.Main.Epsilon, shape.why)
+		main := c.Main.Computes("main")
+		for i, a := range c.Generator.Computes("generator") {
+			if b := main[i]; shape.when && a.Value != b.Value {
+				v.bad("%s: %s is %v and %s is %v; make them equal", shape.why, a.Path, a.Value, b.Path, b.Value)
+			}
 		}
 	}
 	if c.Replacements.Source == SourceFrozen && c.Sharing != SharingNone {

@@ -93,16 +93,12 @@ func (f *Folder) fits(c metro.Config, parts []*part) error {
 	return nil
 }
 
-func encoderDifferences(path string, here, c metro.Encoder) []difference {
-	return []difference{
-		{path + ".layers", here.Layers, c.Layers},
-		{path + ".width", here.Width, c.Width},
-		{path + ".heads", here.Heads, c.Heads},
-		{path + ".ffn", here.FFN, c.FFN},
-		{path + ".activation", here.Activation, c.Activation},
-		{path + ".norm", here.Norm, c.Norm},
-		{path + ".epsilon", here.Epsilon, c.Epsilon},
+func encoderDifferences(path string, here, c metro.Encoder) (list []difference) {
+	wanted := c.Computes(path)
+	for i, setting := range here.Computes(path) {
+		list = append(list, difference{setting.Path, setting.Value, wanted[i].Value})
 	}
+	return list
 }
 
 // sharingRank orders the ways of sharing by what must be equal. GDES starts from equal token and position tables.

@@ -66,13 +66,10 @@ func (d *disagreements) positions(there, here metro.Config) {
 }
 
 func (d *disagreements) encoder(path string, there, here metro.Encoder) {
-	d.compare(path+".layers", there.Layers, here.Layers)
-	d.compare(path+".width", there.Width, here.Width)
-	d.compare(path+".heads", there.Heads, here.Heads)
-	d.compare(path+".ffn", there.FFN, here.FFN)
-	d.compare(path+".activation", there.Activation, here.Activation)
-	d.compare(path+".norm", there.Norm, here.Norm)
-	d.compare(path+".epsilon", there.Epsilon, here.Epsilon)
+	wanted := here.Computes(path)
+	for i, setting := range there.Computes(path) {
+		d.compare(setting.Path, setting.Value, wanted[i].Value)
+	}
 }
 
 // keepsTables reports whether models that share as to says can have the tables of models that shared as from says: each
