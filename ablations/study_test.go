@@ -14,9 +14,9 @@ import (
 
 	"metrolab/internal/backendtest"
 	"metrolab/internal/usererr"
-	"metrolab/metro/data"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
+	"metrolab/metro/text"
 	"metrolab/metro/training"
 )
 
@@ -90,12 +90,12 @@ func lab(t *testing.T) *training.Runner {
 	t.Helper()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "text.txt")
-	var text strings.Builder
+	var prose strings.Builder
 	for i := range 1500 {
-		fmt.Fprintf(&text, "caller %d waits for %d locks and then holds %d of them.\n\n", i%7, i%5, i%3)
+		fmt.Fprintf(&prose, "caller %d waits for %d locks and then holds %d of them.\n\n", i%7, i%5, i%3)
 	}
-	require.NoError(t, os.WriteFile(path, []byte(text.String()), 0o600))
-	corpus, err := data.Prepare(t.Context(), path, filepath.Join(dir, "cache"), nil)
+	require.NoError(t, os.WriteFile(path, []byte(prose.String()), 0o600))
+	corpus, err := text.Prepare(t.Context(), path, filepath.Join(dir, "cache"), nil)
 	require.NoError(t, err)
 	be := backendtest.Go(t)
 	return &training.Runner{Backend: be, BackendKind: "go", Corpus: corpus, CacheDir: filepath.Join(dir, "cache"), Store: runs.Store{Root: filepath.Join(dir, "runs")}}

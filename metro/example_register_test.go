@@ -15,9 +15,9 @@ import (
 
 	"metrolab/metro"
 	"metrolab/metro/backend"
-	"metrolab/metro/data"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
+	"metrolab/metro/text"
 	"metrolab/metro/training"
 )
 
@@ -71,15 +71,15 @@ func train(config metro.Config) (result training.Result, err error) {
 		return result, err
 	}
 	defer os.RemoveAll(dir)
-	var text strings.Builder
+	var prose strings.Builder
 	for i := range 1500 {
-		fmt.Fprintf(&text, "Sentence %d of a text that says the same %d times, more or less.\n\n", i, i%7)
+		fmt.Fprintf(&prose, "Sentence %d of a text that says the same %d times, more or less.\n\n", i, i%7)
 	}
 	file := filepath.Join(dir, "text.txt")
-	if err = os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+	if err = os.WriteFile(file, []byte(prose.String()), 0o600); err != nil {
 		return result, err
 	}
-	corpus, err := data.Prepare(context.Background(), file, dir, nil)
+	corpus, err := text.Prepare(context.Background(), file, dir, nil)
 	if err != nil {
 		return result, err
 	}

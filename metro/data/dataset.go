@@ -9,18 +9,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
 	"sync"
 
 	"metrolab/internal/usererr"
-	"metrolab/metro/data/wordpiece"
+	"metrolab/metro/text"
+	"metrolab/metro/tokens/wordpiece"
 )
 
 // Dataset is a corpus read through a tokenizer: token rows of each split.
 type Dataset struct {
-	Corpus    *Corpus
+	Corpus    *text.Corpus
 	Tokenizer *wordpiece.Tokenizer
 
 	Train, Validation, Test *Rows
@@ -33,13 +33,13 @@ type Dataset struct {
 
 // LearnTokenizer returns the WordPiece tokenizer learned from the training split of corpus, from cacheDir if it was
 // learned before. vocabSize is what is asked for: the whole alphabet is kept, so a small one comes out larger.
-func LearnTokenizer(ctx context.Context, corpus *Corpus, vocabSize int, lowercase bool, cacheDir string) (*wordpiece.Tokenizer, error) {
+func LearnTokenizer(ctx context.Context, corpus *text.Corpus, vocabSize int, lowercase bool, cacheDir string) (*wordpiece.Tokenizer, error) {
 	path := filepath.Join(cacheDir, "tokenizers", fmt.Sprintf("%s-%d-%t.json", corpus.Hash[:16], vocabSize, lowercase))
 	if t, err := wordpiece.Load(path); err == nil {
 		return t, nil
 	}
 	var reading error
-	t, err := wordpiece.Train(corpus.texts(ctx, Train, &reading), wordpiece.Options{VocabSize: vocabSize, Lowercase: lowercase})
+	t, err := wordpiece.Train(corpus.Texts(ctx, text.Train, &reading), wordpiece.Options{VocabSize: vocabSize, Lowercase: lowercase})
 	if err = errors.Join(reading, err); err != nil {
 		return nil, fmt.Errorf("learn a tokenizer from %s: %w", corpus.Name, err)
 	}
@@ -52,25 +52,10 @@ func LearnTokenizer(ctx context.Context, corpus *Corpus, vocabSize int, lowercas
 	return t, nil
 }
 
-// texts yields the texts of a split; what ends it early is left in *failure.
-func (c *Corpus) texts(ctx context.Context, split Split, failure *error) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for d, err := range c.Documents(split) {
-			if err = errors.Join(err, ctx.Err()); err != nil {
-				*failure = err
-				return
-			}
-			if !yield(d.Text) {
-				return
-			}
-		}
-	}
-}
-
 // NewDataset opens the rows of corpus under tokenizer, seqLen tokens each. The first call for a pair of them writes
 // its token files to cacheDir, calling progress (nil for none) with the bytes of text done and their total; they are
 // used again later. A split without a single row is the user's mistake.
-func NewDataset(ctx context.Context, corpus *Corpus, tokenizer *wordpiece.Tokenizer, seqLen int, cacheDir string, progress func(done, total int)) (*Dataset, error) {
+func NewDataset(ctx context.Context, corpus *text.Corpus, tokenizer *wordpiece.Tokenizer, seqLen int, cacheDir string, progress func(done, total int)) (*Dataset, error) {
 	dir := filepath.Join(cacheDir, "tokens", corpus.Hash[:16]+"-"+tokenizer.Hash()[:16])
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		if err := writeTokens(ctx, corpus, tokenizer, dir, progress); err != nil {
@@ -83,7 +68,7 @@ func NewDataset(ctx context.Context, corpus *Corpus, tokenizer *wordpiece.Tokeni
 		Vocab: tokenizer.VocabSize(), PadID: special.PAD, MaskID: special.MASK,
 	}
 	for i, rows := range []**Rows{&d.Train, &d.Validation, &d.Test} {
-		split := splits[i]
+		split := text.Splits[i]
 		var err error
 		if *rows, err = OpenRows(tokenPath(dir, split), seqLen, special.CLS, special.PAD); err != nil {
 			return nil, err
@@ -109,11 +94,11 @@ func (d *Dataset) Counts() (*Counts, error) { return d.counts() }
 // validation and of the test split, batch of the training split.
 func (d *Dataset) Require(batch, rows int) error {
 	for _, need := range []struct {
-		split Split
+		split text.Split
 		rows  *Rows
 		want  int
 		field string
-	}{{Train, d.Train, batch, "training.batch_size"}, {Validation, d.Validation, rows, "evaluation.rows"}, {Test, d.Test, rows, "evaluation.rows"}} {
+	}{{text.Train, d.Train, batch, "training.batch_size"}, {text.Validation, d.Validation, rows, "evaluation.rows"}, {text.Test, d.Test, rows, "evaluation.rows"}} {
 		if have := need.rows.Len(); have < need.want {
 			return usererr.New("this corpus is too small (%s): its %s split has %d rows of %d tokens, %s asks for %d; use more text, or set it lower",
 				d.Corpus.Source, need.split, have, need.rows.SeqLen, need.field, need.want)
@@ -122,10 +107,10 @@ func (d *Dataset) Require(batch, rows int) error {
 	return nil
 }
 
-func tokenPath(dir string, split Split) string { return filepath.Join(dir, string(split)+".u32") }
+func tokenPath(dir string, split text.Split) string { return filepath.Join(dir, string(split)+".u32") }
 
 // writeTokens makes the token files of all splits aside and moves them into dir at once.
-func writeTokens(ctx context.Context, corpus *Corpus, tokenizer *wordpiece.Tokenizer, dir string, progress func(done, total int)) error {
+func writeTokens(ctx context.Context, corpus *text.Corpus, tokenizer *wordpiece.Tokenizer, dir string, progress func(done, total int)) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
@@ -135,7 +120,7 @@ func writeTokens(ctx context.Context, corpus *Corpus, tokenizer *wordpiece.Token
 	}
 	defer os.RemoveAll(temp)
 	done, total := 0, int(corpus.Stats.Total().Bytes)
-	for _, split := range splits {
+	for _, split := range text.Splits {
 		err := writeSplit(ctx, corpus, split, tokenizer, tokenPath(temp, split), func(n int) {
 			if done += n; progress != nil {
 				progress(done, total)
@@ -154,7 +139,7 @@ func writeTokens(ctx context.Context, corpus *Corpus, tokenizer *wordpiece.Token
 	return nil
 }
 
-func writeSplit(ctx context.Context, corpus *Corpus, split Split, tokenizer *wordpiece.Tokenizer, path string, wrote func(textBytes int)) error {
+func writeSplit(ctx context.Context, corpus *text.Corpus, split text.Split, tokenizer *wordpiece.Tokenizer, path string, wrote func(textBytes int)) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
@@ -165,8 +150,8 @@ func writeSplit(ctx context.Context, corpus *Corpus, split Split, tokenizer *wor
 	var ids []int32
 	var buf []byte
 	var reading error
-	for text := range corpus.texts(ctx, split, &reading) {
-		ids = tokenizer.EncodeIDs(ids[:0], text)
+	for t := range corpus.Texts(ctx, split, &reading) {
+		ids = tokenizer.EncodeIDs(ids[:0], t)
 		for i, id := range ids {
 			if tokenizer.IsSpecial(id) {
 				ids[i] = special.UNK // text that spells [PAD] or [MASK] must not act as one
@@ -180,7 +165,7 @@ func writeSplit(ctx context.Context, corpus *Corpus, split Split, tokenizer *wor
 		if _, err := out.Write(buf); err != nil {
 			return err
 		}
-		wrote(len(text))
+		wrote(len(t))
 	}
 	return errors.Join(reading, out.Flush(), file.Sync(), file.Close())
 }

@@ -18,36 +18,54 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/usererr"
-	"metrolab/metro/data/wordpiece"
+	"metrolab/metro/text"
+	"metrolab/metro/tokens/wordpiece"
 )
 
 // prose is n paragraphs of made text, one of them spelling special tokens.
+// writeTree writes files of the given contents into a folder of their own.
+func writeTree(t testing.TB, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o777))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o666))
+	}
+	return dir
+}
+
+func count() (progress func(done, total int), calls *int) {
+	calls = new(int)
+	return func(int, int) { *calls++ }, calls
+}
+
 func prose(n int) string {
 	words := strings.Fields("the reader closes a file before its writer opens the lock and every caller returns an error")
-	var text strings.Builder
+	var out strings.Builder
 	for i := range n {
 		for k := range 9 {
-			fmt.Fprintf(&text, "%s ", words[(i*i+k*(i%5+1))%len(words)])
+			fmt.Fprintf(&out, "%s ", words[(i*i+k*(i%5+1))%len(words)])
 		}
-		fmt.Fprintf(&text, "number %d.\n\n", i)
+		fmt.Fprintf(&out, "number %d.\n\n", i)
 	}
-	text.WriteString("A text that spells [MASK] and [PAD], [CLS], [SEP] or ☃ must not act as one.\n")
-	return text.String()
+	out.WriteString("A text that spells [MASK] and [PAD], [CLS], [SEP] or ☃ must not act as one.\n")
+	return out.String()
 }
 
 // textCorpus prepares prose in a folder of its own with $METROLAB_CACHE in it, and returns the corpus and the cache.
-func textCorpus(t *testing.T, text string) (*Corpus, string) {
+func textCorpus(t *testing.T, content string) (*text.Corpus, string) {
 	t.Helper()
-	dir := writeTree(t, map[string]string{"text/a.txt": text})
+	dir := writeTree(t, map[string]string{"text/a.txt": content})
 	t.Setenv("METROLAB_CACHE", filepath.Join(dir, "cache"))
-	cache, err := CacheDir()
+	cache, err := text.CacheDir()
 	require.NoError(t, err)
-	corpus, err := Prepare(t.Context(), filepath.Join(dir, "text"), "", nil)
+	corpus, err := text.Prepare(t.Context(), filepath.Join(dir, "text"), "", nil)
 	require.NoError(t, err)
 	return corpus, cache
 }
 
-func learn(t *testing.T, corpus *Corpus, cache string) *wordpiece.Tokenizer {
+func learn(t *testing.T, corpus *text.Corpus, cache string) *wordpiece.Tokenizer {
 	t.Helper()
 	tokenizer, err := LearnTokenizer(t.Context(), corpus, 120, true, cache)
 	require.NoError(t, err)
@@ -155,7 +173,7 @@ func TestDatasetHoldsTheText(t *testing.T) {
 	corpus, cache := textCorpus(t, prose(300))
 	d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, nil)
 	require.NoError(t, err)
-	for split, rows := range map[Split]*Rows{Train: d.Train, Validation: d.Validation, Test: d.Test} {
+	for split, rows := range map[text.Split]*Rows{text.Train: d.Train, text.Validation: d.Validation, text.Test: d.Test} {
 		ids := []int32{}
 		row := make([]int32, 16)
 		for i := range rows.Len() {

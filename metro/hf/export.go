@@ -18,7 +18,7 @@ import (
 	"metrolab/internal/safetensors"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/data/wordpiece"
+	"metrolab/metro/tokens/wordpiece"
 )
 
 // Export writes the models of config c into dir, which must not be there yet, or be empty: the main model into the folder

@@ -16,7 +16,7 @@ import (
 
 	"metrolab/internal/backendtest"
 	"metrolab/metro"
-	"metrolab/metro/data/wordpiece"
+	"metrolab/metro/tokens/wordpiece"
 )
 
 // electraConfig is a model that ELECTRA has a place for, with the generator's sharing still to be chosen.

@@ -11,7 +11,7 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/data/wordpiece"
+	"metrolab/metro/tokens/wordpiece"
 )
 
 // outgoing is one folder to be written.

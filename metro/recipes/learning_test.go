@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/backendtest"
-	"metrolab/metro/data"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
+	"metrolab/metro/text"
 	"metrolab/metro/training"
 )
 
@@ -31,7 +31,7 @@ func TestTinyLearns(t *testing.T) {
 	}
 	be := backendtest.XLA(t)
 	cache := t.TempDir()
-	corpus, err := data.Prepare(t.Context(), data.Default, cache, nil)
+	corpus, err := text.Prepare(t.Context(), text.Default, cache, nil)
 	require.NoError(t, err)
 	r := &training.Runner{Backend: be, BackendKind: "xla-cpu", Corpus: corpus, CacheDir: cache, Store: runs.Store{Root: filepath.Join(cache, "runs")}}
 	for _, word := range strings.Split(wanted, ",") {

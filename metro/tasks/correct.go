@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"metrolab/internal/usererr"
-	"metrolab/metro/data/wordpiece"
+	"metrolab/metro/tokens/wordpiece"
 )
 
 // Word is a word of a text, as the model sees it.

@@ -10,9 +10,9 @@ import (
 
 	"metrolab/metro"
 	"metrolab/metro/backend"
-	"metrolab/metro/data/wordpiece"
 	"metrolab/metro/recipes"
 	"metrolab/metro/tasks"
+	"metrolab/metro/tokens/wordpiece"
 	"metrolab/metro/training"
 )
 

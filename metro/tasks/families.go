@@ -10,7 +10,7 @@ import (
 
 	"metrolab/internal/randstream"
 	"metrolab/internal/usererr"
-	"metrolab/metro/data"
+	"metrolab/metro/text"
 )
 
 // The sizes of [Families] at most, for each family. With the default corpus of Go 1.26 only syscall has fewer to test.
@@ -20,23 +20,23 @@ const (
 )
 
 // Families is the probe on the default corpus: a paragraph of the standard library's documentation → which of
-// [data.Families] it is from. Training texts are from the training split; test texts from the test split and, where
+// [text.Families] it is from. Training texts are from the training split; test texts from the test split and, where
 // that has too few, the validation split, which no model was trained on either. Of each family at most 800 texts are
 // for training and 150 for testing, so that the large ones do not drown the small. Which ones follows from the texts
 // alone: every model and every seed gets the same.
 //
 // A corpus without these labels, such as one's own text, is the user's mistake.
-func Families(corpus *data.Corpus) (Task, error) {
-	t := Task{Name: "families", Source: corpus.Source, Classes: data.Families}
-	train, err := familyTexts(corpus, data.Train, familyTrainTexts)
+func Families(corpus *text.Corpus) (Task, error) {
+	t := Task{Name: "families", Source: corpus.Source, Classes: text.Families}
+	train, err := familyTexts(corpus, text.Train, familyTrainTexts)
 	if err != nil {
 		return Task{}, err
 	}
-	test, err := familyTexts(corpus, data.Test, familyTestTexts)
+	test, err := familyTexts(corpus, text.Test, familyTestTexts)
 	if err != nil {
 		return Task{}, err
 	}
-	more, err := familyTexts(corpus, data.Validation, familyTestTexts)
+	more, err := familyTexts(corpus, text.Validation, familyTestTexts)
 	if err != nil {
 		return Task{}, err
 	}
@@ -51,7 +51,7 @@ func Families(corpus *data.Corpus) (Task, error) {
 	}
 	if len(missing) > 0 {
 		return Task{}, usererr.New("the corpus %s has too few paragraphs labelled as from the Go packages %s: the probe needs the default corpus (%s), or labelled texts of your own",
-			corpus.Source, strings.Join(missing, ", "), data.Default)
+			corpus.Source, strings.Join(missing, ", "), text.Default)
 	}
 	return t, nil
 }
@@ -64,14 +64,14 @@ func appendTexts(to []Example, texts []string, class int) []Example {
 }
 
 // familyTexts returns at most limit texts of each family in a split: those whose hashes come first, in that order.
-func familyTexts(corpus *data.Corpus, split data.Split, limit int) ([][]string, error) {
-	kept := make([]sample, len(data.Families))
+func familyTexts(corpus *text.Corpus, split text.Split, limit int) ([][]string, error) {
+	kept := make([]sample, len(text.Families))
 	for doc, err := range corpus.Documents(split) {
 		if err != nil {
 			return nil, fmt.Errorf("look for texts to label: %w", err)
 		}
-		if family, ok := data.Family(doc.Label); ok {
-			kept[slices.Index(data.Families, family)].add(doc.Text, limit)
+		if family, ok := text.Family(doc.Label); ok {
+			kept[slices.Index(text.Families, family)].add(doc.Text, limit)
 		}
 	}
 	texts := make([][]string, len(kept))

@@ -14,11 +14,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/usererr"
-	"metrolab/metro/data"
+	"metrolab/metro/text"
 )
 
 // library is a corpus of made paragraphs, n below each folder named; a folder's name serves as a package's.
-func library(t *testing.T, n int, packages ...string) *data.Corpus {
+func library(t *testing.T, n int, packages ...string) *text.Corpus {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range packages {
@@ -30,23 +30,23 @@ func library(t *testing.T, n int, packages ...string) *data.Corpus {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		require.NoError(t, os.WriteFile(path, []byte(text.String()), 0o600))
 	}
-	corpus, err := data.Prepare(t.Context(), filepath.Join(dir, "src"), filepath.Join(dir, "cache"), nil)
+	corpus, err := text.Prepare(t.Context(), filepath.Join(dir, "src"), filepath.Join(dir, "cache"), nil)
 	require.NoError(t, err)
 	return corpus
 }
 
 func TestFamilies(t *testing.T) {
-	corpus := library(t, 1000, append(slices.Clone(data.Families), "fmt")...)
+	corpus := library(t, 1000, append(slices.Clone(text.Families), "fmt")...)
 	task, err := Families(corpus)
 	require.NoError(t, err)
-	require.Equal(t, data.Families, task.Classes)
+	require.Equal(t, text.Families, task.Classes)
 	require.NoError(t, task.check())
 	again, err := Families(corpus)
 	require.NoError(t, err)
 	require.Equal(t, task, again)
 
-	splits := map[string]data.Split{}
-	for _, split := range []data.Split{data.Train, data.Validation, data.Test} {
+	splits := map[string]text.Split{}
+	for _, split := range []text.Split{text.Train, text.Validation, text.Test} {
 		for doc, err := range corpus.Documents(split) {
 			require.NoError(t, err)
 			splits[doc.Text] = split
@@ -61,10 +61,10 @@ func TestFamilies(t *testing.T) {
 		require.Contains(t, e.Text, "about "+task.Classes[e.Class]+" and")
 	}
 	for _, e := range task.Train {
-		require.Equal(t, data.Train, splits[e.Text])
+		require.Equal(t, text.Train, splits[e.Text])
 	}
 	for _, e := range task.Test {
-		require.NotEqual(t, data.Train, splits[e.Text])
+		require.NotEqual(t, text.Train, splits[e.Text])
 	}
 }
 
@@ -92,7 +92,7 @@ func TestSample(t *testing.T) {
 }
 
 func TestFamiliesNeedsLabels(t *testing.T) {
-	for want, corpus := range map[string]*data.Corpus{
+	for want, corpus := range map[string]*text.Corpus{
 		"crypto, encoding, go, math, net, os, runtime, syscall": library(t, 50, "poems"),
 		"encoding, go, math, net, os, runtime, syscall":         library(t, 200, "crypto"),
 	} {

@@ -15,10 +15,10 @@ import (
 	"metrolab/internal/backendtest"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/data"
-	"metrolab/metro/data/wordpiece"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
+	"metrolab/metro/text"
+	"metrolab/metro/tokens/wordpiece"
 	"metrolab/metro/training"
 )
 
@@ -131,7 +131,7 @@ func TestFinetuneErrors(t *testing.T) {
 
 // From the corpus to the answer, over a run's directory.
 func TestFinetuneARun(t *testing.T) {
-	corpus := library(t, 300, data.Families...)
+	corpus := library(t, 300, text.Families...)
 	be := backendtest.Go(t)
 	c := recipes.Micro()
 	c.Training.Steps, c.Training.BatchSize = 10, 4

@@ -17,7 +17,7 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/data/wordpiece"
+	"metrolab/metro/tokens/wordpiece"
 	"metrolab/metro/training"
 )
 

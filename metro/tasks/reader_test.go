@@ -16,10 +16,10 @@ import (
 
 	"metrolab/internal/backendtest"
 	"metrolab/internal/usererr"
-	"metrolab/metro/data"
-	"metrolab/metro/data/wordpiece"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
+	"metrolab/metro/text"
+	"metrolab/metro/tokens/wordpiece"
 	"metrolab/metro/training"
 )
 
@@ -31,15 +31,15 @@ func pretrained(t *testing.T, objective string) training.Pretrained {
 		if err != nil {
 			return "", err
 		}
-		var text strings.Builder
+		var prose strings.Builder
 		for i := range 3000 {
-			fmt.Fprintf(&text, "the %d readers open %d files and close %d of them before noon.\n\n", i%7, i%11, i%5)
+			fmt.Fprintf(&prose, "the %d readers open %d files and close %d of them before noon.\n\n", i%7, i%11, i%5)
 		}
 		path := filepath.Join(root, "text.txt")
-		if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(prose.String()), 0o600); err != nil {
 			return "", err
 		}
-		corpus, err := data.Prepare(context.Background(), path, filepath.Join(root, "cache"), nil)
+		corpus, err := text.Prepare(context.Background(), path, filepath.Join(root, "cache"), nil)
 		if err != nil {
 			return "", err
 		}

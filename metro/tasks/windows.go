@@ -2,7 +2,7 @@
 
 package tasks
 
-import "metrolab/metro/data/wordpiece"
+import "metrolab/metro/tokens/wordpiece"
 
 // maxWindows is how many windows of a text are read; what is beyond is passed over. At 32 positions a window that is
 // about 500 tokens, more than all but a paragraph in a thousand of the default corpus has.

@@ -15,7 +15,7 @@ import (
 	"metrolab/internal/safetensors"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/data/wordpiece"
+	"metrolab/metro/tokens/wordpiece"
 )
 
 // origins are the trained models that a config takes weights from.

@@ -91,7 +91,7 @@ func fresh(t *testing.T, run *runs.Run) map[string][]float32 {
 func TestInitFrom(t *testing.T) {
 	source := trained(t)
 	next := trained(t, still(source.Run.Dir, "seed=5")...)
-	require.Equal(t, text(t, source.Metrics), text(t, next.Metrics))
+	require.Equal(t, line(t, source.Metrics), line(t, next.Metrics))
 	want, old := checkpointed(t, source.Run)
 	weights, moments := checkpointed(t, next.Run)
 	require.Equal(t, want, weights)
@@ -283,5 +283,5 @@ func TestOriginErrors(t *testing.T) {
 	require.NoError(t, runs.ReadJSON(next.Run.Path(runs.ConfigFile), &identity))
 	require.NoError(t, runs.ReadJSON(small.Run.Path(runs.ConfigFile), &want))
 	require.Equal(t, want.Tokenizer, identity.Tokenizer)
-	require.Equal(t, text(t, small.Metrics), text(t, next.Metrics))
+	require.Equal(t, line(t, small.Metrics), line(t, next.Metrics))
 }

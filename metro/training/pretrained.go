@@ -14,8 +14,8 @@ import (
 	"metrolab/internal/safetensors"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/data/wordpiece"
 	"metrolab/metro/runs"
+	"metrolab/metro/tokens/wordpiece"
 )
 
 // Pretrained is a trained model on disk: the newest good checkpoint of a run, whether or not the run is finished, or a

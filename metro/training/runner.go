@@ -16,8 +16,9 @@ import (
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/data"
-	"metrolab/metro/data/wordpiece"
 	"metrolab/metro/runs"
+	"metrolab/metro/text"
+	"metrolab/metro/tokens/wordpiece"
 )
 
 // NumericsVersion is raised by hand whenever equal configs stop giving equal numbers; a golden trajectory in the tests
@@ -53,7 +54,7 @@ type Runner struct {
 	Backend     compute.Backend
 	BackendKind string       // see [RunIdentity]
 	Provenance  runs.Backend // written beside each result
-	Corpus      *data.Corpus
+	Corpus      *text.Corpus
 	CacheDir    string
 	Store       runs.Store
 

@@ -19,9 +19,9 @@ import (
 	"metrolab/internal/backendtest"
 	"metrolab/metro"
 	"metrolab/metro/backend"
-	"metrolab/metro/data"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
+	"metrolab/metro/text"
 	"metrolab/metro/training"
 )
 
@@ -29,24 +29,24 @@ var corpusDir string // removed by TestMain
 
 // corpus is made text: sentences from a small grammar, so that the tests need no Go distribution and there is
 // something to learn. Its bytes never change.
-var corpus = sync.OnceValues(func() (*data.Corpus, error) {
+var corpus = sync.OnceValues(func() (*text.Corpus, error) {
 	dir, err := os.MkdirTemp("", "metrolab-training-")
 	if err != nil {
 		return nil, err
 	}
 	corpusDir = dir
-	var text strings.Builder
+	var prose strings.Builder
 	subjects, verbs, objects := []string{"the reader", "a writer", "the server", "this client", "every caller"},
 		[]string{"closes", "opens", "returns", "holds", "releases"}, []string{"the file", "a buffer", "the lock", "an error", "its channel"}
 	for i := range 2500 {
-		fmt.Fprintf(&text, "%s %s %s before %s %s %s, number %d.\n\n",
+		fmt.Fprintf(&prose, "%s %s %s before %s %s %s, number %d.\n\n",
 			subjects[i%5], verbs[i/5%5], objects[i/25%5], subjects[i/3%5], verbs[i/7%5], objects[i/11%5], i)
 	}
 	path := filepath.Join(dir, "text.txt")
-	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(prose.String()), 0o600); err != nil {
 		return nil, err
 	}
-	return data.Prepare(context.Background(), path, filepath.Join(dir, "cache"), nil)
+	return text.Prepare(context.Background(), path, filepath.Join(dir, "cache"), nil)
 })
 
 // kind is the name of a backend in a run's identity.
@@ -113,17 +113,17 @@ func equalRuns(t *testing.T, a, b *runs.Run) {
 func lines(t *testing.T, rows []runs.Row) (lines []string) {
 	t.Helper()
 	for _, row := range rows {
-		lines = append(lines, fmt.Sprintf("%d %s", row.Step, text(t, row.Values)))
+		lines = append(lines, fmt.Sprintf("%d %s", row.Step, line(t, row.Values)))
 	}
 	return lines
 }
 
-// text writes numbers so that a NaN equals a NaN, and every other number only itself.
-func text(t *testing.T, values runs.Values) string {
+// line writes numbers so that a NaN equals a NaN, and every other number only itself.
+func line(t *testing.T, values runs.Values) string {
 	t.Helper()
-	line, err := json.Marshal(values)
+	js, err := json.Marshal(values)
 	require.NoError(t, err)
-	return string(line)
+	return string(js)
 }
 
 func TestEqualRunsAreBitwiseEqual(t *testing.T) {

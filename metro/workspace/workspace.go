@@ -11,15 +11,15 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro/backend"
-	"metrolab/metro/data"
 	"metrolab/metro/runs"
+	"metrolab/metro/text"
 	"metrolab/metro/training"
 )
 
 // Options choose a workspace. The zero value is this machine's best backend, its Go documentation, and the folder runs.
 type Options struct {
 	Backend string // see [backend.Open]; "auto" if empty
-	Corpus  string // see [data.Prepare]; [data.Default] if empty
+	Corpus  string // see [text.Prepare]; [text.Default] if empty
 	Runs    string // folder of the runs; "runs" if empty
 
 	Said     func(line string)     // hears in a line each what was picked; may be nil
@@ -42,11 +42,11 @@ func Open(ctx context.Context, o Options) (*training.Runner, error) {
 	}
 	info := backend.Describe(engine)
 	said(info.String())
-	corpus, err := data.Prepare(ctx, cmp.Or(o.Corpus, data.Default), "", o.Progress)
+	corpus, err := text.Prepare(ctx, cmp.Or(o.Corpus, text.Default), "", o.Progress)
 	if err != nil {
 		return nil, err
 	}
-	cache, err := data.CacheDir()
+	cache, err := text.CacheDir()
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"metrolab/metro/backend"
+	"metrolab/metro/text"
+	"metrolab/viz"
+)
+
+func doctorCommand() *cobra.Command {
+	var w workspaceFlags
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what is here and how to get what is missing",
+		Long: `Prints the backend that would be picked, its plugin and version, devices, vector instructions, cores, memory and
+the corpus, and a line for each thing that is missing or broken with the way to mend it. Nothing is downloaded.`,
+		Example: "  metro doctor\n  metro doctor --backend xla",
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return doctor(cmd, w)
+		},
+	}
+	w.addFlags(cmd)
+	return cmd
+}
+
+func doctor(cmd *cobra.Command, w workspaceFlags) error {
+	machine := backend.Probe()
+	t := viz.Table{Columns: []viz.Column{{Name: "what"}, {Name: "found"}}}
+	add := func(what, format string, args ...any) {
+		t.Rows = append(t.Rows, []any{what, fmt.Sprintf(format, args...)})
+	}
+	advice := machine.Advice()
+	engine, err := backend.Open(w.backend)
+	if err != nil {
+		add("backend", "none: %v", err)
+		advice = append(advice, "choose another --backend")
+	} else {
+		info := backend.Describe(engine)
+		add("backend", "%s", info.Kind)
+		add("plugin", "%s", orNone(info.Plugin))
+		add("plugin version", "%s", orNone(info.PluginVersion))
+		add("devices", "%d", info.Devices)
+	}
+	add("other plugins", "%d found", len(machine.Plugins))
+	add("NVIDIA GPUs", "%d", len(machine.GPUs))
+	add("vector instructions", "%s", map[bool]string{true: "yes (GOEXPERIMENT=simd)", false: "no"}[machine.SIMD])
+	add("cores", "%d", machine.Cores)
+	add("memory", "%.1f GB, %.1f GB free", float64(machine.Memory.Total)/1e9, float64(machine.Memory.Available)/1e9)
+	add("go", "%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	corpus, err := prepareCorpus(cmd.Context(), w.corpus)
+	if err != nil {
+		add("corpus", "none")
+		advice = append(advice, err.Error())
+	} else {
+		total := corpus.Stats.Total()
+		add("corpus", "%s: %s paragraphs, %s words, %.1f MB, hash %s", corpus.Source, count(total.Documents), count(total.Words), float64(total.Bytes)/1e6, corpus.Hash[:12])
+		add("corpus folder", "%s", corpus.Dir)
+	}
+	if cache, err := text.CacheDir(); err == nil {
+		add("cache", "%s", cache)
+	}
+	out := cmd.OutOrStdout()
+	printTable(out, t)
+	printAdvice(out, advice)
+	return nil
+}
+
+func printAdvice(w io.Writer, advice []string) {
+	if len(advice) == 0 {
+		fmt.Fprintln(w, "\nnothing is missing")
+		return
+	}
+	fmt.Fprintln(w, "\nwhat to do:")
+	for _, line := range advice {
+		fmt.Fprintln(w, "  - "+line)
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"metrolab/metro/training"
+)
+
+func exportCommand() *cobra.Command {
+	var model, out string
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write a pretrained model as Hugging Face folders",
+		Long: `Writes DIR/discriminator and DIR/generator, each with config.json, model.safetensors and the tokenizer's files. A model
+of ELECTRA's shape (learned absolute positions, no relative bias, post-LN, a projected RTD head, a normalised generator head)
+loads in transformers as ElectraForPreTraining and ElectraForMaskedLM. Whatever has more than that is written under the
+model_type "metro", which transformers does not know, and the command says why. The folder can be read back: metro predict,
+finetune and pretrain --init-from take it.`,
+		Example: `  metro export --model runs/electra-small-0123456789 --out my-electra`,
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := training.LoadPretrained(model)
+			if err != nil {
+				return err
+			}
+			notes, err := p.Export(out)
+			if err != nil {
+				return err
+			}
+			for _, note := range notes {
+				fmt.Fprintln(cmd.OutOrStdout(), note)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "exported: %s\n", out)
+			return nil
+		},
+	}
+	addModelFlag(cmd, &model)
+	cmd.Flags().StringVar(&out, "out", "", "folder to write; it must not be there yet")
+	if err := cmd.MarkFlagRequired("out"); err != nil {
+		panic(err)
+	}
+	return cmd
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"metrolab/metro"
+	"metrolab/metro/recipes"
+	"metrolab/metro/training"
+)
+
+// recipeFlags choose a config.
+type recipeFlags struct {
+	recipe   string
+	set      []string
+	seed     int64
+	initFrom string
+}
+
+func (f *recipeFlags) addFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.recipe, "recipe", "tiny", "recipe to start from; see metro recipe list")
+	cmd.Flags().StringArrayVar(&f.set, "set", nil, "change a field, path=value; repeat for more; metro recipe show lists the paths")
+	cmd.Flags().Int64Var(&f.seed, "seed", 0, "seed of weights, order, masks and samples")
+}
+
+func (f *recipeFlags) config() (metro.Config, error) {
+	c, err := recipes.Get(f.recipe)
+	if err != nil {
+		return c, err
+	}
+	c.Seed = f.seed
+	if f.initFrom != "" {
+		p, err := training.LoadPretrained(f.initFrom)
+		if err != nil {
+			return c, fmt.Errorf("--init-from: %w", err)
+		}
+		c = p.Shape(c)
+		c.Training.InitFrom = f.initFrom
+	}
+	var problems []error
+	for _, assignment := range f.set {
+		problems = append(problems, c.Set(assignment))
+	}
+	return c, errors.Join(errors.Join(problems...), c.Validate())
+}
+
+func pretrainCommand() *cobra.Command {
+	var w workspaceFlags
+	var f recipeFlags
+	cmd := &cobra.Command{
+		Use:   "pretrain",
+		Short: "Train a generator and a main model on text",
+		Long: `Trains one config and leaves a folder that ` + "`metro finetune`" + ` takes: config.json, metrics.jsonl, checkpoints,
+tokenizer.json, result.json and provenance.json. Ctrl-C finishes the step and saves; the same command goes on.
+A run that is finished is not trained again: its folder is named after the hash of all that decides its numbers.`,
+		Example: `  metro pretrain --recipe tiny
+  metro pretrain --recipe tiny --seed 7 --set objective.rtd_weight=10 --set training.steps=600
+  metro pretrain --recipe mini --corpus ~/books
+  metro pretrain --recipe tiny --init-from runs/tiny-0123456789 --set optimizer.learning_rate=5e-4`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := f.config()
+			if err != nil {
+				return err
+			}
+			runner, err := w.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return pretrain(cmd, runner, f.recipe, config)
+		},
+	}
+	w.addFlags(cmd)
+	f.addFlags(cmd)
+	cmd.Flags().StringVar(&f.initFrom, "init-from", "", "begin with the weights, the shape and the tokenizer of a run or a Hugging Face pair")
+	return cmd
+}
+
+func pretrain(cmd *cobra.Command, runner *training.Runner, name string, config metro.Config) error {
+	if err := tokenize(cmd.Context(), runner, config); err != nil {
+		return err
+	}
+	run, err := runner.Open(cmd.Context(), name, config)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "run: %s\n", run.Dir)
+	bar := newBar("training")
+	result, err := runner.Run(cmd.Context(), name, config, func(p training.Progress) {
+		bar.describe(p.Step, p.Steps, progressWords(p))
+	})
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	if result.Diverged != "" {
+		return fmt.Errorf("%s: %s", run.Dir, result.Diverged)
+	}
+	printMetrics(cmd.OutOrStdout(), result)
+	fmt.Fprintf(cmd.OutOrStdout(), "\nmodel: %s\nnext:  metro finetune --model %s\n", run.Dir, run.Dir)
+	return nil
+}
+
+// progressWords are the words beside a training bar.
+func progressWords(p training.Progress) string {
+	if p.Phase == "compiling" || math.IsNaN(p.Loss) {
+		return p.Phase
+	}
+	words := fmt.Sprintf("loss %.3f", p.Loss)
+	if p.TokensPerSecond > 0 {
+		words += fmt.Sprintf(", %s tokens/s", count(int64(p.TokensPerSecond)))
+	}
+	return words
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"metrolab/metro/runs"
+	"metrolab/viz"
+)
+
+func runsCommand() *cobra.Command {
+	var out string
+	cmd := group(&cobra.Command{
+		Use:     "runs",
+		Short:   "List, compare and remove runs",
+		Example: "  metro runs ls\n  metro runs diff tiny-0123456789 tiny-9876543210\n  metro runs rm tiny-0123456789",
+	})
+	cmd.PersistentFlags().StringVar(&out, "out", "runs", "folder of the runs")
+	store := func() runs.Store { return runs.Store{Root: out} }
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "ls", Short: "List the runs", Args: args(cobra.NoArgs), Example: "  metro runs ls",
+			RunE: func(cmd *cobra.Command, _ []string) error { return listRuns(cmd, store()) },
+		},
+		&cobra.Command{
+			Use: "diff RUN RUN", Short: "Show the config fields in which two runs differ", Args: args(cobra.ExactArgs(2)),
+			Example: "  metro runs diff tiny-0123456789 tiny-9876543210",
+			RunE: func(cmd *cobra.Command, given []string) error {
+				return diffRuns(cmd, store(), filepath.Base(given[0]), filepath.Base(given[1]))
+			},
+		},
+		&cobra.Command{
+			Use: "rm RUN...", Short: "Remove runs; one that a live process holds stays", Args: args(cobra.MinimumNArgs(1)),
+			Example: "  metro runs rm tiny-0123456789",
+			RunE: func(cmd *cobra.Command, given []string) error {
+				for _, id := range given {
+					if err := store().Remove(id); err != nil {
+						return err
+					}
+					fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", id)
+				}
+				return nil
+			},
+		})
+	return cmd
+}
+
+func listRuns(cmd *cobra.Command, store runs.Store) error {
+	list, err := store.List()
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		fmt.Fprintf(cmd.OutOrStdout(), "no runs in %s yet; metro pretrain --recipe tiny makes one\n", store.Root)
+		return nil
+	}
+	t := viz.Table{Columns: []viz.Column{
+		{Name: "run"}, {Name: "state"}, {Name: "step", Align: viz.Right}, {Name: "MB", Align: viz.Right, Format: "%.1f"}, {Name: "changed"},
+	}}
+	for _, s := range list {
+		step := fmt.Sprintf("%d", s.Step)
+		if s.Total > 0 {
+			step += fmt.Sprintf(" of %d", s.Total)
+		}
+		t.Rows = append(t.Rows, []any{s.ID, string(s.State), step, float64(s.Size) / 1e6, s.Modified.Format(time.DateTime)})
+	}
+	printTable(cmd.OutOrStdout(), t)
+	return nil
+}
+
+func diffRuns(cmd *cobra.Command, store runs.Store, a, b string) error {
+	differences, err := store.Diff(a, b)
+	if err != nil {
+		return err
+	}
+	if len(differences) == 0 {
+		fmt.Fprintln(cmd.OutOrStdout(), "the configs are equal")
+		return nil
+	}
+	t := viz.Table{Columns: []viz.Column{{Name: "field"}, {Name: a}, {Name: b}}}
+	for _, d := range differences {
+		t.Rows = append(t.Rows, []any{d.Path, d.A, d.B})
+	}
+	printTable(cmd.OutOrStdout(), t)
+	return nil
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package text
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// builder writes documents into the splits of a new corpus in dir. It keeps nothing of them but, where duplicates are to
+// be dropped, 8 bytes for each.
+type builder struct {
+	dir   string
+	out   map[Split]*splitWriter
+	stats Stats
+	seen  map[uint64]bool // nil where duplicates are kept
+}
+
+type splitWriter struct {
+	file  *os.File
+	buf   *bufio.Writer
+	sum   hash.Hash
+	enc   *json.Encoder
+	count Count
+}
+
+func newBuilder(dir string, dropDuplicates bool) (*builder, error) {
+	b := &builder{dir: dir, out: map[Split]*splitWriter{}}
+	if dropDuplicates {
+		b.seen = map[uint64]bool{}
+	}
+	for _, split := range Splits {
+		file, err := os.OpenFile(filepath.Join(dir, fileName(split)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if err != nil {
+			b.close()
+			return nil, err
+		}
+		w := &splitWriter{file: file, buf: bufio.NewWriterSize(file, 256<<10), sum: sha256.New()}
+		w.enc = json.NewEncoder(io.MultiWriter(w.buf, w.sum))
+		w.enc.SetEscapeHTML(false)
+		b.out[split] = w
+	}
+	return b, nil
+}
+
+// add writes one document into the split that its text falls in.
+func (b *builder) add(text, label string) error {
+	key := textKey(text)
+	if b.seen != nil {
+		if b.seen[key] {
+			b.stats.Duplicates++
+			return nil
+		}
+		b.seen[key] = true
+	}
+	w := b.out[splitOf(key)]
+	w.count.add(Count{Documents: 1, Words: int64(strings.Count(text, " ") + 1), Bytes: int64(len(text))})
+	return w.enc.Encode(Document{Text: text, Label: label})
+}
+
+// finish makes the files durable and writes the manifest.
+func (b *builder) finish(name, source string) error {
+	m := manifest{Format: manifestFormat, Name: safeName(name), Source: source, Files: map[Split]fileSum{}, Stats: b.stats}
+	m.Stats.Splits = map[Split]Count{}
+	for split, w := range b.out {
+		if err := w.buf.Flush(); err != nil {
+			return err
+		}
+		size, err := w.file.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return err
+		}
+		if err := w.file.Sync(); err != nil {
+			return err
+		}
+		m.Files[split] = fileSum{Bytes: size, SHA256: hex.EncodeToString(w.sum.Sum(nil))}
+		m.Stats.Splits[split] = w.count
+	}
+	m.Hash = contentHash(m.Files)
+	raw, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("manifest of corpus %s: %w", name, err)
+	}
+	return writeFile(filepath.Join(b.dir, manifestName), bytes.NewReader(append(raw, '\n')))
+}
+
+// close closes the files; what finish wrote stays.
+func (b *builder) close() error {
+	var errs []error
+	for _, w := range b.out {
+		errs = append(errs, w.file.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (b *builder) empty() bool {
+	for _, w := range b.out {
+		if w.count.Documents > 0 {
+			return false
+		}
+	}
+	return true
+}
