@@ -4,55 +4,59 @@ package metro
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"math"
 )
 
-// Config says everything that decides the numbers of a run. Two equal configs on equal data give equal runs. The JSON
-// names are those of the command's --set flag; [Choices] lists the values of those that have names.
+// Config says everything that decides the numbers of a run, and how the run is looked after. The JSON names are those of
+// the command's --set flag; [Choices] lists the values of those that have names. Each field's tags say what it is to a run:
+// see [Field] and, for the tags, field.go.
+//
+// Runs whose configs have the same [Config.Identity], on the same text and by the same kind of engine, are one run.
 type Config struct {
-	Seed         int64        `json:"seed"`         // of every random stream
-	Data         Data         `json:"data"`         // tokenizer and rows
-	Embeddings   Embeddings   `json:"embeddings"`   // what a token looks up
-	Main         Encoder      `json:"main"`         // the main model, the one that is kept
-	Generator    Encoder      `json:"generator"`    // the auxiliary model, dropped after pretraining
-	Positions    Positions    `json:"positions"`    // of both
-	Sharing      string       `json:"sharing"`      // of weights between both: SharingNone, …
-	Masking      Masking      `json:"masking"`      // where the generator guesses, and what it sees there
-	Replacements Replacements `json:"replacements"` // what is written into the text
-	Objective    Objective    `json:"objective"`    // what is trained
-	Optimizer    Optimizer    `json:"optimizer"`    // Adam and the learning rate over time
-	Training     Training     `json:"training"`     // how long, on what, and what is written down
-	Evaluation   Evaluation   `json:"evaluation"`   // held-out rows
+	Seed         int64        `json:"seed" class:"input"`                     // of every random stream
+	Data         Data         `json:"data"`                                   // tokenizer and rows
+	Embeddings   Embeddings   `json:"embeddings"`                             // what a token looks up
+	Main         Encoder      `json:"main"`                                   // the main model, the one that is kept
+	Generator    Encoder      `json:"generator" when:"pretraining generator"` // the auxiliary model, dropped after pretraining
+	Positions    Positions    `json:"positions"`                              // of both
+	Sharing      string       `json:"sharing" class:"graph" neutral:"none"`   // of weights between both: SharingNone, …
+	Masking      Masking      `json:"masking" when:"pretraining"`             // where the generator guesses, and what it sees there
+	Replacements Replacements `json:"replacements" when:"pretraining"`        // what is written into the text
+	Objective    Objective    `json:"objective" when:"pretraining"`           // what is trained
+	Optimizer    Optimizer    `json:"optimizer"`                              // Adam and the learning rate over time
+	Training     Training     `json:"training"`                               // how long, on what, and what is written down
+	Evaluation   Evaluation   `json:"evaluation" when:"pretraining"`          // held-out rows
+	Task         Task         `json:"task"`                                   // what is trained: pretraining, or a task on a pretrained model
 }
 
 // Data is how text becomes rows.
 type Data struct {
-	VocabSize int  `json:"vocab_size"` // asked of the tokenizer trainer; the whole alphabet is kept, so V can be larger
-	Lowercase bool `json:"lowercase"`
-	SeqLen    int  `json:"seq_len"` // S, [CLS] included
+	VocabSize int  `json:"vocab_size" class:"data" when:"own_tokenizer"` // asked of the tokenizer trainer; the whole alphabet is kept, so V can be larger
+	Lowercase bool `json:"lowercase" class:"data" when:"own_tokenizer"`
+	SeqLen    int  `json:"seq_len" class:"graph"` // S, [CLS] included
+
+	// Corpus is the text: what [metrolab/metro/text.Prepare] takes. Empty is the text that the program was started with.
+	Corpus string `json:"corpus" class:"data" neutral:"" path:"true" since:"2"`
 }
 
 // Embeddings is the shape of the embedding tables.
 type Embeddings struct {
-	Width      int `json:"width"`       // E; 0 is main.width. ELECTRA-small has 128 under a width of 256
-	TokenTypes int `json:"token_types"` // rows of a token type table, the first of which is added everywhere; 2 in BERT and ELECTRA, 0 for none
+	Width      int `json:"width" class:"graph" neutral:"0"`       // E; 0 is main.width. ELECTRA-small has 128 under a width of 256
+	TokenTypes int `json:"token_types" class:"graph" neutral:"0"` // rows of a token type table, the first of which is added everywhere; 2 in BERT and ELECTRA, 0 for none
 }
 
 // Encoder is the shape of one Transformer encoder.
 type Encoder struct {
-	Layers     int     `json:"layers"`
-	Width      int     `json:"width"` // H
-	Heads      int     `json:"heads"`
-	FFN        int     `json:"ffn"` // inner width of the feed-forward map
-	Activation string  `json:"activation"`
-	Norm       string  `json:"norm"`       // NormPost or NormPre
-	Dropout    float64 `json:"dropout"`    // METRO's generator has none, so that one pass serves its loss and its samples
-	Epsilon    float64 `json:"epsilon"`    // of layer normalisation
-	Init       string  `json:"init"`       // of dense weights: InitNormal, …
-	InitScale  string  `json:"init_scale"` // of the maps that write into the residual stream: InitScaleNone or InitScaleDepth
+	Layers     int     `json:"layers" class:"graph"`
+	Width      int     `json:"width" class:"graph"` // H
+	Heads      int     `json:"heads" class:"graph"`
+	FFN        int     `json:"ffn" class:"graph"` // inner width of the feed-forward map
+	Activation string  `json:"activation" class:"graph"`
+	Norm       string  `json:"norm" class:"graph" neutral:"post"`       // NormPost or NormPre
+	Dropout    float64 `json:"dropout" class:"graph" neutral:"0"`       // METRO's generator has none, so that one pass serves its loss and its samples
+	Epsilon    float64 `json:"epsilon" class:"graph"`                   // of layer normalisation
+	Init       string  `json:"init" class:"input" neutral:"normal"`     // of dense weights: InitNormal, …
+	InitScale  string  `json:"init_scale" class:"input" neutral:"none"` // of the maps that write into the residual stream: InitScaleNone or InitScaleDepth
 }
 
 // Values of Encoder.Norm.
@@ -77,13 +81,13 @@ const (
 
 // Positions is how the models know where a token stands.
 type Positions struct {
-	Absolute    bool    `json:"absolute"`  // a learned table [Rows, E], added to the token's
-	Rows        int     `json:"rows"`      // of that table, of which a text reads the first S; 0 is data.seq_len. ELECTRA-small trains rows of 128 under a table of 512
-	Relative    string  `json:"relative"`  // a bias on the attention logits: RelativeSignedLog, RelativeT5 or RelativeNone
-	PerLayer    bool    `json:"per_layer"` // each layer has a bias table of its own (METRO-T0); else an encoder's layers share one
-	Bins        int     `json:"bins"`
-	MaxDistance int     `json:"max_distance"`
-	Scale       float64 `json:"scale"` // the bias is multiplied by this; published recipes have 1, short runs learn faster with more
+	Absolute    bool    `json:"absolute" class:"graph" neutral:"false"`                                  // a learned table [Rows, E], added to the token's
+	Rows        int     `json:"rows" class:"graph" neutral:"0" when:"positions.absolute=true"`           // of that table, of which a text reads the first S; 0 is data.seq_len. ELECTRA-small trains rows of 128 under a table of 512
+	Relative    string  `json:"relative" class:"graph" neutral:"none"`                                   // a bias on the attention logits: RelativeSignedLog, RelativeT5 or RelativeNone
+	PerLayer    bool    `json:"per_layer" class:"graph" neutral:"false" when:"positions.relative!=none"` // each layer has a bias table of its own (METRO-T0); else an encoder's layers share one
+	Bins        int     `json:"bins" class:"graph" when:"positions.relative!=none"`
+	MaxDistance int     `json:"max_distance" class:"graph" when:"positions.relative!=none"`
+	Scale       float64 `json:"scale" class:"input" neutral:"1" when:"positions.relative!=none"` // the bias is multiplied by this; published recipes have 1, short runs learn faster with more
 }
 
 // Values of Positions.Relative.
@@ -105,11 +109,11 @@ const (
 
 // Masking chooses the masked positions and what the generator sees there.
 type Masking struct {
-	Rate              float64 `json:"rate"`               // part of each row's real tokens
-	Rule              string  `json:"rule"`               // "mask/keep/random" in per cent; the loss counts all three
-	Pattern           string  `json:"pattern"`            // MaskIndependent, MaskWholeWord or MaskSpan
-	WithReplacement   bool    `json:"with_replacement"`   // ELECTRA's code: a position may be drawn twice, and then counts twice in the loss
-	ElectraCollisions bool    `json:"electra_collisions"` // a position drawn twice gets the floor of the mean of its two ids, as in ELECTRA's code; else the first sample
+	Rate              float64 `json:"rate" class:"graph"`                                                                            // part of each row's real tokens
+	Rule              string  `json:"rule" class:"input" neutral:"100/0/0"`                                                          // "mask/keep/random" in per cent; the loss counts all three
+	Pattern           string  `json:"pattern" class:"input" neutral:"independent"`                                                   // MaskIndependent, MaskWholeWord or MaskSpan
+	WithReplacement   bool    `json:"with_replacement" class:"graph" neutral:"false"`                                                // ELECTRA's code: a position may be drawn twice, and then counts twice in the loss
+	ElectraCollisions bool    `json:"electra_collisions" class:"graph" neutral:"false" when:"samples masking.with_replacement=true"` // a position drawn twice gets the floor of the mean of its two ids, as in ELECTRA's code; else the first sample
 }
 
 // Values of Masking.Pattern.
@@ -121,13 +125,16 @@ const (
 
 // Replacements is where the tokens at the masked positions come from.
 type Replacements struct {
-	Source              string  `json:"source"`               // SourceJoint, …, or a name from [RegisterSource]
-	Checkpoint          string  `json:"checkpoint"`           // of SourceFrozen: a run, or a Hugging Face folder
-	Dropout             string  `json:"dropout"`              // of the generator while it samples: SampleZero, SampleTrain or SampleEval
-	Temperature         float64 `json:"temperature"`          // T of softmax(logits/T)
-	TemperatureSchedule string  `json:"temperature_schedule"` // TemperatureConstant or TemperatureExponential
-	TemperatureDecay    float64 `json:"temperature_decay"`    // τ of the exponential schedule, in parts of the run
-	DisallowCorrect     bool    `json:"disallow_correct"`     // never draw the original (ELECTRA's option, off there)
+	Source              string  `json:"source" class:"graph"`                                                                       // SourceJoint, …, or a name from [RegisterSource]
+	Checkpoint          string  `json:"checkpoint" class:"data" neutral:"" path:"true"`                                             // of SourceFrozen: a run, or a Hugging Face folder
+	Dropout             string  `json:"dropout" class:"graph" when:"generator"`                                                     // of the generator while it samples: SampleZero, SampleTrain or SampleEval
+	Temperature         float64 `json:"temperature" class:"input" neutral:"1" when:"samples"`                                       // T of softmax(logits/T)
+	TemperatureSchedule string  `json:"temperature_schedule" class:"input" neutral:"constant" when:"samples"`                       // TemperatureConstant or TemperatureExponential
+	TemperatureDecay    float64 `json:"temperature_decay" class:"input" when:"samples replacements.temperature_schedule!=constant"` // τ of the exponential schedule, in parts of the run
+	DisallowCorrect     bool    `json:"disallow_correct" class:"graph" neutral:"false" when:"samples"`                              // never draw the original (ELECTRA's option, off there)
+
+	Options            Options `json:"options,omitzero"`             // of the source
+	TemperatureOptions Options `json:"temperature_options,omitzero"` // of the schedule of the temperature
 }
 
 // Values of Replacements.Source. All are registered; see [RegisterSource].
@@ -153,16 +160,18 @@ const (
 
 // Objective is what is trained: the loss is the sum of the terms of Name, each times its weight.
 type Objective struct {
-	Name            string  `json:"name"`             // "rtd_clm", …, or a name from [RegisterObjective]
-	GeneratorWeight float64 `json:"generator_weight"` // of the generator's masked language modelling
-	RTDWeight       float64 `json:"rtd_weight"`       // 50 in ELECTRA, COCO-LM and METRO-T0
-	CLMWeight       float64 `json:"clm_weight"`       // of the main model's language modelling
-	SCLWeight       float64 `json:"scl_weight"`       // of sequence contrast
-	CLM             string  `json:"clm"`              // form of corrective language modelling: CLMSimplified, …
+	Name            string  `json:"name" class:"graph"`                                      // "rtd_clm", …, or a name from [RegisterObjective]
+	GeneratorWeight float64 `json:"generator_weight" class:"input" when:"trained_generator"` // of the generator's masked language modelling
+	RTDWeight       float64 `json:"rtd_weight" class:"input" when:"head:rtd"`                // 50 in ELECTRA, COCO-LM and METRO-T0
+	CLMWeight       float64 `json:"clm_weight" class:"input" when:"head:clm|lm"`             // of the main model's language modelling
+	SCLWeight       float64 `json:"scl_weight" class:"input" when:"head:scl"`                // of sequence contrast
+	CLM             string  `json:"clm" class:"graph" neutral:"simplified" when:"head:clm"`  // form of corrective language modelling: CLMSimplified, …
 
-	GeneratorHead string `json:"generator_head"` // GeneratorHeadNorm or GeneratorHeadPlain
-	RTDHead       string `json:"rtd_head"`       // RTDHeadLinear or RTDHeadProjected
-	RTDZeroInit   bool   `json:"rtd_zero_init"`  // the RTD output starts at 0, so that RTD starts at ln 2 (METRO-T0)
+	GeneratorHead string `json:"generator_head" class:"graph" when:"generator"`               // GeneratorHeadNorm or GeneratorHeadPlain
+	RTDHead       string `json:"rtd_head" class:"graph" when:"head:rtd"`                      // RTDHeadLinear or RTDHeadProjected
+	RTDZeroInit   bool   `json:"rtd_zero_init" class:"input" neutral:"false" when:"head:rtd"` // the RTD output starts at 0, so that RTD starts at ln 2 (METRO-T0)
+
+	Options Options `json:"options,omitzero"` // of the objective
 }
 
 // Values of Objective.GeneratorHead.
@@ -188,19 +197,21 @@ const (
 
 // Optimizer is Adam with decoupled weight decay, a global-norm clip, and a schedule of the learning rate.
 type Optimizer struct {
-	LearningRate   float64 `json:"learning_rate"` // peak
-	Schedule       string  `json:"schedule"`      // ScheduleThen or ScheduleTimes
-	WarmupSteps    int     `json:"warmup_steps"`
-	FinalFraction  float64 `json:"final_fraction"` // of the peak, at the last step
-	Beta1          float64 `json:"beta1"`
-	Beta2          float64 `json:"beta2"`
-	Epsilon        float64 `json:"epsilon"`
-	BiasCorrection bool    `json:"bias_correction"`  // off in ELECTRA's code alone
-	WeightDecay    float64 `json:"weight_decay"`     // decoupled; not on biases and layer normalisation
-	ClipNorm       float64 `json:"clip_norm"`        // of all gradients together; 0 = off
-	LayerDecay     float64 `json:"layer_decay"`      // the learning rate of each layer is this times that of the layer above; 1 = off
-	LayerDecayRule string  `json:"layer_decay_rule"` // LayerDecayExact or LayerDecayElectra
-	Groups         string  `json:"groups"`           // learning rate and decay of parts: "main/rtd: lr=2; generator: lr=0.5 decay=0"; see [ParseGroups]
+	LearningRate   float64 `json:"learning_rate" class:"input"`                        // peak
+	Schedule       string  `json:"schedule" class:"input" neutral:"warmup_then_decay"` // ScheduleThen or ScheduleTimes
+	WarmupSteps    int     `json:"warmup_steps" class:"input" neutral:"0"`
+	FinalFraction  float64 `json:"final_fraction" class:"input" neutral:"0"` // of the peak, at the last step
+	Beta1          float64 `json:"beta1" class:"graph"`
+	Beta2          float64 `json:"beta2" class:"graph"`
+	Epsilon        float64 `json:"epsilon" class:"graph"`
+	BiasCorrection bool    `json:"bias_correction" class:"input"`                                  // off in ELECTRA's code alone
+	WeightDecay    float64 `json:"weight_decay" class:"graph" neutral:"0"`                         // decoupled; not on biases and layer normalisation
+	ClipNorm       float64 `json:"clip_norm" class:"graph" neutral:"0"`                            // of all gradients together; 0 = off
+	LayerDecay     float64 `json:"layer_decay" class:"graph" neutral:"1"`                          // the learning rate of each layer is this times that of the layer above; 1 = off
+	LayerDecayRule string  `json:"layer_decay_rule" class:"graph" when:"optimizer.layer_decay!=1"` // LayerDecayExact or LayerDecayElectra
+	Groups         string  `json:"groups" class:"graph" neutral:""`                                // learning rate and decay of parts: "main/rtd: lr=2; generator: lr=0.5 decay=0"; see [ParseGroups]
+
+	ScheduleOptions Options `json:"schedule_options,omitzero"` // of the schedule
 }
 
 // Values of Optimizer.Schedule.
@@ -217,20 +228,20 @@ const (
 
 // Training is the length of a run, how a step is computed, and the cadence of its records, in steps.
 type Training struct {
-	Steps           int `json:"steps"`
-	BatchSize       int `json:"batch_size"` // B, rows a step
-	LogEvery        int `json:"log_every"`
-	EvalEvery       int `json:"eval_every"`
-	CheckpointEvery int `json:"checkpoint_every"`
-	KeepCheckpoints int `json:"keep_checkpoints"`
+	Steps           int `json:"steps" class:"input"`
+	BatchSize       int `json:"batch_size" class:"graph"` // B, rows a step
+	LogEvery        int `json:"log_every" class:"operation"`
+	EvalEvery       int `json:"eval_every" class:"operation"`
+	CheckpointEvery int `json:"checkpoint_every" class:"operation"`
+	KeepCheckpoints int `json:"keep_checkpoints" class:"operation"`
 
-	Accumulate              int    `json:"accumulate"`               // parts that a step's rows are computed in, one after the other; saves memory
-	ActivationCheckpointing bool   `json:"activation_checkpointing"` // layers are computed again for the gradient; saves memory
-	MatMul                  string `json:"matmul"`                   // MatMulFloat32 or MatMulBFloat16
+	Accumulate              int    `json:"accumulate" class:"graph" neutral:"1"`                   // parts that a step's rows are computed in, one after the other; saves memory
+	ActivationCheckpointing bool   `json:"activation_checkpointing" class:"graph" neutral:"false"` // layers are computed again for the gradient; saves memory
+	MatMul                  string `json:"matmul" class:"graph" neutral:"float32"`                 // MatMulFloat32 or MatMulBFloat16
 
-	InitFrom       string `json:"init_from"`       // first weights: a run, or a Hugging Face pair; empty draws them
-	GeneratorSteps int    `json:"generator_steps"` // two-stage training: the generator alone for so many steps, then the main model alone; 0 = jointly
-	CopyGenerator  bool   `json:"copy_generator"`  // the second stage starts from the generator's weights
+	InitFrom       string `json:"init_from" class:"data" neutral:"" path:"true"`                                               // first weights: a run, or a Hugging Face pair; empty draws them
+	GeneratorSteps int    `json:"generator_steps" class:"input" neutral:"0" when:"pretraining"`                                // two-stage training: the generator alone for so many steps, then the main model alone; 0 = jointly
+	CopyGenerator  bool   `json:"copy_generator" class:"input" neutral:"false" when:"pretraining training.generator_steps!=0"` // the second stage starts from the generator's weights
 }
 
 // Values of Training.MatMul. Weights, optimizer, losses and all else stay in float32.
@@ -242,8 +253,16 @@ const (
 // Evaluation is the held-out sets: rows of the validation split for the losses, and rows of the test split for the
 // frozen corrupted sets. Both are rounded down to whole batches.
 type Evaluation struct {
-	Rows    int    `json:"rows"`
-	Metrics string `json:"metrics"` // names from [RegisterMetric], with commas, that are recorded beside the usual ones
+	Rows    int    `json:"rows" class:"data"`
+	Metrics string `json:"metrics" class:"graph" neutral:""` // names from [RegisterMetric], with commas, that are recorded beside the usual ones
+}
+
+// Task is what is trained. The zero Task is pretraining; any other trains the main model of training.init_from further, and
+// its run is a fine-tuning run.
+type Task struct {
+	Name        string `json:"name" since:"2" class:"graph" neutral:""`                                // "" pretrains; else a task that package tasks knows
+	Data        string `json:"data" since:"2" class:"data" neutral:"" path:"true" when:"task.name!="`  // the file or folder with the task's examples; "" where the task brings its own
+	FromScratch bool   `json:"from_scratch" since:"2" class:"data" neutral:"false" when:"task.name!="` // leave the pretrained weights out: the control
 }
 
 // Weights returns the weights of the losses, in the order generator, RTD, CLM, SCL: the order of [Scalars].
@@ -280,33 +299,4 @@ func (c Config) PositionRows() int { return cmp.Or(c.Positions.Rows, c.Data.SeqL
 // MaskedPositions returns P, the number of mask slots a row.
 func (c Config) MaskedPositions() int {
 	return max(1, int(math.Round(c.Masking.Rate*float64(c.Data.SeqLen))))
-}
-
-// GraphKey names the computation of a training step: configs with equal keys, on equal vocabularies, can share one
-// compiled program, because what they differ in (seed, learning rate, loss weights, bias scale, temperature, masks,
-// cadence) is an input.
-func (c Config) GraphKey() string {
-	c.Seed = 0
-	if c.Replacements.Source == SourceJoint || c.Replacements.Source == SourceFrozen {
-		c.Data.VocabSize, c.Data.Lowercase = 0, false // else the tokens' frequencies are built in
-	}
-	c.Positions.Scale = 0
-	c.Masking = Masking{Rate: c.Masking.Rate, WithReplacement: c.Masking.WithReplacement, ElectraCollisions: c.Masking.ElectraCollisions}
-	r := &c.Replacements
-	r.Temperature, r.TemperatureSchedule, r.TemperatureDecay, r.Checkpoint = 0, "", 0, ""
-	o := &c.Objective
-	o.GeneratorWeight, o.RTDWeight, o.CLMWeight, o.SCLWeight = 0, 0, 0, 0
-	c.Optimizer.LearningRate, c.Optimizer.Schedule, c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = 0, "", 0, 0
-	c.Optimizer.BiasCorrection = false
-	t := c.Training
-	c.Training = Training{
-		BatchSize: t.BatchSize, Accumulate: t.Accumulate, ActivationCheckpointing: t.ActivationCheckpointing, MatMul: t.MatMul,
-	}
-	c.Evaluation.Rows = 0
-	text, err := json.Marshal(c)
-	if err != nil {
-		panic(err) // only NaN or Inf, which Validate refuses
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
 }

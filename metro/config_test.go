@@ -4,7 +4,6 @@ package metro_test
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -105,6 +104,9 @@ var invalid = map[string]string{
 	"training.generator_steps=-1":          "training.generator_steps must be between 0 and training.steps−1 (1799), it is -1",
 	"training.generator_steps=1800":        "training.generator_steps must be between 0 and training.steps−1 (1799), it is 1800",
 	"training.copy_generator=true":         "training.copy_generator is about the second stage; it needs training.generator_steps above 0",
+	"task.name=families":                   "task.name=families is trained on a pretrained model; set training.init_from to the folder of one",
+	"task.data=mine.jsonl":                 `task.data is "mine.jsonl", but without task.name nothing reads it`,
+	"task.from_scratch=true":               "task.from_scratch is the control of a task; it needs task.name",
 	"evaluation.rows=63":                   "evaluation.rows must be at least training.batch_size (64), it is 63",
 	"evaluation.metrics=loss,speed":        `evaluation.metrics: there is no metric "speed"; registered are`,
 	"training.batch_size=100000000000":     "evaluation.rows must be at least training.batch_size (100000000000)",
@@ -112,7 +114,7 @@ var invalid = map[string]string{
 
 // free are the fields that any value of their type suits, alone.
 var free = []string{
-	"seed", "data.lowercase", "positions.absolute", "positions.per_layer", "masking.with_replacement",
+	"seed", "data.lowercase", "data.corpus", "positions.absolute", "positions.per_layer", "masking.with_replacement",
 	"replacements.disallow_correct", "replacements.temperature_decay", "objective.rtd_zero_init", "optimizer.bias_correction",
 	"training.activation_checkpointing", "training.init_from",
 }
@@ -265,43 +267,5 @@ func TestMaskingShares(t *testing.T) {
 		_, _, err := metro.Masking{Rule: rule}.Shares()
 		require.True(t, usererr.Is(err), rule)
 		require.ErrorContains(t, err, fmt.Sprintf("it is %q", rule))
-	}
-}
-
-// inputs are the fields that enter a compiled step as inputs, or only the host looks at. All others are built into it.
-var inputs = []string{
-	"seed", "data.vocab_size", "data.lowercase", "evaluation.rows", "masking.rule", "masking.pattern",
-	"replacements.checkpoint", "replacements.temperature", "replacements.temperature_schedule", "replacements.temperature_decay",
-	"positions.scale", "objective.generator_weight", "objective.rtd_weight", "objective.clm_weight", "objective.scl_weight",
-	"optimizer.learning_rate", "optimizer.schedule", "optimizer.warmup_steps", "optimizer.final_fraction", "optimizer.bias_correction",
-	"training.steps", "training.log_every", "training.eval_every", "training.checkpoint_every", "training.keep_checkpoints",
-	"training.init_from", "training.generator_steps", "training.copy_generator",
-}
-
-// Two configs share a compiled step exactly if they differ in nothing but inputs: a key too fine compiles again for
-// nothing, a key too coarse trains the wrong model.
-func TestGraphKey(t *testing.T) {
-	base := recipes.Tiny()
-	keys := map[string]string{base.GraphKey(): "the recipe itself"}
-	for _, path := range base.Paths() {
-		c := base
-		require.NoError(t, c.Set(path+"="+another(t, base, path)))
-		key := c.GraphKey()
-		if slices.Contains(inputs, path) {
-			require.Equal(t, base.GraphKey(), key, "%s is an input", path)
-			continue
-		}
-		require.NotContains(t, keys, key, "%s and %s have the same key", path, keys[key])
-		keys[key] = path
-	}
-	require.Len(t, slices.Collect(maps.Keys(keys)), len(base.Paths())-len(inputs)+1)
-	for _, path := range inputs {
-		require.Contains(t, base.Paths(), path)
-	}
-	for _, source := range []string{metro.SourceUnigram, metro.SourceUniform} { // whose graphs have the tokens' frequencies in them
-		base.Replacements.Source = source
-		other := base
-		other.Data.VocabSize++
-		require.NotEqual(t, base.GraphKey(), other.GraphKey())
 	}
 }

@@ -245,3 +245,16 @@ func ExampleParseGroups() {
 	// [{generator 0.5 -1} {main/rtd 2 0}] <nil>
 	// true false
 }
+
+// The schedule of COCO-LM and METRO-T0: up to the peak in 10,000 steps, then down to nothing.
+func ExampleConfig_LearningRate() {
+	c := recipes.MetroBase()
+	for _, step := range []int{5_000, 10_000, 67_500, 125_000} {
+		fmt.Printf("%7d %.1e\n", step, c.LearningRate(step))
+	}
+	// Output:
+	//    5000 2.0e-04
+	//   10000 4.0e-04
+	//   67500 2.0e-04
+	//  125000 0.0e+00
+}

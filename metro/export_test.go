@@ -6,5 +6,5 @@ package metro
 // want all objectives in one graph.
 func (p *Pass) TermsOf(objective, form string) []Term {
 	p.Model.Config.Objective.CLM = form
-	return objectives.get(objective)(p)
+	return objectives.get(objective).Build(p)
 }

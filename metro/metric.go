@@ -14,13 +14,19 @@ import (
 // below.
 type MetricFunc func(p *Pass) (sum, count *Node)
 
-var metrics = registry[MetricFunc]{kind: "metric", entries: map[string]registered[MetricFunc]{
-	"tie_cosine": {1, tieCosine},
-}}
+// MetricEntry is a registered metric: what config field evaluation.metrics can name.
+type MetricEntry struct {
+	Part
+	Build MetricFunc
+}
+
+var metrics = newRegistry("metric", MetricEntry{Part{Name: "tie_cosine", Version: 1}, tieCosine})
 
 // RegisterMetric makes a metric of one's own available to evaluation.metrics. It is computed from the pass of the
 // training step (name) and of the validation (val_name). See [RegisterObjective] for name and version.
-func RegisterMetric(name string, version int, build MetricFunc) { metrics.add(name, version, build) }
+func RegisterMetric(name string, version int, build MetricFunc) {
+	metrics.add(MetricEntry{Part{Name: name, Version: version}, build})
+}
 
 // tieCosine is the mean over the vocabulary of the cosine between a token's embedding in the generator and in the main
 // model: 1 where they share the table, and what is left of that under "gdes" and "none". It is NaN where the objective
@@ -67,7 +73,7 @@ func (p *Pass) measures() []measure {
 		}
 	}
 	for _, name := range p.Model.Config.Evaluation.metrics() {
-		sum, count := metrics.get(name)(p)
+		sum, count := metrics.get(name).Build(p)
 		list = append(list, measure{name, sum, count})
 	}
 	return list

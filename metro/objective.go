@@ -16,19 +16,44 @@ type Term struct {
 	Weight *Node  // scalar; nil is 1
 }
 
-var objectives = registry[ObjectiveFunc]{kind: "objective", entries: map[string]registered[ObjectiveFunc]{
-	"mlm":          {1, mlm},
-	"replace_mlm":  {1, replaceMLM},
-	"rtd_masked":   {1, rtdMasked},
-	"rtd":          {1, rtd},
-	"all_token_lm": {1, allTokenLM},
-	"rtd_clm":      {1, rtdCLM},
-	"rtd_clm_scl":  {1, rtdCLMSCL},
-}}
+// ObjectiveEntry is a registered objective: what config field objective.name can name.
+type ObjectiveEntry struct {
+	Part
+	Build ObjectiveFunc
+
+	// Samples says that it asks for replaced tokens ([Pass.Samples] and what follows from them), so that the source of
+	// replacements, the generator and their settings are in use.
+	Samples bool
+	// Heads are the shipped heads on the main model that it trains: of "rtd", "clm", "lm" and "scl". Each has its weight
+	// and its settings in the config. nil stands for not known: whatever the graph turns out to have.
+	Heads []string
+}
+
+var objectives = newRegistry("objective",
+	ObjectiveEntry{Part{Name: "mlm", Version: 1}, mlm, false, []string{"lm"}},
+	ObjectiveEntry{Part{Name: "replace_mlm", Version: 1}, replaceMLM, true, []string{"lm"}},
+	ObjectiveEntry{Part{Name: "rtd_masked", Version: 1}, rtdMasked, true, []string{"rtd"}},
+	ObjectiveEntry{Part{Name: "rtd", Version: 1}, rtd, true, []string{"rtd"}},
+	ObjectiveEntry{Part{Name: "all_token_lm", Version: 1}, allTokenLM, true, []string{"rtd", "lm"}},
+	ObjectiveEntry{Part{Name: "rtd_clm", Version: 1}, rtdCLM, true, []string{"rtd", "clm"}},
+	ObjectiveEntry{Part{Name: "rtd_clm_scl", Version: 1}, rtdCLMSCL, true, []string{"rtd", "clm", "scl"}},
+)
 
 // RegisterObjective makes an objective of one's own available as objective.name, in configs, in studies and on the
-// command line of a program that links it. Raise version when build changes what it computes: both enter a run's
-// identity. It panics if the name is taken. Call it from an init function, or at the head of a notebook cell.
-func RegisterObjective(name string, version int, build ObjectiveFunc) {
-	objectives.add(name, version, build)
+// command line of a program that links it, with its options as objective.options.NAME. Raise version when build changes
+// what it computes: both enter a run's identity. It panics if the name is taken. Call it from an init function, or at the
+// head of a notebook cell.
+//
+// Nothing is known of what it asks for, so that all of a config counts as in use; [AddObjective] can say more.
+func RegisterObjective(name string, version int, build ObjectiveFunc, options ...Option) {
+	AddObjective(ObjectiveEntry{Part: Part{Name: name, Version: version, Options: options}, Build: build, Samples: true})
+}
+
+// AddObjective registers an objective with what it asks for; see [RegisterObjective].
+func AddObjective(o ObjectiveEntry) { objectives.add(o) }
+
+// objective is the entry of the config's objective, the zero entry if there is none.
+func (c *Config) objective() ObjectiveEntry {
+	entry, _ := objectives.find(c.Objective.Name)
+	return entry
 }

@@ -41,8 +41,9 @@ type Batch struct {
 // share one compiled program (see [Config.GraphKey]).
 type Scalars struct {
 	GeneratorWeight, RTDWeight, CLMWeight, SCLWeight *Node
-	BiasScale                                        *Node // multiplies the relative position bias
-	Temperature                                      *Node // of the samples
+	BiasScale                                        *Node            // multiplies the relative position bias
+	Temperature                                      *Node            // of the samples
+	Options                                          map[string]*Node // by path, those of [Config.InputOptions]
 }
 
 // once builds the part of that name at the first call and remembers it.
@@ -57,6 +58,16 @@ func (p *Pass) once(name string, build func() *Node) *Node {
 
 // Built returns a part if the objective has asked for it, by its method's name ("RTDLogits"), else nil.
 func (p *Pass) Built(name string) *Node { return p.built[name] }
+
+// Input returns the value of an option of the class [ClassInput] as a scalar, by its path: "objective.options.gamma". Other
+// options are read by [Config.Option], on the host. It panics if there is no such input.
+func (p *Pass) Input(path string) *Node {
+	node, ok := p.Scalars.Options[path]
+	if !ok {
+		exceptions.Panicf("metro: %s is no option that enters the graph as an input", path)
+	}
+	return node
+}
 
 // Head returns the scope /main/name, for the weights of an objective's own head on the main model.
 func (p *Pass) Head(name string) *model.Scope { return p.scope.At("main").At("%s", name) }
@@ -86,7 +97,7 @@ func (p *Pass) generatorLogits(key *Node) *Node {
 func (p *Pass) Samples() *Node {
 	return p.once("Samples", func() *Node {
 		c := p.Model.Config.Replacements
-		logits := sources.get(c.Source)(p)
+		logits := sources.get(c.Source).Build(p)
 		if c.DisallowCorrect {
 			logits = DisallowCorrect(logits, p.Originals())
 		}
@@ -170,7 +181,7 @@ func (p *Pass) slotsInUse() *Node { return GreaterThan(p.Batch.Weights, ZerosLik
 func (m Model) Forward(scope *model.Scope, batch Batch, s Scalars) *Pass {
 	p := &Pass{Model: m, Batch: batch, Scalars: s, scope: m.prepare(scope), built: map[string]*Node{}}
 	p.NonPad = m.nonPad(batch.Tokens)
-	p.Terms = objectives.get(m.Config.Objective.Name)(p)
+	p.Terms = objectives.get(m.Config.Objective.Name).Build(p)
 	if len(p.Terms) == 0 {
 		exceptions.Panicf("metro: objective %q has no terms", m.Config.Objective.Name)
 	}

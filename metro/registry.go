@@ -10,65 +10,122 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
-// registry holds the parts of one kind that a config can name.
-type registry[T any] struct {
+// Part is what every registered part has: the name by which configs choose it, a version, and options of its own. The
+// version is raised when what the part computes changes: both are part of a run's identity, so that runs from before and
+// after are never taken for one another.
+type Part struct {
+	Name    string
+	Version int // 1 or more
+	Options []Option
+}
+
+func (p Part) part() Part { return p }
+
+// registry holds the parts of one kind, E, that a config can name.
+type registry[E interface{ part() Part }] struct {
 	kind    string
 	mu      sync.RWMutex
-	entries map[string]registered[T]
+	entries map[string]E
 }
 
-type registered[T any] struct {
-	version int
-	build   T
+func newRegistry[E interface{ part() Part }](kind string, shipped ...E) *registry[E] {
+	r := &registry[E]{kind: kind, entries: map[string]E{}}
+	for _, entry := range shipped {
+		r.add(entry)
+	}
+	return r
 }
 
-// add panics on an empty name, a version below 1 and a name that is taken: all three are mistakes of a program, seen
-// when it starts.
-func (r *registry[T]) add(name string, version int, build T) {
+// add panics on an empty name, a version below 1, a name that is taken and an option that cannot be: all are mistakes of a
+// program, seen when it starts.
+func (r *registry[E]) add(entry E) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, taken := r.entries[name]; taken || name == "" || version < 1 {
-		exceptions.Panicf("metro: %s %q version %d: the name must be new and not empty, the version 1 or more", r.kind, name, version)
+	p := entry.part()
+	if _, taken := r.entries[p.Name]; taken || p.Name == "" || p.Version < 1 {
+		exceptions.Panicf("metro: %s %q version %d: the name must be new and not empty, the version 1 or more", r.kind, p.Name, p.Version)
 	}
-	if r.entries == nil {
-		r.entries = map[string]registered[T]{}
+	for _, option := range p.Options {
+		if err := option.check(); err != nil {
+			exceptions.Panicf("metro: %s %q: %v", r.kind, p.Name, err)
+		}
 	}
-	r.entries[name] = registered[T]{version, build}
+	r.entries[p.Name] = entry
 }
 
 // get panics if there is no such entry; [Config.Validate] has seen to that.
-func (r *registry[T]) get(name string) T {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	entry, ok := r.entries[name]
+func (r *registry[E]) get(name string) E {
+	entry, ok := r.find(name)
 	if !ok {
 		exceptions.Panicf("metro: there is no %s %q", r.kind, name)
 	}
-	return entry.build
+	return entry
 }
 
-// version is 0 for a name that is not registered.
-func (r *registry[T]) version(name string) int {
+// find returns the zero entry and false for a name that is not registered.
+func (r *registry[E]) find(name string) (E, bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.entries[name].version
+	entry, ok := r.entries[name]
+	return entry, ok
 }
 
-func (r *registry[T]) names() []string {
+// part is the zero Part for a name that is not registered.
+func (r *registry[E]) part(name string) Part {
+	if entry, ok := r.find(name); ok {
+		return entry.part()
+	}
+	return Part{}
+}
+
+func (r *registry[E]) names() []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return slices.Sorted(maps.Keys(r.entries))
 }
 
+// slot is a place in a config that names a registered part and has its options.
+type slot struct {
+	kind    string // "objective"
+	path    string // of the field with the name
+	options string // path of the options
+	named   func(c *Config) string
+	values  func(c *Config) *Options
+	parts   interface {
+		part(name string) Part
+		names() []string
+	}
+}
+
+// slots lists the places where a config names parts, but for its metrics, of which it can name several.
+func slots() []slot {
+	return []slot{
+		{"objective", "objective.name", "objective.options", func(c *Config) string { return c.Objective.Name }, func(c *Config) *Options { return &c.Objective.Options }, objectives},
+		{"source", "replacements.source", "replacements.options", func(c *Config) string { return c.Replacements.Source }, func(c *Config) *Options { return &c.Replacements.Options }, sources},
+		{"temperature", "replacements.temperature_schedule", "replacements.temperature_options", func(c *Config) string { return c.Replacements.TemperatureSchedule }, func(c *Config) *Options { return &c.Replacements.TemperatureOptions }, temperatures},
+		{"schedule", "optimizer.schedule", "optimizer.schedule_options", func(c *Config) string { return c.Optimizer.Schedule }, func(c *Config) *Options { return &c.Optimizer.ScheduleOptions }, schedules},
+	}
+}
+
 // Components returns the registered parts that c names, "objective/rtd_clm" and so on, with their versions. They belong
-// to a run's identity: another version is another run.
+// to a run's identity: another version is another run. Left out are parts that c does not use, and version 1 of a part
+// that stands at its field's neutral value, which is as if the field did not exist.
 func (c Config) Components() map[string]int {
-	versions := map[string]int{
-		"objective/" + c.Objective.Name:   objectives.version(c.Objective.Name),
-		"source/" + c.Replacements.Source: sources.version(c.Replacements.Source),
+	return c.components(func(Class) bool { return true })
+}
+
+// components are the parts whose fields are of a class that belongs.
+func (c Config) components(belongs func(Class) bool) map[string]int {
+	versions := map[string]int{}
+	states := c.fields()
+	for _, s := range slots() {
+		p := s.parts.part(s.named(&c))
+		if f := states[s.path]; belongs(f.Class) && f.used && (!f.isNeutral() || p.Version > 1) {
+			versions[s.kind+"/"+p.Name] = p.Version
+		}
 	}
 	for _, name := range c.Evaluation.metrics() {
-		versions["metric/"+name] = metrics.version(name)
+		versions["metric/"+name] = metrics.part(name).Version
 	}
 	return versions
 }

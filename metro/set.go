@@ -27,11 +27,87 @@ func (c *Config) Set(assignment string) error {
 	if shorthand, ok := shorthands[path]; ok {
 		return shorthand(c, value)
 	}
-	field, ok := fields(reflect.ValueOf(c).Elem(), "")[path]
-	if !ok {
-		return usererr.New("there is no config field %q; did you mean %q?", path, nearest(path, slices.Concat(c.Paths(), slices.Sorted(maps.Keys(shorthands)))))
+	for _, f := range declared() {
+		if f.Path == path {
+			return assign(reflect.ValueOf(c).Elem().FieldByIndex(f.index), path, value)
+		}
 	}
-	return assign(field, path, value)
+	if set, err := c.setOption(path, value); set || err != nil {
+		return err
+	}
+	return usererr.New("there is no config field %q; did you mean %q?", path, nearest(path, slices.Concat(c.Paths(), slices.Sorted(maps.Keys(shorthands)))))
+}
+
+// setOption sets an option of one of the parts that c names. It reports false if the path is no option's.
+func (c *Config) setOption(path, value string) (bool, error) {
+	for _, s := range slots() {
+		name, ok := strings.CutPrefix(path, s.options+".")
+		if !ok {
+			continue
+		}
+		option, err := s.option(c, name)
+		if err != nil {
+			return true, err
+		}
+		parsed, err := option.parse(value)
+		if err != nil {
+			return true, usererr.New("%s %w", path, err)
+		}
+		*s.values(c) = s.values(c).with(option, parsed)
+		return true, nil
+	}
+	return false, nil
+}
+
+// option finds an option of the part that c names, or says which there are.
+func (s slot) option(c *Config, name string) (Option, error) {
+	options := s.parts.part(s.named(c)).Options
+	var names []string
+	for _, option := range options {
+		if option.Name == name {
+			return option, nil
+		}
+		names = append(names, option.Name)
+	}
+	if len(names) == 0 {
+		return Option{}, usererr.New("%s.%s: %s %q has no options", s.options, name, s.kind, s.named(c))
+	}
+	return Option{}, usererr.New("%s.%s: %s %q has no such option; it has %s", s.options, name, s.kind, s.named(c), strings.Join(names, ", "))
+}
+
+// Option returns the value of an option of a part that c names, by its path, "objective.options.gamma": a float64, int, bool
+// or string, as its neutral value is. It panics if the part has no such option.
+func (c Config) Option(path string) any {
+	for _, s := range slots() {
+		if name, ok := strings.CutPrefix(path, s.options+"."); ok {
+			option, err := s.option(&c, name)
+			if err != nil {
+				panic(err)
+			}
+			return s.values(&c).value(option)
+		}
+	}
+	panic("metro: " + path + " is no option's path")
+}
+
+// optionsAt returns [Config.Option] for the options below a path.
+func (c Config) optionsAt(path string) func(name string) any {
+	return func(name string) any { return c.Option(path + "." + name) }
+}
+
+// InputOptions lists the paths of the options that enter the graph as inputs, sorted: of the parts that c names, those of
+// the class [ClassInput].
+func (c Config) InputOptions() []string {
+	var paths []string
+	for _, s := range slots() {
+		for _, option := range s.parts.part(s.named(&c)).Options {
+			if option.Class == ClassInput {
+				paths = append(paths, s.options+"."+option.Name)
+			}
+		}
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 // shorthands are assignments that set several fields.
@@ -62,30 +138,19 @@ func (c *Config) resizeGenerator(e Encoder) {
 	g.Layers, g.Width, g.Heads, g.FFN = e.Layers, e.Width, e.Heads, e.FFN
 }
 
-// Paths lists the path of every field of c, sorted.
+// Paths lists the path of every field of c, and of the options of the parts that it names, sorted.
 func (c *Config) Paths() []string {
 	var paths []string
-	for path := range fields(reflect.ValueOf(c).Elem(), "") {
-		paths = append(paths, path)
+	for _, f := range declared() {
+		paths = append(paths, f.Path)
+	}
+	for _, s := range slots() {
+		for _, option := range s.parts.part(s.named(c)).Options {
+			paths = append(paths, s.options+"."+option.Name)
+		}
 	}
 	slices.Sort(paths)
 	return paths
-}
-
-// fields maps the path of every leaf of the struct v to it.
-func fields(v reflect.Value, prefix string) map[string]reflect.Value {
-	leaves := map[string]reflect.Value{}
-	for i := range v.NumField() {
-		path := prefix + v.Type().Field(i).Tag.Get("json")
-		if f := v.Field(i); f.Kind() == reflect.Struct {
-			for p, leaf := range fields(f, path+".") {
-				leaves[p] = leaf
-			}
-		} else {
-			leaves[path] = f
-		}
-	}
-	return leaves
 }
 
 func assign(field reflect.Value, path, value string) error {

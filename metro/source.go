@@ -10,24 +10,55 @@ import (
 // SourceFunc builds the logits, [B, P, V], that replacements are drawn from. No gradient flows back from the draws.
 type SourceFunc func(p *Pass) *Node
 
-var sources = registry[SourceFunc]{kind: "source", entries: map[string]registered[SourceFunc]{
-	SourceJoint:   {1, (*Pass).samplingLogits},
-	SourceFrozen:  {1, (*Pass).samplingLogits},
-	SourceUnigram: {1, func(p *Pass) *Node { return p.everywhere("LogUnigram", p.Model.LogUnigram) }},
-	SourceUniform: {1, func(p *Pass) *Node { return p.everywhere("LogUniform", p.Model.LogUniform) }},
-}}
+// SourceEntry is a registered source of replacements: what config field replacements.source can name.
+type SourceEntry struct {
+	Part
+	Build SourceFunc
 
-// RegisterSource makes a source of replacements of one's own available as replacements.source. A source that asks the pass
-// for [Pass.GeneratorLogits], to sharpen them, say, trains the generator beside the main model; others do without one. See
-// [RegisterObjective] for name and version.
-func RegisterSource(name string, version int, build SourceFunc) { sources.add(name, version, build) }
+	// Generator says what it has to do with the generator.
+	Generator GeneratorUse
+}
+
+// GeneratorUse says what a source of replacements has to do with the generator.
+type GeneratorUse int
+
+// The uses of a generator.
+const (
+	GeneratorUnknown GeneratorUse = iota // whether the graph asks for it is found out when it is built
+	GeneratorUnused
+	GeneratorFrozen  // it samples and does not learn
+	GeneratorTrained // it samples and learns beside the main model
+)
+
+var sources = newRegistry("source",
+	SourceEntry{Part{Name: SourceJoint, Version: 1}, (*Pass).samplingLogits, GeneratorTrained},
+	SourceEntry{Part{Name: SourceFrozen, Version: 1}, (*Pass).samplingLogits, GeneratorFrozen},
+	SourceEntry{Part{Name: SourceUnigram, Version: 1}, func(p *Pass) *Node { return p.everywhere("LogUnigram", p.Model.LogUnigram) }, GeneratorUnused},
+	SourceEntry{Part{Name: SourceUniform, Version: 1}, func(p *Pass) *Node { return p.everywhere("LogUniform", p.Model.LogUniform) }, GeneratorUnused},
+)
+
+// RegisterSource makes a source of replacements of one's own available as replacements.source, with its options as
+// replacements.options.NAME. A source that asks the pass for [Pass.GeneratorLogits], to sharpen them, say, trains the
+// generator beside the main model; others do without one. See [RegisterObjective] for name and version.
+func RegisterSource(name string, version int, build SourceFunc, options ...Option) {
+	AddSource(SourceEntry{Part: Part{Name: name, Version: version, Options: options}, Build: build})
+}
+
+// AddSource registers a source of replacements with what it does to the generator; see [RegisterSource].
+func AddSource(s SourceEntry) { sources.add(s) }
+
+// source is the entry of the config's source, the zero entry if there is none.
+func (c *Config) source() SourceEntry {
+	entry, _ := sources.find(c.Replacements.Source)
+	return entry
+}
 
 // trainsGenerator reports whether a generator learns beside the main model.
 func (p *Pass) trainsGenerator() bool {
-	switch p.Model.Config.Replacements.Source {
-	case SourceJoint:
+	switch p.Model.Config.source().Generator {
+	case GeneratorTrained:
 		return true
-	case SourceFrozen, SourceUnigram, SourceUniform:
+	case GeneratorFrozen, GeneratorUnused:
 		return false
 	}
 	p.Samples() // which asks a source of the user's own

@@ -4,9 +4,9 @@ package metro
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +28,7 @@ func (c Config) Validate() error {
 	v.objective(c)
 	v.optimizer(c)
 	v.training(c)
+	v.task(c)
 	v.pairs(c)
 	return errors.Join(v.problems...)
 }
@@ -50,16 +51,32 @@ func (v *validation) within(path string, x, low, high float64) {
 	}
 }
 
-// names checks all fields that [Choices] knows.
+// names checks all fields that [Choices] knows, the options of the parts that c names, and its metrics.
 func (v *validation) names(c *Config) {
-	choices, leaves := Choices(), fields(reflect.ValueOf(c).Elem(), "")
+	choices, states := Choices(), c.fields()
 	for _, path := range slices.Sorted(maps.Keys(choices)) {
-		if value := leaves[path].String(); !slices.Contains(choices[path], value) {
+		if value := text(states[path].value); !slices.Contains(choices[path], value) {
 			v.bad("%s must be one of %q, it is %q", path, choices[path], value)
 		}
 	}
+	for _, s := range slots() {
+		if s.parts.part(s.named(c)).Name == "" {
+			continue // said above
+		}
+		for _, name := range s.values(c).names() {
+			option, err := s.option(c, name)
+			if err == nil {
+				if _, err = option.parse(fmt.Sprint(s.values(c).values()[name])); err != nil {
+					err = usererr.New("%s.%s %w", s.options, name, err)
+				}
+			}
+			if err != nil {
+				v.problems = append(v.problems, err)
+			}
+		}
+	}
 	for _, name := range c.Evaluation.metrics() {
-		if metrics.version(name) == 0 {
+		if _, ok := metrics.find(name); !ok {
 			v.bad("evaluation.metrics: there is no metric %q; registered are %q", name, metrics.names())
 		}
 	}
@@ -140,7 +157,7 @@ func badRule(rule string) error {
 
 func (v *validation) replacements(r Replacements) {
 	v.within("replacements.temperature", r.Temperature, 1e-4, 1e4)
-	if r.TemperatureSchedule == TemperatureExponential {
+	if r.TemperatureSchedule != TemperatureConstant {
 		v.within("replacements.temperature_decay", r.TemperatureDecay, 1e-4, 1e4)
 	}
 	if r.Source == SourceFrozen && r.Checkpoint == "" {
@@ -193,6 +210,17 @@ func (v *validation) training(c Config) {
 	}
 	if c.Evaluation.Rows < t.BatchSize {
 		v.bad("evaluation.rows must be at least training.batch_size (%d), it is %d", t.BatchSize, c.Evaluation.Rows)
+	}
+}
+
+func (v *validation) task(c Config) {
+	switch t := c.Task; {
+	case t.Name == "" && t.Data != "":
+		v.bad("task.data is %q, but without task.name nothing reads it", t.Data)
+	case t.Name == "" && t.FromScratch:
+		v.bad("task.from_scratch is the control of a task; it needs task.name")
+	case t.Name != "" && c.Training.InitFrom == "":
+		v.bad("task.name=%s is trained on a pretrained model; set training.init_from to the folder of one", t.Name)
 	}
 }
 

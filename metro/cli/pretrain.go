@@ -86,13 +86,18 @@ func pretrain(cmd *cobra.Command, runner *training.Runner, name string, config m
 	if err := tokenize(cmd.Context(), runner, config); err != nil {
 		return err
 	}
-	run, err := runner.Open(cmd.Context(), name, config)
+	job, err := runner.Open(cmd.Context(), name, config)
 	if err != nil {
 		return err
 	}
+	return train(cmd, job)
+}
+
+// train trains a run with a bar, and prints what it measured last.
+func train(cmd *cobra.Command, run *training.Job) error {
 	fmt.Fprintf(os.Stderr, "run: %s\n", run.Dir)
 	bar := newBar("training")
-	result, err := runner.Run(cmd.Context(), name, config, func(p training.Progress) {
+	result, err := run.Train(cmd.Context(), func(p training.Progress) {
 		bar.describe(p.Step, p.Steps, progressWords(p))
 	})
 	bar.finish()

@@ -81,6 +81,11 @@ func NewDataset(ctx context.Context, corpus *text.Corpus, tokenizer *wordpiece.T
 	return d, nil
 }
 
+// Close closes the token files. The dataset must not be read any more.
+func (d *Dataset) Close() error {
+	return errors.Join(d.Train.Close(), d.Validation.Close(), d.Test.Close())
+}
+
 // Maskable reports whether a token may be masked, replaced or drawn: all but the special ones.
 func (d *Dataset) Maskable(id int32) bool { return !d.Tokenizer.IsSpecial(id) }
 

@@ -109,24 +109,24 @@ func TestRecipesTrain(t *testing.T) {
 		c := cut(r.Config())
 		require.NoError(t, c.Validate(), r.Name)
 		m := modelOf(c)
-		program, err := training.NewProgram(backendtest.Go(t), m)
-		require.NoError(t, err)
-		require.NoError(t, program.Start(c))
+		w := training.NewPretraining(m)
+		program := training.NewProgram(backendtest.Go(t), w)
+		require.NoError(t, program.Start(w))
 		batch := randomBatch(c, int32(m.Vocab))
-		before := validationLoss(t, program, batch)
+		before := validationLoss(t, program, w, batch)
 		for step := 1; step <= 3; step++ {
-			out, err := program.Step(batch, step)
+			out, err := program.Step(w.Host(batch), step)
 			require.NoError(t, err, r.Name)
 			_, norm, err := out.Tally()
 			require.NoError(t, err)
 			require.Positive(t, norm)
 		}
-		require.Less(t, validationLoss(t, program, batch), before, r.Name)
+		require.Less(t, validationLoss(t, program, w, batch), before, r.Name)
 	}
 }
 
-func validationLoss(t *testing.T, program *training.Program, batch data.Batch) float64 {
-	out, err := program.Validate(batch)
+func validationLoss(t *testing.T, program *training.Program, w *training.Pretraining, batch data.Batch) float64 {
+	out, err := w.Validate(program, batch)
 	require.NoError(t, err)
 	tally, _, err := out.Tally()
 	require.NoError(t, err)

@@ -293,6 +293,14 @@ func (l *Lease) WriteJSON(name string, v any) error {
 	return writeJSON(l.run.store.disk, l.run.Path(name), v)
 }
 
+// WriteAttemptJSON is [Lease.WriteJSON] for a file of this attempt alone, beside the lease's own record.
+func (l *Lease) WriteAttemptJSON(name string, v any) error {
+	if err := l.Check(); err != nil {
+		return err
+	}
+	return writeJSON(l.run.store.disk, filepath.Join(l.run.attemptDir(l.record.Attempt), name), v)
+}
+
 // Metrics opens the run's log for writing under this lease.
 func (l *Lease) Metrics() (*Metrics, error) {
 	return openMetrics(l.run.store.disk, l.run.Path(MetricsFile), l.Check)

@@ -42,6 +42,12 @@ type Store struct {
 	self func() process
 }
 
+// Document is a config.json of which only a part decides the run's numbers.
+type Document interface {
+	// IdentityOf takes that part from a config.json as it stands on the disk.
+	IdentityOf(config json.RawMessage) (any, error)
+}
+
 // Run is one directory of a store.
 type Run struct {
 	ID  string
@@ -136,9 +142,17 @@ func (s Store) Open(id string) (*Run, error) {
 	return run, nil
 }
 
-// Create returns the run of that id, and makes its directory with the identity as its config.json if there is none.
-// A directory with another config, or with files that are no run's, is the user's error and stays untouched.
-func (s Store) Create(id string, identity any) (*Run, error) {
+// OpenDir returns the run in a directory, wherever it lies; the rest of the store's settings are s's.
+func (s Store) OpenDir(dir string) (*Run, error) {
+	dir = filepath.Clean(dir)
+	s.Root = filepath.Dir(dir)
+	return s.Open(filepath.Base(dir))
+}
+
+// Create returns the run of that id, and makes its directory with the document as its config.json if there is none.
+// A directory with another config, or with files that are no run's, is the user's error and stays untouched. All of two
+// configs is compared, unless the document is a [Document], which knows better.
+func (s Store) Create(id string, document any) (*Run, error) {
 	s = s.withDefaults()
 	dir, err := s.path(id)
 	if err != nil {
@@ -154,7 +168,7 @@ func (s Store) Create(id string, identity any) (*Run, error) {
 		return nil, err
 	}
 	if !found {
-		err = run.make(identity)
+		err = run.make(document)
 	}
 	if err != nil {
 		// Somebody else may have made it in this moment; then it is to be compared like any other.
@@ -162,7 +176,7 @@ func (s Store) Create(id string, identity any) (*Run, error) {
 			return nil, fmt.Errorf("create run %s: %w", dir, err)
 		}
 	}
-	if err := run.compare(identity); err != nil {
+	if err := run.Compare(document); err != nil {
 		return nil, err
 	}
 	return run, nil
@@ -195,8 +209,8 @@ func (s Store) find(dir string) (bool, error) {
 }
 
 // make builds the directory aside, so that it never exists without its config.
-func (r *Run) make(identity any) error {
-	text, err := indented(identity)
+func (r *Run) make(document any) error {
+	text, err := indented(document)
 	if err != nil {
 		return err
 	}
@@ -218,13 +232,29 @@ func (r *Run) make(identity any) error {
 	return d.SyncDir(r.store.Root)
 }
 
-// compare refuses a run of another identity.
-func (r *Run) compare(identity any) error {
+// Compare returns the user's error if the run on the disk is not that of the document; see [Store.Create].
+func (r *Run) Compare(document any) error {
+	here, err := indented(document)
+	if err != nil {
+		return fmt.Errorf("compare with %s: %w", r.Path(ConfigFile), err)
+	}
+	identityOf := func(config json.RawMessage) (any, error) { return config, nil }
+	if d, ok := document.(Document); ok {
+		identityOf = d.IdentityOf
+	}
 	var stored json.RawMessage
 	if err := readJSON(r.store.disk, r.Path(ConfigFile), &stored); err != nil {
 		return usererr.New("%s is damaged: %w; restore it or move the directory away", r.Path(ConfigFile), err)
 	}
-	found, err := differences(stored, identity)
+	a, err := identityOf(stored)
+	if err != nil {
+		return usererr.New("%s is damaged: %w; restore it or move the directory away", r.Path(ConfigFile), err)
+	}
+	b, err := identityOf(here)
+	if err != nil {
+		return fmt.Errorf("compare with %s: %w", r.Path(ConfigFile), err)
+	}
+	found, err := differences(a, b)
 	if err != nil {
 		return fmt.Errorf("compare with %s: %w", r.Path(ConfigFile), err)
 	}

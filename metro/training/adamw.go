@@ -77,11 +77,12 @@ func adamW(store *model.Store, variables []*model.Variable, gradients []*Node, r
 
 // ratesOf picks the rates of the generator's variables or of all others; see [Rates].
 func ratesOf(path string, rates *Node) adamWRates {
-	in, at := scalarInputs{rates}, 3
+	first := 3
 	if strings.HasPrefix(path, "/generator/") {
-		at = 0
+		first = 0
 	}
-	return adamWRates{in.at(at), in.at(at + 1), in.at(at + 2)}
+	at := func(i int) *Node { return Squeeze(Slice(rates, AxisElem(i))) }
+	return adamWRates{at(first), at(first + 1), at(first + 2)}
 }
 
 func globalNorm(gradients []*Node) *Node {

@@ -135,7 +135,7 @@ func compareAdamW(t *testing.T, c metro.Config) {
 			scale = o.ClipNorm / (norm + 1e-6)
 			clipped++
 		}
-		rate := LearningRate(c, step)
+		rate := c.LearningRate(step)
 		correction1, correction2 := corrections(o, step)
 		out, err := exec.Call(rate, correction1, correction2)
 		require.NoError(t, err)

@@ -68,7 +68,7 @@ func (f torchAdamW) config(i int) metro.Config {
 func TestLearningRateAgainstTorch(t *testing.T) {
 	f := readTorchAdamW(t)
 	for i, want := range f.Rates {
-		require.InDelta(t, want, LearningRate(f.config(0), i+1), 1e-15, "step %d", i+1)
+		require.InDelta(t, want, f.config(0).LearningRate(i+1), 1e-15, "step %d", i+1)
 	}
 }
 

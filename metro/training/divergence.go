@@ -33,7 +33,7 @@ func (d *Divergence) Error() string {
 
 func (l *loop) diverged(step int, t metro.Tally, norm float64) error {
 	d := &Divergence{
-		Step: step, GradientNorm: norm, LearningRate: LearningRate(l.config, step), LossBefore: nan, NormBefore: nan,
+		Step: step, GradientNorm: norm, LearningRate: l.config.LearningRate(step), LossBefore: nan, NormBefore: nan,
 		Advice: "try a lower optimizer.learning_rate or more optimizer.warmup_steps",
 	}
 	if w := l.state.Window; w.Steps > 0 {

@@ -14,7 +14,6 @@ import (
 	"metrolab/metro"
 	"metrolab/metro/data"
 	"metrolab/metro/recipes"
-	"metrolab/metro/training"
 )
 
 // electraSmall is the shape of ELECTRA-small on two rows of 128.
@@ -54,9 +53,8 @@ func randomBatch(c metro.Config, vocab int32, seed uint64) data.Batch {
 func TestStepOfElectraSmallEnds(t *testing.T) {
 	const vocab, patience = 30_522, 5 * time.Minute
 	c, be := electraSmall(), backendtest.Go(t)
-	program, err := training.NewProgram(be, metro.Model{Config: c, Vocab: vocab})
-	require.NoError(t, err)
-	require.NoError(t, program.Start(c))
+	program := newStepper(be, metro.Model{Config: c, Vocab: vocab})
+	require.NoError(t, program.Start(program.workload))
 
 	type result struct {
 		tally metro.Tally

@@ -5,8 +5,13 @@ package training
 import (
 	"fmt"
 
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+
 	"metrolab/metro"
 	"metrolab/metro/data"
+	"metrolab/metro/runs"
 )
 
 // HeldOut is what a run is measured on. It depends on the data and on the shape of a batch, never on the run's seed:
@@ -44,7 +49,11 @@ func NewHeldOut(config metro.Config, d *data.Dataset) (*HeldOut, error) {
 const frozenRate = 0.15
 
 // Evaluate measures the model as it stands: val_* from the validation rows, frozen_auc_* on the frozen sets.
-func (h *HeldOut) Evaluate(p *Program) (map[string]float64, error) {
+func (h *HeldOut) Evaluate(p *Program) (runs.Values, error) {
+	w, ok := p.workload.(*Pretraining)
+	if !ok {
+		return nil, fmt.Errorf("held-out sets measure pretraining, not %T", p.workload)
+	}
 	var tally metro.Tally
 	var logits []float32
 	var replaced []bool
@@ -53,7 +62,7 @@ func (h *HeldOut) Evaluate(p *Program) (map[string]float64, error) {
 		if err != nil {
 			return nil, err
 		}
-		out, err := p.Validate(batch)
+		out, err := w.Validate(p, batch)
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +77,7 @@ func (h *HeldOut) Evaluate(p *Program) (map[string]float64, error) {
 		out.Release()
 		tally, logits, replaced = tally.Add(t), append(logits, z...), append(replaced, y...)
 	}
-	metrics := map[string]float64{}
+	metrics := runs.Values{}
 	if logits != nil {
 		metrics["val_rtd_auc"] = AUC(logits, replaced)
 	}
@@ -76,7 +85,7 @@ func (h *HeldOut) Evaluate(p *Program) (map[string]float64, error) {
 		metrics["val_"+name] = v
 	}
 	for name, set := range h.frozen {
-		auc, err := p.frozenAUC(set)
+		auc, err := w.frozenAUC(p, set)
 		if err != nil {
 			return nil, fmt.Errorf("frozen %s set: %w", name, err)
 		}
@@ -85,17 +94,39 @@ func (h *HeldOut) Evaluate(p *Program) (map[string]float64, error) {
 	return metrics, nil
 }
 
-func (p *Program) frozenAUC(set data.Frozen) (float64, error) {
-	size := p.model.Config.Training.BatchSize * set.SeqLen
+func (w *Pretraining) frozenAUC(p *Program, set data.Frozen) (float64, error) {
+	size := w.model.Config.Training.BatchSize * set.SeqLen
 	var logits []float32
 	for at := 0; at < len(set.Corrupted); at += size {
-		z, err := p.Detect(set.Corrupted[at : at+size])
+		z, err := w.Detect(p, set.Corrupted[at:at+size])
 		if err != nil {
 			return 0, err
 		}
 		logits = append(logits, z...)
 	}
 	return AUC(logits, set.Replaced), nil
+}
+
+// Detect scores the tokens of one batch of corrupted rows, [B, S] row-major; see [metro.Model.Detect].
+func (w *Pretraining) Detect(p *Program, rows []int32) ([]float32, error) {
+	c := w.model.Config
+	detect := func(scope *model.Scope, in []*Node) []*Node {
+		return []*Node{p.model.Detect(scope, in[0], in[1])}
+	}
+	var scores []float32
+	for part := range c.Training.Accumulate {
+		out, err := p.Call("detect", detect, slab(rows, part, partRows(c), c.Data.SeqLen), tensors.FromScalar(float32(c.Positions.Scale)))
+		if err != nil {
+			return nil, err
+		}
+		values, err := tensors.CopyFlatData[float32](out[0])
+		out[0].MustFinalizeAll()
+		if err != nil {
+			return nil, fmt.Errorf("detect: %w", err)
+		}
+		scores = append(scores, values...)
+	}
+	return scores, nil
 }
 
 func loader(c metro.Config, d *data.Dataset, rows *data.Rows) data.Loader {

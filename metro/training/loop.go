@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"metrolab/metro"
-	"metrolab/metro/data"
 	"metrolab/metro/runs"
 )
 
@@ -32,12 +31,10 @@ type Progress struct {
 
 // loop is one run under way.
 type loop struct {
-	config  metro.Config
-	origins origins
-	program *Program
-	heldOut *HeldOut
-	loader  data.Loader
-	report  func(Progress)
+	workload Workload
+	config   metro.Config // the workload's
+	program  *Program
+	report   func(Progress)
 
 	lease       *runs.Lease
 	metrics     *runs.Metrics
@@ -63,7 +60,7 @@ func (l *loop) run(ctx context.Context) (runs.Values, error) {
 	}
 	l.progress = Progress{Step: l.state.Step, Steps: l.config.Training.Steps, Phase: "compiling", Loss: nan}
 	l.report(l.progress)
-	batches, stop := prefetch(&l.loader, l.state.Step, l.config.Training.Steps)
+	batches, stop := prefetch(l.workload, l.state.Step, l.config.Training.Steps)
 	defer stop()
 
 	for l.state.Step < l.config.Training.Steps {
@@ -77,6 +74,9 @@ func (l *loop) run(ctx context.Context) (runs.Values, error) {
 			return nil, err
 		}
 	}
+	if l.last == nil { // the run was killed after its last checkpoint and before its result was written
+		return l.evaluate()
+	}
 	return l.last, nil
 }
 
@@ -88,10 +88,8 @@ func (l *loop) step(batches <-chan prefetched) error {
 		return batch.err
 	}
 	l.clock.loader += time.Since(started)
-	if l.config.Training.CopyGenerator && l.state.Step == l.config.Training.GeneratorSteps {
-		if err := l.program.copyGenerator(); err != nil {
-			return err
-		}
+	if err := l.workload.Before(l.program, l.state.Step+1); err != nil {
+		return err
 	}
 	out, err := l.program.Step(batch.Batch, l.state.Step+1)
 	if err != nil {
@@ -122,37 +120,41 @@ func (l *loop) step(batches <-chan prefetched) error {
 func (l *loop) record(out StepOutput, log, evaluate bool) error {
 	values := runs.Values{}
 	if log {
-		logits, replaced, err := out.Detections()
-		if err != nil {
+		measured := runs.Values{}
+		if err := l.workload.Measure(out, measured); err != nil {
 			return err
 		}
 		if err := l.drain(); err != nil {
 			return err
 		}
 		values = l.state.Window.metrics()
-		if logits != nil {
-			values["rtd_auc"] = AUC(logits, replaced)
-		}
-		values["learning_rate"] = LearningRate(l.config, l.state.Step)
+		maps.Copy(values, measured)
+		values["learning_rate"] = l.config.LearningRate(l.state.Step)
 		values["tokens"] = l.state.Tokens
 		l.addTimings(values)
 		l.progress.Loss, l.progress.TokensPerSecond = values["loss"], values["tokens_per_second"]
 		l.state.Window = window{}
 	}
 	if evaluate {
-		l.progress.Phase = "evaluating"
-		l.report(l.progress)
-		measured, err := l.heldOut.Evaluate(l.program)
+		measured, err := l.evaluate()
 		if err != nil {
 			return err
 		}
-		l.last = measured
 		maps.Copy(values, measured)
 	}
 	if err := l.metrics.Append(l.state.Step, values); err != nil {
 		return err
 	}
 	return l.lease.Progress(l.state.Step, l.config.Training.Steps)
+}
+
+// evaluate measures the model as it stands.
+func (l *loop) evaluate() (runs.Values, error) {
+	l.progress.Phase = "evaluating"
+	l.report(l.progress)
+	measured, err := l.workload.Evaluate(l.program)
+	l.last = measured
+	return measured, err
 }
 
 func (l *loop) addTimings(values runs.Values) {
@@ -177,6 +179,7 @@ func (l *loop) drain() error {
 			return l.diverged(first+i, tally, norm)
 		}
 		l.state.Window.add(tally, norm)
+		l.state.addLoss(tally.Metric("loss"), first+i, l.config.Training.Steps)
 		l.state.Tokens += tally.Tokens
 	}
 	l.pending = l.pending[:0]
@@ -185,17 +188,17 @@ func (l *loop) drain() error {
 
 // prefetched is a batch made ahead of its step.
 type prefetched struct {
-	data.Batch
+	Batch
 	err error
 }
 
 // prefetch makes the batches of steps from … to−1 in a goroutine, a few ahead. stop ends it.
-func prefetch(l *data.Loader, from, to int) (batches <-chan prefetched, stop func()) {
+func prefetch(w Workload, from, to int) (batches <-chan prefetched, stop func()) {
 	const ahead = 4
 	out, quit := make(chan prefetched, ahead), make(chan struct{})
 	go func() {
 		for step := from; step < to; step++ {
-			batch, err := l.Batch(step)
+			batch, err := w.Batch(step)
 			select {
 			case out <- prefetched{batch, err}:
 			case <-quit:
@@ -208,7 +211,7 @@ func prefetch(l *data.Loader, from, to int) (batches <-chan prefetched, stop fun
 
 // resume puts the program into the state of the newest good checkpoint, or of the start.
 func (l *loop) resume() error {
-	if err := l.program.Start(l.config); err != nil {
+	if err := l.program.Start(l.workload); err != nil {
 		return err
 	}
 	checkpoint, found, err := l.checkpoints.Latest(func(damaged string, err error) {
@@ -221,7 +224,7 @@ func (l *loop) resume() error {
 		if l.state, err = readState(checkpoint.Dir, l.program.Variables()); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", checkpoint.Dir, err)
 		}
-	} else if err := l.origins.apply(l.program); err != nil {
+	} else if err := l.workload.Begin(l.program); err != nil {
 		return err
 	}
 	l.clock.started = time.Now()

@@ -107,8 +107,9 @@ func TestPartsRun(t *testing.T) {
 func TestComponentsAreInTheIdentity(t *testing.T) {
 	r := runner(t, backendtest.Go(t))
 	identify := func(assignments ...string) (run *runs.Run, identity training.RunIdentity) {
-		run, err := r.Open(t.Context(), "run", assigned(t, assignments...))
+		job, err := r.Open(t.Context(), "run", assigned(t, assignments...))
 		require.NoError(t, err)
+		run = job.Run
 		require.NoError(t, runs.ReadJSON(run.Path(runs.ConfigFile), &identity))
 		return run, identity
 	}
@@ -118,11 +119,11 @@ func TestComponentsAreInTheIdentity(t *testing.T) {
 	require.Equal(t, map[string]int{"objective/rtd_clm": 1, "source/test_constant": 2, "metric/test_padding": 3}, identity.Components)
 	require.NotEqual(t, plain.ID, own.ID)
 
-	id, err := runs.ID("run", identity)
+	id, err := runs.ID("run", identity.Key())
 	require.NoError(t, err)
 	require.Equal(t, own.ID, id)
 	identity.Components["source/test_constant"]++
-	newer, err := runs.ID("run", identity)
+	newer, err := runs.ID("run", identity.Key())
 	require.NoError(t, err)
 	require.NotEqual(t, own.ID, newer)
 }

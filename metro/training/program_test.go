@@ -12,6 +12,7 @@ import (
 
 	"metrolab/internal/backendtest"
 	"metrolab/metro"
+	"metrolab/metro/data"
 	"metrolab/metro/training"
 )
 
@@ -30,27 +31,45 @@ func assigned(t *testing.T, assignments ...string) metro.Config {
 	return c
 }
 
+// stepper is a program that pretrains on the batches of a test.
+type stepper struct {
+	*training.Program
+	workload *training.Pretraining
+}
+
+func newStepper(be compute.Backend, m metro.Model) stepper {
+	w := training.NewPretraining(m)
+	return stepper{training.NewProgram(be, w), w}
+}
+
+func (s stepper) Step(b data.Batch, step int) (training.StepOutput, error) {
+	return s.Program.Step(s.workload.Host(b), step)
+}
+
+func (s stepper) Validate(b data.Batch) (training.StepOutput, error) {
+	return s.workload.Validate(s.Program, b)
+}
+
+func (s stepper) Detect(rows []int32) ([]float32, error) { return s.workload.Detect(s.Program, rows) }
+
 // programs are those that tests have compiled, by backend and graph.
 var programs = map[string]*training.Program{}
 
 // started is a program of c at its first values. It is the same one at every call for the same graph.
-func started(t *testing.T, be compute.Backend, c metro.Config) *training.Program {
+func started(t *testing.T, be compute.Backend, c metro.Config) stepper {
 	t.Helper()
+	s := newStepper(be, metro.Model{Config: c, Vocab: vocab, LogUnigram: make([]float32, vocab), LogUniform: make([]float32, vocab)})
 	key := kind(be) + c.GraphKey()
 	if p, ok := programs[key]; ok {
-		require.NoError(t, p.Start(c))
-		return p
+		s.Program = p
 	}
-	m := metro.Model{Config: c, Vocab: vocab, LogUnigram: make([]float32, vocab), LogUniform: make([]float32, vocab)}
-	p, err := training.NewProgram(be, m)
-	require.NoError(t, err)
-	require.NoError(t, p.Start(c))
-	programs[key] = p
-	return p
+	programs[key] = s.Program
+	require.NoError(t, s.Start(s.workload))
+	return s
 }
 
 // stepped runs a program for some steps, on random tokens, and returns the last step's tally and gradient norm.
-func stepped(t *testing.T, p *training.Program, c metro.Config, from, to int) (tally metro.Tally, norm float64) {
+func stepped(t *testing.T, p stepper, c metro.Config, from, to int) (tally metro.Tally, norm float64) {
 	t.Helper()
 	for step := from; step <= to; step++ {
 		out, err := p.Step(randomBatch(c, vocab, uint64(step)), step)
@@ -63,7 +82,7 @@ func stepped(t *testing.T, p *training.Program, c metro.Config, from, to int) (t
 }
 
 // variables reads what a checkpoint would hold, by path.
-func variables(t *testing.T, p *training.Program) map[string][]float32 {
+func variables(t *testing.T, p stepper) map[string][]float32 {
 	t.Helper()
 	all := map[string][]float32{}
 	for _, v := range p.Variables() {
@@ -115,7 +134,7 @@ func TestGroupsMoveTheirVariables(t *testing.T) {
 	}
 	want := after("")
 	got := after("main/rtd/output: lr=0; main/layer_0/ffn_in: lr=2; shared: decay=0.51; /generator/head/: lr=0.5 decay=0")
-	rate := training.LearningRate(base, 1)
+	rate := base.LearningRate(1)
 	moved := 0
 	for path, w := range before {
 		for i, start := range w {

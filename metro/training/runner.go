@@ -4,12 +4,12 @@ package training
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/gomlx/compute"
 
@@ -21,188 +21,159 @@ import (
 	"metrolab/metro/tokens/wordpiece"
 )
 
-// NumericsVersion is raised by hand whenever equal configs stop giving equal numbers; a golden trajectory in the tests
-// says when. It is part of a run's identity, so that runs from before and after are never taken for one another.
-const NumericsVersion = 1
+// Runner trains configs on one backend. Runs share what they can: corpora, data, held-out sets, and one compiled [Program] a
+// graph key and worker. It may be used from several goroutines.
+type Runner struct {
+	Backend     compute.Backend
+	BackendKind string       // see [RunIdentity]
+	SIMD        bool         // see [RunIdentity]; of pure Go alone
+	Provenance  runs.Backend // written beside each result
+	Corpus      *text.Corpus // of configs whose data.corpus is empty
+	CacheDir    string
+	Store       runs.Store
 
-// RunIdentity is all that decides a run's numbers. Its hash names the run.
-type RunIdentity struct {
-	Config          metro.Config `json:"config"`
-	Corpus          string       `json:"corpus"`    // content hash
-	Tokenizer       string       `json:"tokenizer"` // content hash
-	Backend         string       `json:"backend"`   // kind; results are bit for bit comparable within one only
-	DType           string       `json:"dtype"`
-	NumericsVersion int          `json:"numerics_version"`
+	corpora  cache[*text.Corpus]
+	datasets cache[*data.Dataset]
+	heldOuts cache[*HeldOut]
 
-	Components map[string]int    `json:"components"`        // see [metro.Config.Components]
-	Weights    map[string]string `json:"weights,omitempty"` // content hashes of the trained models that the config begins with
+	mu       sync.Mutex
+	programs map[string][]*Program // idle ones
 }
 
 // Result is what a finished run leaves in result.json.
 type Result struct {
-	Steps    int         `json:"steps"`
-	Metrics  runs.Values `json:"metrics"`            // the last evaluation
-	Seconds  float64     `json:"seconds"`            // wall time of all attempts
-	Diverged string      `json:"diverged,omitempty"` // why it ended early, if it did
+	Steps    int             `json:"steps"`
+	Metrics  runs.Values     `json:"metrics"`            // the last evaluation
+	Seconds  float64         `json:"seconds"`            // wall time of all attempts
+	Diverged string          `json:"diverged,omitempty"` // why it ended early, if it did
+	Details  json.RawMessage `json:"details,omitempty"`  // see [Workload.Details]
 
 	Run *runs.Run `json:"-"`
 }
 
-// Runner trains configs on one corpus and one backend. Runs share what they can: data, held-out sets, and one compiled
-// [Program] a graph key and worker. It may be used from several goroutines.
-type Runner struct {
-	Backend     compute.Backend
-	BackendKind string       // see [RunIdentity]
-	Provenance  runs.Backend // written beside each result
-	Corpus      *text.Corpus
-	CacheDir    string
-	Store       runs.Store
-
-	mu       sync.Mutex
-	datasets map[string]*data.Dataset
-	heldOuts map[string]*HeldOut
-	programs map[string][]*Program // idle ones
-}
-
-// Run trains config, or goes on with it, or returns the result of the run that is finished already. The run's
+// Run pretrains config, or goes on with it, or returns the result of the run that is finished already. The run's
 // directory is named after name and the hash of its [RunIdentity]. If ctx ends, the state is saved and the error wraps
 // [ErrInterrupted]. A run that diverges has a result that says so and no error: repeating it would change nothing.
 func (r *Runner) Run(ctx context.Context, name string, config metro.Config, report func(Progress)) (Result, error) {
-	a, err := r.open(ctx, name, config)
+	job, err := r.Open(ctx, name, config)
 	if err != nil {
 		return Result{}, err
 	}
-	if result, found, err := ReadResult(a.run); found || err != nil {
-		return result, err
-	}
-	if report == nil {
-		report = func(Progress) {}
-	}
-	a.report = report
-	if a.lease, err = a.run.Acquire(); err != nil {
-		return Result{}, err
-	}
-	result, err := r.train(ctx, a)
-	return result, errors.Join(err, a.lease.Release())
+	return job.Train(ctx, report)
 }
 
-// Open returns the directory of the run of config, made if there is none, without training it.
-func (r *Runner) Open(ctx context.Context, name string, config metro.Config) (*runs.Run, error) {
-	a, err := r.open(ctx, name, config)
-	return a.run, err
+// Open returns the run of config, whose directory is made if there is none, without training it. What the config begins
+// with, text, tokenizer and weights, is looked at once, here.
+func (r *Runner) Open(ctx context.Context, name string, config metro.Config) (*Job, error) {
+	identity, workload, err := r.pretraining(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	return r.Assign(name, identity, workload)
 }
 
-// assignment is what training a run takes.
-type assignment struct {
-	config  metro.Config
-	dataset *data.Dataset
-	origins origins
-	run     *runs.Run
-	lease   *runs.Lease
-	report  func(Progress)
+// Resume returns the run in the directory dir, to be gone on with from its own config.json. It is the user's error if this
+// program would go on with other numbers than those that the run was begun with: another version of the numerics, another
+// kind of backend, other text or other weights under the same paths.
+func (r *Runner) Resume(ctx context.Context, dir string) (*Job, error) {
+	stored, err := readIdentity(dir)
+	if err != nil {
+		return nil, err
+	}
+	if stored.NumericsVersion != NumericsVersion {
+		return nil, usererr.New("%s was begun under version %d of the numerics, and this program computes by version %d: its rest would not fit its beginning; train it anew, or finish it with the program that began it",
+			dir, stored.NumericsVersion, NumericsVersion)
+	}
+	if stored.Config.Task.Name != "" {
+		return nil, usererr.New("%s is a run of the task %q; the command that began it goes on with it", dir, stored.Config.Task.Name)
+	}
+	identity, workload, err := r.pretraining(ctx, stored.Config)
+	if err != nil {
+		return nil, err
+	}
+	run, err := r.Store.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Compare(identity); err != nil {
+		return nil, err
+	}
+	return &Job{Run: run, runner: r, identity: identity, workload: workload}, nil
 }
 
-func (r *Runner) open(ctx context.Context, name string, config metro.Config) (a assignment, err error) {
-	a.config = config
+// pretraining is the identity of a config's run, and what makes its workload.
+func (r *Runner) pretraining(ctx context.Context, config metro.Config) (RunIdentity, func() (Workload, error), error) {
 	if err := config.Validate(); err != nil {
-		return a, err
+		return RunIdentity{}, nil, err
 	}
-	if config.Training.MatMul == metro.MatMulBFloat16 && strings.HasPrefix(r.BackendKind, "go") {
-		return a, usererr.New("training.matmul=%s needs XLA; the pure-Go backend multiplies in float32 only", metro.MatMulBFloat16)
+	if config.Task.Name != "" {
+		return RunIdentity{}, nil, usererr.New("task.name is %q: this run is a task's, not pretraining; train it with package tasks", config.Task.Name)
 	}
-	if a.origins, err = loadOrigins(config); err != nil {
-		return a, err
-	}
-	if a.dataset, err = r.dataset(ctx, config.Data, a.origins.tokenizer(), nil); err != nil {
-		return a, err
-	}
-	identity := RunIdentity{
-		Config: config, Corpus: a.dataset.Corpus.Hash, Tokenizer: a.dataset.Tokenizer.Hash(),
-		Backend: r.BackendKind, DType: "float32", NumericsVersion: NumericsVersion, Components: config.Components(),
-	}
-	if identity.Weights, err = a.origins.hashes(); err != nil {
-		return a, err
-	}
-	id, err := runs.ID(name, identity)
+	o, err := loadOrigins(config)
 	if err != nil {
-		return a, err
+		return RunIdentity{}, nil, err
 	}
-	a.run, err = r.Store.Create(id, identity)
-	return a, err
+	dataset, err := r.dataset(ctx, config.Data, o.tokenizer(), nil)
+	if err != nil {
+		return RunIdentity{}, nil, err
+	}
+	identity := r.Identity(config)
+	identity.Corpus, identity.Tokenizer = dataset.Corpus.Hash, dataset.Tokenizer.Hash()
+	if identity.Weights, err = o.hashes(); err != nil {
+		return RunIdentity{}, nil, err
+	}
+	return identity, func() (Workload, error) { return r.newPretraining(config, dataset, o) }, nil
 }
 
-func (r *Runner) train(ctx context.Context, a assignment) (Result, error) {
-	provenance := runs.CollectProvenance(time.Now(), r.Provenance)
-	if err := a.lease.WriteJSON(runs.ProvenanceFile, provenance); err != nil {
-		return Result{}, err
+// Identity is a run's identity as far as it follows from the config and the engine: without text, tokenizer and weights.
+func (r *Runner) Identity(config metro.Config) RunIdentity {
+	return RunIdentity{
+		Schema: metro.Schema, Config: config, Backend: r.BackendKind, SIMD: r.SIMD && r.BackendKind == "go", DType: "float32",
+		NumericsVersion: NumericsVersion, Components: config.Components(),
 	}
-	if err := a.dataset.Tokenizer.Save(a.run.Path(runs.TokenizerFile)); err != nil {
-		return Result{}, err
-	}
-	l, err := r.prepare(a)
-	if err != nil {
-		return Result{}, err
-	}
-	defer r.giveBack(l.program)
-	defer l.metrics.Close()
-
-	metrics, err := l.run(ctx)
-	result := Result{Steps: l.state.Step, Metrics: metrics, Seconds: l.state.Seconds, Run: a.run}
-	var diverged *Divergence
-	if errors.As(err, &diverged) {
-		result.Diverged = diverged.Error()
-	} else if err != nil {
-		return result, err
-	}
-	provenance.Finished = time.Now()
-	if err := a.lease.WriteJSON(runs.ProvenanceFile, provenance); err != nil {
-		return result, err
-	}
-	return result, a.lease.WriteJSON(runs.ResultFile, result)
 }
 
-// prepare gathers what a loop works on.
-func (r *Runner) prepare(a assignment) (*loop, error) {
-	heldOut, err := r.heldOut(a.dataset, a.config)
+// Assign returns the run of an identity, whose directory is made if there is none. The workload is made when the run is
+// trained. A run of the same identity from before [metro.Schema], under its old name, is found.
+func (r *Runner) Assign(name string, identity RunIdentity, workload func() (Workload, error)) (*Job, error) {
+	if identity.Config.Training.MatMul == metro.MatMulBFloat16 && strings.HasPrefix(r.BackendKind, "go") {
+		return nil, usererr.New("training.matmul=%s needs XLA; the pure-Go backend multiplies in float32 only", metro.MatMulBFloat16)
+	}
+	id, err := runs.ID(name, identity.Key())
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := a.lease.Metrics()
-	if err != nil {
+	if first, err := identity.firstID(name); err != nil {
 		return nil, err
+	} else if run, err := r.Store.Open(first); first != "" && err == nil {
+		return &Job{Run: run, runner: r, identity: identity, workload: workload}, run.Compare(identity)
 	}
-	m, err := a.model()
-	if err != nil {
-		return nil, err
-	}
-	program, err := r.take(m)
-	if err != nil {
-		return nil, err
-	}
-	return &loop{
-		config: a.config, origins: a.origins, program: program, heldOut: heldOut, loader: loader(a.config, a.dataset, a.dataset.Train),
-		lease: a.lease, metrics: metrics, checkpoints: a.lease.Checkpoints(a.config.Training.KeepCheckpoints), report: a.report,
-	}, nil
+	run, err := r.Store.Create(id, identity)
+	return &Job{Run: run, runner: r, identity: identity, workload: workload}, err
 }
 
-// model is the model that the run trains.
-func (a assignment) model() (m metro.Model, err error) {
-	d := a.dataset
-	m = metro.Model{Config: a.config, Vocab: max(d.Vocab, a.origins.vocab()), PadID: d.PadID, LogUniform: d.LogUniform()}
-	if m.LogUnigram, err = d.LogUnigram(); err != nil {
-		return m, err
+// newPretraining gathers what pretraining works on.
+func (r *Runner) newPretraining(config metro.Config, d *data.Dataset, o origins) (*Pretraining, error) {
+	w := &Pretraining{origins: o, dataset: d, loader: loader(config, d, d.Train)}
+	var err error
+	if w.heldOut, err = r.heldOut(d, config); err != nil {
+		return nil, err
 	}
-	for len(m.LogUniform) < m.Vocab { // rows of a table that no token has
+	w.model = metro.Model{Config: config, Vocab: max(d.Vocab, o.vocab()), PadID: d.PadID, LogUniform: d.LogUniform()}
+	if w.model.LogUnigram, err = d.LogUnigram(); err != nil {
+		return nil, err
+	}
+	for m := &w.model; len(m.LogUniform) < m.Vocab; { // rows of a table that no token has
 		m.LogUniform, m.LogUnigram = append(m.LogUniform, neverDrawn), append(m.LogUnigram, neverDrawn)
 	}
-	return m, nil
+	return w, nil
 }
 
 // neverDrawn is the log-probability of a token that must not come up.
 const neverDrawn = -1e9
 
-// Dataset returns the corpus as config reads it: with the tokenizer of the trained models that it begins with or, if it
-// begins with none, one learned from the corpus. The first call for each learns the tokenizer and writes the token
+// Dataset returns the text of config as config reads it: with the tokenizer of the trained models that it begins with or, if
+// it begins with none, one learned from the text. The first call for each learns the tokenizer and writes the token
 // files, unless the cache has them; progress is called as in [data.NewDataset].
 func (r *Runner) Dataset(ctx context.Context, config metro.Config, progress func(done, total int)) (*data.Dataset, error) {
 	o, err := loadOrigins(config)
@@ -213,60 +184,57 @@ func (r *Runner) Dataset(ctx context.Context, config metro.Config, progress func
 }
 
 func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer *wordpiece.Tokenizer, progress func(done, total int)) (*data.Dataset, error) {
-	key := fmt.Sprint(d)
-	if tokenizer != nil {
-		key = fmt.Sprint(d.SeqLen, tokenizer.Hash())
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if dataset, ok := r.datasets[key]; ok {
-		return dataset, nil
-	}
-	if tokenizer == nil {
-		var err error
-		if tokenizer, err = data.LearnTokenizer(ctx, r.Corpus, d.VocabSize, d.Lowercase, r.CacheDir); err != nil {
-			return nil, err
-		}
-	}
-	dataset, err := data.NewDataset(ctx, r.Corpus, tokenizer, d.SeqLen, r.CacheDir, progress)
+	corpus, err := r.corpus(ctx, d.Corpus)
 	if err != nil {
 		return nil, err
 	}
-	if r.datasets == nil {
-		r.datasets = map[string]*data.Dataset{}
+	key := fmt.Sprint(corpus.Hash, d.SeqLen, d.VocabSize, d.Lowercase)
+	if tokenizer != nil {
+		key = fmt.Sprint(corpus.Hash, d.SeqLen, tokenizer.Hash())
 	}
-	r.datasets[key] = dataset
-	return dataset, nil
+	return r.datasets.get(key, func() (*data.Dataset, error) {
+		if tokenizer == nil {
+			var err error
+			if tokenizer, err = data.LearnTokenizer(ctx, corpus, d.VocabSize, d.Lowercase, r.CacheDir); err != nil {
+				return nil, err
+			}
+		}
+		return data.NewDataset(ctx, corpus, tokenizer, d.SeqLen, r.CacheDir, progress)
+	})
+}
+
+// corpus is the text that a config names, or the runner's own.
+func (r *Runner) corpus(ctx context.Context, spec string) (*text.Corpus, error) {
+	if spec == "" {
+		if r.Corpus == nil {
+			return nil, usererr.New("there is no text to train on: data.corpus is empty, and the program has not opened one")
+		}
+		return r.Corpus, nil
+	}
+	return r.corpora.get(spec, func() (*text.Corpus, error) {
+		corpus, err := text.Prepare(ctx, spec, "", nil)
+		if err != nil {
+			return nil, fmt.Errorf("data.corpus: %w", err)
+		}
+		return corpus, nil
+	})
 }
 
 func (r *Runner) heldOut(dataset *data.Dataset, c metro.Config) (*HeldOut, error) {
-	key := fmt.Sprint(dataset.Tokenizer.Hash(), c.Data.SeqLen, c.Evaluation.Rows, c.Training.BatchSize, c.Masking)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if h, ok := r.heldOuts[key]; ok {
-		return h, nil
-	}
-	h, err := NewHeldOut(c, dataset)
-	if err != nil {
-		return nil, err
-	}
-	if r.heldOuts == nil {
-		r.heldOuts = map[string]*HeldOut{}
-	}
-	r.heldOuts[key] = h
-	return h, nil
+	key := fmt.Sprint(dataset.Corpus.Hash, dataset.Tokenizer.Hash(), c.Data.SeqLen, c.Evaluation.Rows, c.Training.BatchSize, c.Masking)
+	return r.heldOuts.get(key, func() (*HeldOut, error) { return NewHeldOut(c, dataset) })
 }
 
-// take returns an idle program for m, or a new one.
-func (r *Runner) take(m metro.Model) (*Program, error) {
-	key := programKey(m)
+// take returns an idle program for w, or a new one.
+func (r *Runner) take(w Workload) *Program {
+	key := w.GraphKey()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if idle := r.programs[key]; len(idle) > 0 {
 		r.programs[key] = idle[:len(idle)-1]
-		return idle[len(idle)-1], nil
+		return idle[len(idle)-1]
 	}
-	return NewProgram(r.Backend, m)
+	return NewProgram(r.Backend, w)
 }
 
 func (r *Runner) giveBack(p *Program) {
@@ -275,18 +243,28 @@ func (r *Runner) giveBack(p *Program) {
 	if r.programs == nil {
 		r.programs = map[string][]*Program{}
 	}
-	key := programKey(p.model)
+	key := p.workload.GraphKey()
 	r.programs[key] = append(r.programs[key], p)
 }
 
-// programKey names a compiled computation: the graph's key, and what of the tokenizer is built into the graph.
-func programKey(m metro.Model) string {
-	key := fmt.Sprintf("%s/%d/%d", m.Config.GraphKey(), m.Vocab, m.PadID)
-	switch m.Config.Replacements.Source {
-	case metro.SourceJoint, metro.SourceFrozen:
-		return key
+// Close gives back what the runner has opened: files, compiled programs and their memory. No run may be under way. The
+// backend stays open; the runner may be used again.
+func (r *Runner) Close() error {
+	r.mu.Lock()
+	for _, idle := range r.programs {
+		for _, p := range idle {
+			p.Close()
+		}
 	}
-	return fmt.Sprint(key, m.LogUnigram)
+	r.programs = nil
+	r.mu.Unlock()
+	r.heldOuts.drain()
+	r.corpora.drain()
+	var errs []error
+	for _, d := range r.datasets.drain() {
+		errs = append(errs, d.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // ReadResult reads the result of a run, if it is finished.

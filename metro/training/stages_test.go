@@ -115,7 +115,7 @@ func TestSecondStageStartsAfresh(t *testing.T) {
 }
 
 // setGenerator puts a generator's weights, without its moments, into p.
-func setGenerator(t *testing.T, p *training.Program, values map[string][]float32) {
+func setGenerator(t *testing.T, p stepper, values map[string][]float32) {
 	t.Helper()
 	for _, v := range p.Variables() {
 		if ofGenerator(v.Path()) {
@@ -157,7 +157,7 @@ func sameWhenStopped(t *testing.T, be compute.Backend, c metro.Config, stops ...
 		require.ErrorIs(t, err, training.ErrInterrupted)
 		run, err := r.Open(t.Context(), "run", c)
 		require.NoError(t, err)
-		step, _ := lastCheckpoint(t, run)
+		step, _ := lastCheckpoint(t, run.Run)
 		require.Equal(t, at, step)
 	}
 	resumed, err := r.Run(t.Context(), "run", c, nil)

@@ -28,6 +28,15 @@ type state struct {
 	Tokens  float64 `json:"tokens"`  // real tokens trained on
 	Seconds float64 `json:"seconds"` // wall time of all attempts
 	Window  window  `json:"window"`
+
+	LastLoss float64 `json:"last_loss,omitempty"` // mean loss over the last tenth of the steps, as far as they have come
+}
+
+// addLoss takes the loss of a step into the mean over the last tenth of them.
+func (s *state) addLoss(loss float64, step, steps int) {
+	if last := max(1, steps/10); step > steps-last {
+		s.LastLoss += loss / float64(last)
+	}
 }
 
 // window sums up the steps since the last record.

@@ -36,7 +36,7 @@ type order struct {
 func (l *Lab) Start(name string, config metro.Config) *shelf.Run {
 	ctx, cancel := interruptible()
 	defer cancel()
-	run := shelf.Must(l.Runner.Open(ctx, name, config))
+	run := shelf.Must(l.Runner.Open(ctx, name, config)).Run
 	if state := run.Summary().State; state == runs.Interrupted { // neither finished nor under way
 		shelf.Check(start(run, order{name, config}))
 	}

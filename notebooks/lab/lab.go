@@ -55,9 +55,10 @@ func interruptible() (context.Context, context.CancelFunc) {
 func (l *Lab) Train(name string, config metro.Config) *shelf.Run {
 	ctx, stop := interruptible()
 	defer stop()
-	run := shelf.Must(l.Runner.Open(ctx, name, config))
+	job := shelf.Must(l.Runner.Open(ctx, name, config))
+	run := job.Run
 	live, begun, from := viz.NewLive(), time.Now(), -1
-	result, err := l.Runner.Run(ctx, name, config, func(p training.Progress) {
+	result, err := job.Train(ctx, func(p training.Progress) {
 		if from < 0 {
 			from = p.Step
 		}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package training
+
+import (
+	"encoding/json"
+	"strings"
+
+	"metrolab/metro"
+	"metrolab/metro/runs"
+)
+
+// NumericsVersion is raised by hand whenever equal configs stop giving equal numbers; a golden trajectory in the tests
+// says when. It is part of a run's identity, so that runs from before and after are never taken for one another.
+const NumericsVersion = 1
+
+// RunIdentity is a run's config.json: all that decides the run's numbers, and with the whole config also how it was looked
+// after. [RunIdentity.Key] is what the run is named by.
+type RunIdentity struct {
+	Schema          int          `json:"schema"` // see [metro.Schema]; 0 in runs from before it was written down
+	Config          metro.Config `json:"config"`
+	Corpus          string       `json:"corpus"`         // content hash
+	Tokenizer       string       `json:"tokenizer"`      // content hash
+	Backend         string       `json:"backend"`        // kind; results are bit for bit comparable within one only
+	SIMD            bool         `json:"simd,omitempty"` // pure Go with vector instructions, which add in another order
+	DType           string       `json:"dtype"`
+	NumericsVersion int          `json:"numerics_version"`
+
+	Components map[string]int    `json:"components"`        // see [metro.Config.Components]
+	Weights    map[string]string `json:"weights,omitempty"` // content hashes of the trained models that the config begins with
+}
+
+// Key is what decides the run's numbers and nothing else: of the config its [metro.Config.Identity]. Its hash names the run.
+func (r RunIdentity) Key() map[string]any {
+	key := map[string]any{
+		"schema": metro.Schema, "config": r.Config.Identity(), "components": r.Config.Components(),
+		"corpus": r.Corpus, "tokenizer": r.Tokenizer,
+		"backend": r.Backend, "dtype": r.DType, "numerics_version": r.NumericsVersion,
+	}
+	if r.SIMD {
+		key["simd"] = true
+	}
+	if len(r.Weights) > 0 {
+		key["weights"] = r.Weights
+	}
+	// The versions are those that the run was begun with, not those of this program.
+	components := key["components"].(map[string]int)
+	for name := range components {
+		if version, ok := r.Components[name]; ok {
+			components[name] = version
+		}
+	}
+	return key
+}
+
+// IdentityOf implements [runs.Document].
+func (RunIdentity) IdentityOf(config json.RawMessage) (any, error) {
+	var stored RunIdentity
+	if err := json.Unmarshal(config, &stored); err != nil {
+		return nil, err
+	}
+	return stored.Key(), nil
+}
+
+// firstID is the name that a run had before [metro.Schema] was written down, when all of the config was hashed; empty for a
+// run that has what there was not then.
+func (r RunIdentity) firstID(name string) (string, error) {
+	config, ok := r.Config.FirstSchema()
+	if !ok {
+		return "", nil
+	}
+	components := r.Config.Components()
+	for part := range components {
+		if strings.HasPrefix(part, "schedule/") || strings.HasPrefix(part, "temperature/") {
+			delete(components, part)
+		}
+	}
+	document := map[string]any{
+		"config": config, "corpus": r.Corpus, "tokenizer": r.Tokenizer, "backend": r.Backend, "dtype": r.DType,
+		"numerics_version": r.NumericsVersion, "components": components,
+	}
+	if len(r.Weights) > 0 {
+		document["weights"] = r.Weights
+	}
+	return runs.ID(name, document)
+}

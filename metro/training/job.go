@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package training
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"metrolab/metro/runs"
+)
+
+// Job is a run that was opened, and what it takes to train it. See [Runner.Open].
+type Job struct {
+	*runs.Run
+
+	runner   *Runner
+	identity RunIdentity
+	workload func() (Workload, error)
+}
+
+// Identity is what decides the run's numbers.
+func (j *Job) Identity() RunIdentity { return j.identity }
+
+// Train trains the run, or goes on with it, or returns its result if it is finished already. report, unless nil, hears of
+// every step. If ctx ends, the state is saved and the error wraps [ErrInterrupted].
+func (j *Job) Train(ctx context.Context, report func(Progress)) (Result, error) {
+	if result, found, err := ReadResult(j.Run); found || err != nil {
+		return result, err
+	}
+	if report == nil {
+		report = func(Progress) {}
+	}
+	lease, err := j.Acquire()
+	if err != nil {
+		return Result{}, err
+	}
+	result, err := j.train(ctx, lease, report)
+	return result, errors.Join(err, lease.Release())
+}
+
+func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress)) (Result, error) {
+	provenance := runs.CollectProvenance(time.Now(), j.runner.Provenance)
+	if err := writeProvenance(lease, provenance); err != nil {
+		return Result{}, err
+	}
+	w, err := j.workload()
+	if err != nil {
+		return Result{}, err
+	}
+	if k, ok := w.(keeper); ok {
+		if err := k.keep(j.Run); err != nil {
+			return Result{}, err
+		}
+	}
+	metrics, err := lease.Metrics()
+	if err != nil {
+		return Result{}, err
+	}
+	defer metrics.Close()
+	program := j.runner.take(w)
+	defer j.runner.giveBack(program)
+	c := w.Model().Config
+	l := &loop{
+		workload: w, config: c, program: program, report: report,
+		lease: lease, metrics: metrics, checkpoints: lease.Checkpoints(c.Training.KeepCheckpoints),
+	}
+	values, err := l.run(ctx)
+	result := Result{Steps: l.state.Step, Metrics: values, Seconds: l.state.Seconds, Run: j.Run}
+	var diverged *Divergence
+	if errors.As(err, &diverged) {
+		result.Diverged = diverged.Error()
+	} else if err != nil {
+		return result, err
+	} else if details := w.Details(Trained{l.state.Step, l.state.Seconds, l.state.LastLoss}); details != nil {
+		if result.Details, err = json.Marshal(details); err != nil {
+			return result, fmt.Errorf("write the result of %s: %w", j.ID, err)
+		}
+	}
+	provenance.Finished = time.Now()
+	if err := writeProvenance(lease, provenance); err != nil {
+		return result, err
+	}
+	return result, lease.WriteJSON(runs.ResultFile, result)
+}
+
+// writeProvenance writes down how a run is made: of this attempt beside its lease, and of the latest where readers look first.
+func writeProvenance(lease *runs.Lease, p runs.Provenance) error {
+	if err := lease.WriteAttemptJSON(runs.ProvenanceFile, p); err != nil {
+		return err
+	}
+	return lease.WriteJSON(runs.ProvenanceFile, p)
+}
+
+// keeper is a workload that leaves something in the run's folder before it is trained, such as the tokenizer.
+type keeper interface{ keep(run *runs.Run) error }

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package training
+
+import (
+	"fmt"
+
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"metrolab/metro"
+	"metrolab/metro/data"
+	"metrolab/metro/runs"
+)
+
+// Pretraining is the workload of the METRO recipe: a generator and a main model on rows of text.
+type Pretraining struct {
+	model   metro.Model
+	loader  data.Loader
+	heldOut *HeldOut
+	origins origins
+	dataset *data.Dataset // nil where the caller makes the batches
+}
+
+// NewPretraining pretrains m on batches that the caller makes, with weights that are drawn: for programs that run steps of
+// their own. [Runner] trains whole runs.
+func NewPretraining(m metro.Model) *Pretraining { return &Pretraining{model: m} }
+
+// Model implements [Workload].
+func (w *Pretraining) Model() metro.Model { return w.model }
+
+// GraphKey implements [Workload]: the config's key, and what of the tokenizer is built into the graph.
+func (w *Pretraining) GraphKey() string {
+	m := w.model
+	key := fmt.Sprintf("pretraining/%s/%d/%d", m.Config.GraphKey(), m.Vocab, m.PadID)
+	switch m.Config.Replacements.Source {
+	case metro.SourceJoint, metro.SourceFrozen:
+		return key
+	}
+	return fmt.Sprint(key, m.LogUnigram, m.LogUniform)
+}
+
+// Stream implements [Workload].
+func (w *Pretraining) Stream() string { return "" }
+
+// Inputs implements [Workload].
+func (w *Pretraining) Inputs() ([]shapes.Shape, int) {
+	return batchShapes(w.model.Config), lossScalars + len(w.model.Config.InputOptions())
+}
+
+// lossScalars is the number of scalars that every pretraining step has: four loss weights, bias scale, temperature.
+const lossScalars = 6
+
+// Scalars implements [Workload]: in the order in which scalarNodes reads them.
+func (w *Pretraining) Scalars(step int) []float32 {
+	return w.scalars(step, lossWeights(w.model.Config, step))
+}
+
+func (w *Pretraining) scalars(step int, losses []float32) []float32 {
+	c := w.model.Config
+	values := append(losses, float32(c.Positions.Scale), float32(c.TemperatureAt(step)))
+	for _, path := range c.InputOptions() {
+		values = append(values, float32(c.Option(path).(float64)))
+	}
+	return values
+}
+
+// scalarNodes gives the numbers of a vector of [Pretraining.Scalars] their names.
+func (w *Pretraining) scalarNodes(v *Node) metro.Scalars {
+	at := func(i int) *Node { return Squeeze(Slice(v, AxisElem(i))) }
+	s := metro.Scalars{
+		GeneratorWeight: at(0), RTDWeight: at(1), CLMWeight: at(2), SCLWeight: at(3), BiasScale: at(4), Temperature: at(5),
+		Options: map[string]*Node{},
+	}
+	for i, path := range w.model.Config.InputOptions() {
+		s.Options[path] = at(lossScalars + i)
+	}
+	return s
+}
+
+// Forward implements [Workload]. More is, if there is RTD, its logits, labels and the padding mask.
+func (w *Pretraining) Forward(scope *model.Scope, in []*Node, scalars, key *Node) Output {
+	batch := batchNodes(in)
+	batch.Key = key
+	pass := w.model.Forward(scope, batch, w.scalarNodes(scalars))
+	out := Output{Loss: pass.Loss}
+	out.Tally, out.Names = pass.Tally()
+	if pass.Built("RTDLogits") != nil {
+		out.More = []*Node{pass.RTDLogits(), pass.Replaced(), pass.NonPad}
+	}
+	return out
+}
+
+// Batch implements [Workload].
+func (w *Pretraining) Batch(step int) (Batch, error) {
+	b, err := w.loader.Batch(step)
+	return w.Host(b), err
+}
+
+// Host is a batch that the caller has made, for [Program.Step].
+func (w *Pretraining) Host(b data.Batch) Batch { return hostBatch{b, w.model.Config} }
+
+// Begin implements [Workload]: with the weights of the models that the config begins with.
+func (w *Pretraining) Begin(p *Program) error { return w.origins.apply(p) }
+
+// Before implements [Workload]: the second stage of two may begin with the generator's weights.
+func (w *Pretraining) Before(p *Program, step int) error {
+	if t := w.model.Config.Training; t.CopyGenerator && step == t.GeneratorSteps+1 {
+		return p.copyGenerator()
+	}
+	return nil
+}
+
+// Measure implements [Workload]: the AUC of RTD on the last batch.
+func (w *Pretraining) Measure(out StepOutput, values runs.Values) error {
+	logits, replaced, err := out.Detections()
+	if logits != nil {
+		values["rtd_auc"] = AUC(logits, replaced)
+	}
+	return err
+}
+
+// Evaluate implements [Workload]; see [HeldOut.Evaluate].
+func (w *Pretraining) Evaluate(p *Program) (runs.Values, error) { return w.heldOut.Evaluate(p) }
+
+// Details implements [Workload].
+func (w *Pretraining) Details(Trained) any { return nil }
+
+// Validate runs batch through p without learning, at the temperature of the last step and with the config's own loss weights.
+func (w *Pretraining) Validate(p *Program, batch data.Batch) (StepOutput, error) {
+	c := w.model.Config
+	return p.Validate(w.Host(batch), w.scalars(c.Training.Steps, c.Objective.Weights()))
+}
+
+// keep implements keeper: a run's folder has the tokenizer that its weights go with.
+func (w *Pretraining) keep(run *runs.Run) error {
+	return w.dataset.Tokenizer.Save(run.Path(runs.TokenizerFile))
+}
