@@ -18,7 +18,7 @@ import (
 	"metrolab/metro/data"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
-	"metrolab/metro/tokens/wordpiece"
+	"metrolab/metro/tokens"
 )
 
 // NumericsVersion is raised by hand whenever equal configs stop giving equal numbers; a golden trajectory in the tests
@@ -212,7 +212,7 @@ func (r *Runner) Dataset(ctx context.Context, config metro.Config, progress func
 	return r.dataset(ctx, config.Data, o.tokenizer(), progress)
 }
 
-func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer *wordpiece.Tokenizer, progress func(done, total int)) (*data.Dataset, error) {
+func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer tokens.Tokenizer, progress func(done, total int)) (*data.Dataset, error) {
 	key := fmt.Sprint(d)
 	if tokenizer != nil {
 		key = fmt.Sprint(d.SeqLen, tokenizer.Hash())
@@ -224,7 +224,7 @@ func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer *wordpiece
 	}
 	if tokenizer == nil {
 		var err error
-		if tokenizer, err = data.LearnTokenizer(ctx, r.Corpus, d.VocabSize, d.Lowercase, r.CacheDir); err != nil {
+		if tokenizer, err = tokens.Learn(ctx, r.Corpus, tokens.Options{VocabSize: d.VocabSize, Lowercase: d.Lowercase}, r.CacheDir); err != nil {
 			return nil, err
 		}
 	}
