@@ -59,10 +59,11 @@ func Example() {
 		log.Fatal(err)
 	}
 	for _, row := range [][]int32{batch.Tokens, batch.Masked} {
+		var words []string
 		for _, id := range row {
-			fmt.Print(tokenizer.Token(id), " ")
+			words = append(words, tokenizer.Token(id))
 		}
-		fmt.Println()
+		fmt.Println(strings.Join(words, " "))
 	}
 	// Output:
 	// [CLS] ##d sa ##i ##l ab ##ou ##t a li ##t ##t
