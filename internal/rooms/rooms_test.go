@@ -20,10 +20,11 @@ var mayImport = map[string][]string{
 	"internal":             {},
 	"internal/backendtest": {"metro/backend"},
 	"layers":               {},
-	"metro":                {"layers"},
+	"metro":                {"layers", "metro/masking"},
 	"metro/backend":        {},
 	"metro/data":           aboveMetro,
 	"metro/hf":             aboveMetro,
+	"metro/masking":        {},
 	"metro/recipes":        aboveMetro,
 	"metro/runs":           aboveMetro,
 	"metro/tasks":          aboveMetro,
@@ -40,7 +41,7 @@ var mayImport = map[string][]string{
 }
 
 var (
-	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training"}
+	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/masking", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training"}
 	everything = append([]string{"ablations", "metro/backend", "metro/workspace", "viz"}, aboveMetro...)
 )
 
@@ -77,7 +78,9 @@ func TestTheRules(t *testing.T) {
 	require.True(t, allowed("viz", "internal"))
 	require.True(t, allowed("layers", ""))
 	require.False(t, allowed("layers", "metro"))
+	require.True(t, allowed("metro", "metro/masking"))
 	require.False(t, allowed("metro", "metro/data"))
+	require.False(t, allowed("metro/masking", "metro"))
 	require.False(t, allowed("viz", "metro/runs"))
 	require.False(t, allowed("ablations", "metro/backend"))
 	require.False(t, allowed("internal", "metro"))

@@ -30,7 +30,7 @@ type Loader struct {
 	Masking   Masking
 	MaskID    int32
 	Maskable  func(id int32) bool
-	Continues func(id int32) bool // marks the pieces that continue a word; may be nil but for the pattern WholeWord
+	Continues func(id int32) bool // marks the pieces that continue a word; may be nil but for patterns that ask for words
 	Vocab     int                 // V; random tokens are drawn from the maskable ids below it; may be 0 where Masking.Random is
 }
 

@@ -138,8 +138,12 @@ func TestBatchGolden(t *testing.T) {
 }
 
 func TestBatchNamesTheFileThatFails(t *testing.T) {
-	l := testLoader(t, 500)
-	require.NoError(t, os.Truncate(l.Rows.file.Name(), 0))
-	_, err := l.Batch(0)
-	require.ErrorContains(t, err, l.Rows.file.Name())
+	l, path := testLoader(t, 500), writeIDs(t, stream(500))
+	var err error
+	l.Rows, err = OpenRows(path, l.Rows.SeqLen, testCLS, testPad)
+	require.NoError(t, err)
+	defer l.Rows.Close()
+	require.NoError(t, os.Truncate(path, 0))
+	_, err = l.Batch(0)
+	require.ErrorContains(t, err, path)
 }

@@ -3,7 +3,6 @@
 package data
 
 import (
-	"context"
 	"fmt"
 	"io/fs"
 	"iter"
@@ -19,10 +18,10 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro/text"
+	"metrolab/metro/tokens"
 	"metrolab/metro/tokens/wordpiece"
 )
 
-// prose is n paragraphs of made text, one of them spelling special tokens.
 // writeTree writes files of the given contents into a folder of their own.
 func writeTree(t testing.TB, files map[string]string) string {
 	t.Helper()
@@ -40,6 +39,7 @@ func count() (progress func(done, total int), calls *int) {
 	return func(int, int) { *calls++ }, calls
 }
 
+// prose is n paragraphs of made text, one of them spelling special tokens.
 func prose(n int) string {
 	words := strings.Fields("the reader closes a file before its writer opens the lock and every caller returns an error")
 	var out strings.Builder
@@ -65,11 +65,20 @@ func textCorpus(t *testing.T, content string) (*text.Corpus, string) {
 	return corpus, cache
 }
 
-func learn(t *testing.T, corpus *text.Corpus, cache string) *wordpiece.Tokenizer {
+func learn(t *testing.T, corpus *text.Corpus, cache string) tokens.Tokenizer {
 	t.Helper()
-	tokenizer, err := LearnTokenizer(t.Context(), corpus, 120, true, cache)
+	tokenizer, err := tokens.Learn(t.Context(), corpus, tokens.Options{VocabSize: 120, Lowercase: true}, cache)
 	require.NoError(t, err)
 	return tokenizer
+}
+
+// dataset opens rows of 16 tokens for the length of the test.
+func dataset(t *testing.T, corpus *text.Corpus, cache string, progress func(done, total int)) *Dataset {
+	t.Helper()
+	d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, progress)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	return d
 }
 
 // filesOf lists the files below dir with their modification times.
@@ -94,8 +103,7 @@ func TestTextToBatches(t *testing.T) {
 	corpus, cache := textCorpus(t, prose(400))
 	load := func() (*Dataset, Batch, int) {
 		progress, calls := count()
-		d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, progress)
-		require.NoError(t, err)
+		d := dataset(t, corpus, cache, progress)
 		require.NoError(t, d.Require(8, 8))
 		l := Loader{Rows: d.Train, Seed: 1, Stream: "train/", Shuffle: true, BatchSize: 8, Slots: 2, Masking: Masking{Rate: 0.15}, MaskID: d.MaskID, Maskable: d.Maskable}
 		return d, batchOf(t, &l, 3), *calls
@@ -107,7 +115,7 @@ func TestTextToBatches(t *testing.T) {
 	require.Zero(t, calls)
 	require.Equal(t, files, filesOf(t, cache), "the second call writes nothing")
 	require.Equal(t, batch, again)
-	require.Equal(t, first.Tokenizer.JSON(), second.Tokenizer.JSON())
+	require.Equal(t, first.Tokenizer.Hash(), second.Tokenizer.Hash())
 
 	special := first.Tokenizer.Special()
 	require.Equal(t, []int32{special.PAD, special.MASK}, []int32{first.PadID, first.MaskID})
@@ -125,8 +133,7 @@ func TestTextToBatches(t *testing.T) {
 // The logits of the replacement sources, put through a softmax, are the distributions that they are called after.
 func TestSourceLogits(t *testing.T) {
 	corpus, cache := textCorpus(t, prose(400))
-	d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, nil)
-	require.NoError(t, err)
+	d := dataset(t, corpus, cache, nil)
 	require.True(t, d.Continues(lookup(t, d, "##e")))
 	require.False(t, d.Continues(lookup(t, d, "e")))
 	counts, err := d.Counts()
@@ -163,16 +170,19 @@ func TestSourceLogits(t *testing.T) {
 
 func lookup(t *testing.T, d *Dataset, token string) int32 {
 	t.Helper()
-	id, ok := d.Tokenizer.ID(token)
-	require.True(t, ok, token)
-	return id
+	for id := range int32(d.Vocab) {
+		if d.Tokenizer.Token(id) == token {
+			return id
+		}
+	}
+	require.Fail(t, "no such token", token)
+	return 0
 }
 
 // The rows are the documents, each closed by [SEP], and nothing else.
 func TestDatasetHoldsTheText(t *testing.T) {
 	corpus, cache := textCorpus(t, prose(300))
-	d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, nil)
-	require.NoError(t, err)
+	d := dataset(t, corpus, cache, nil)
 	for split, rows := range map[text.Split]*Rows{text.Train: d.Train, text.Validation: d.Validation, text.Test: d.Test} {
 		ids := []int32{}
 		row := make([]int32, 16)
@@ -217,6 +227,7 @@ func TestTextCannotSpellSpecialTokens(t *testing.T) {
 	require.NoError(t, err)
 	d, err := NewDataset(t.Context(), corpus, tokenizer, 4096, cache, nil)
 	require.NoError(t, err)
+	defer d.Close()
 	special := tokenizer.Special()
 	documents, unknown := 0, 0
 	row := make([]int32, 4096)
@@ -247,8 +258,7 @@ func TestTooSmallCorpus(t *testing.T) {
 	require.ErrorContains(t, err, "the validation split of "+corpus.Source+" is empty: the corpus has 1 documents")
 
 	corpus, cache = textCorpus(t, prose(200))
-	d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, nil)
-	require.NoError(t, err)
+	d := dataset(t, corpus, cache, nil)
 	require.NoError(t, d.Require(d.Train.Len(), min(d.Validation.Len(), d.Test.Len())))
 	for _, test := range []struct {
 		batch, rows int
@@ -278,6 +288,7 @@ func TestConcurrentDatasets(t *testing.T) {
 	wg.Wait()
 	for i, d := range sets {
 		require.NoError(t, errs[i])
+		defer d.Close()
 		require.Equal(t, sets[0].Train.Tokens(), d.Train.Tokens())
 		row, same := make([]int32, 16), make([]int32, 16)
 		require.NoError(t, d.Train.Read(d.Train.Len()-1, row))
@@ -289,34 +300,37 @@ func TestConcurrentDatasets(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
-// An interrupted call leaves no token files and no tokenizer, so that the next one starts anew.
-func TestInterruptedDataset(t *testing.T) {
-	corpus, cache := textCorpus(t, prose(300))
-	ctx, cancel := context.WithCancel(t.Context())
-	tokenizer := learn(t, corpus, cache)
-	_, err := NewDataset(ctx, corpus, tokenizer, 16, cache, func(done, total int) {
-		require.LessOrEqual(t, done, total)
-		cancel()
-	})
-	require.ErrorIs(t, err, context.Canceled)
-	entries, err := os.ReadDir(filepath.Join(cache, "tokens"))
+// A closed dataset has no open file; neither has one that was refused.
+func TestDatasetCloses(t *testing.T) {
+	corpus, cache := textCorpus(t, prose(200))
+	d, err := NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, nil)
 	require.NoError(t, err)
-	require.Empty(t, entries)
+	require.NoError(t, d.Close())
+	for _, rows := range []*Rows{d.Train, d.Validation, d.Test} {
+		require.ErrorIs(t, rows.Read(0, make([]int32, 16)), os.ErrClosed)
+	}
+	require.ErrorIs(t, d.Close(), os.ErrClosed)
 
-	_, err = LearnTokenizer(ctx, corpus, 130, true, cache)
-	require.ErrorIs(t, err, context.Canceled)
-	require.Len(t, filesOf(t, filepath.Join(cache, "tokenizers")), 1)
-
-	_, err = NewDataset(t.Context(), corpus, tokenizer, 16, cache, nil)
-	require.NoError(t, err)
+	open := openFiles(t)
+	corpus, cache = textCorpus(t, "only one paragraph here")
+	for range 3 {
+		_, err = NewDataset(t.Context(), corpus, learn(t, corpus, cache), 16, cache, nil)
+		require.ErrorContains(t, err, "is empty")
+	}
+	require.Equal(t, open, openFiles(t))
 }
 
-// A damaged tokenizer in the cache is learned again.
-func TestDamagedTokenizerIsLearnedAgain(t *testing.T) {
-	corpus, cache := textCorpus(t, prose(100))
-	want := learn(t, corpus, cache).JSON()
-	for path := range filesOf(t, filepath.Join(cache, "tokenizers")) {
-		require.NoError(t, os.Truncate(path, 100))
+// openFiles counts the token files that this process holds open.
+func openFiles(t *testing.T) (n int) {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("this system does not say which files are open")
 	}
-	require.Equal(t, want, learn(t, corpus, cache).JSON())
+	for _, entry := range entries {
+		if path, err := os.Readlink(filepath.Join("/proc/self/fd", entry.Name())); err == nil && strings.HasSuffix(path, ".u32") {
+			n++
+		}
+	}
+	return n
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/distribution"
 )
 
 // countsOf counts the rows of a stream over a vocabulary of 12.
@@ -83,7 +85,7 @@ func TestFakersFollowTheirDistribution(t *testing.T) {
 			random[test.faker.Draw(rng.Float64(), 6, 7)]++
 		}
 		require.InDeltaSlice(t, test.expected, even, 1, test.name)
-		requireDistribution(t, test.expected, random, test.name)
+		distribution.Require(t, test.expected, random, test.name)
 	}
 }
 

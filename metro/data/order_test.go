@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/distribution"
 )
 
 // pass lists the rows of one whole pass.
@@ -79,7 +81,7 @@ func TestOrderIsUniform(t *testing.T) {
 				wantSteps[row*bins/n] += float64(passes)
 			}
 		}
-		requireDistribution(t, wantPlaces, places, "places")
-		requireDistribution(t, wantSteps, steps, "steps")
+		distribution.Require(t, wantPlaces, places, "places")
+		distribution.Require(t, wantSteps, steps, "steps")
 	}
 }

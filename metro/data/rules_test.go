@@ -8,7 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"metrolab/internal/distribution"
 	"metrolab/internal/randstream"
+	"metrolab/metro/masking"
 )
 
 // Whatever the pattern, the masked positions show their own token, a random ordinary one or [MASK] in the shares of the
@@ -33,7 +35,7 @@ const testVocab, ordinaryIDs = 28, 23
 func requireShares(t *testing.T, m Masking) {
 	l := testLoader(t, 1100) // 100 rows
 	plain := *l
-	plain.Masking = Masking{Rate: m.Rate, Pattern: m.Pattern, WithReplacement: m.WithReplacement}
+	plain.Masking = Masking{Rate: m.Rate, Pattern: m.Pattern}
 	l.Masking = m
 	l.BatchSize, plain.BatchSize = 100, 100
 	var drawn, kept float64
@@ -69,7 +71,7 @@ func requireShares(t *testing.T, m Masking) {
 	same := m.Keep + m.Random/ordinaryIDs
 	random := m.Random * (1 - 1.0/ordinaryIDs)
 	masked := shown[testMask]
-	requireDistribution(t,
+	distribution.Require(t,
 		[]float64{drawn * same, drawn * random, drawn * (1 - m.Keep - m.Random)},
 		[]float64{kept, drawn - kept - masked, masked}, "own token, random one, [MASK]")
 	for id := range int32(testVocab) {
@@ -94,14 +96,14 @@ func TestRandomTokensAreUniform(t *testing.T) {
 			flat[id] = draws / ordinaryIDs
 		}
 	}
-	requireDistribution(t, flat, drawn, "token")
+	distribution.Require(t, flat, drawn, "token")
 }
 
 // Of two slots with one position, one that keeps its token does not bring back what the other hid: 1 − 0.5² of the
 // positions drawn twice, and 1 − 0.5³ of those drawn three times, show [MASK].
 func TestTwoSlots(t *testing.T) {
 	l := testLoader(t, 1100)
-	l.BatchSize, l.Slots, l.Masking = 100, 3, Masking{Rate: 0.25, Keep: 0.5, WithReplacement: true}
+	l.BatchSize, l.Slots, l.Masking = 100, 3, Masking{Rate: 0.25, Keep: 0.5, Pattern: masking.WithReplacement}
 	expected, observed := make([]float64, 2), make([]float64, 2)
 	for step := range 60 {
 		b := batchOf(t, l, step)
@@ -120,5 +122,5 @@ func TestTwoSlots(t *testing.T) {
 		}
 	}
 	require.Greater(t, observed[0], 20.0)
-	requireDistribution(t, expected, observed, "twice drawn")
+	distribution.Require(t, expected, observed, "twice drawn")
 }

@@ -18,7 +18,7 @@ import (
 	"metrolab/internal/safetensors"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/tokens/wordpiece"
+	"metrolab/metro/tokens"
 )
 
 // Export writes the models of config c into dir, which must not be there yet, or be empty: the main model into the folder
@@ -29,7 +29,7 @@ import (
 // weights gives the tensors by our names, for example [OpenCheckpoint]; the heads that it has are written, and only those.
 // What ELECTRA has no place for makes a folder's model_type "metro"; notes say, in a sentence each, why that was
 // so and which tensors were left out.
-func Export(dir string, c metro.Config, t *wordpiece.Tokenizer, weights Source) (notes []string, err error) {
+func Export(dir string, c metro.Config, t tokens.Tokenizer, weights Source) (notes []string, err error) {
 	shapes := map[string][]int{}
 	for _, tensor := range weights.Tensors() {
 		shapes[tensor.Name] = tensor.Shape
@@ -100,7 +100,7 @@ func leftOut(shapes map[string][]int) string {
 	return fmt.Sprintf("%d tensors have no place in a folder and were left out, such as %s", len(names), strings.Join(names[:min(3, len(names))], ", "))
 }
 
-func (o outgoing) write(dir string, t *wordpiece.Tokenizer, weights Source) error {
+func (o outgoing) write(dir string, t tokens.Tokenizer, weights Source) error {
 	if err := t.SaveFolder(dir, o.settings.MaxPositions); err != nil {
 		return err
 	}

@@ -12,7 +12,8 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/tokens/wordpiece"
+	"metrolab/metro/tokens"
+	_ "metrolab/metro/tokens/all"
 )
 
 // The folders of a pair.
@@ -26,7 +27,7 @@ const (
 // may share have been compared.
 type Folder struct {
 	Dir       string
-	Tokenizer *wordpiece.Tokenizer
+	Tokenizer tokens.Tokenizer
 
 	// Config is the shape of the models: data.vocab_size and data.seq_len, embeddings, main, generator, positions, the heads of
 	// the objective, and sharing, which is the strongest under which the two models' tables agree. Everything else is
@@ -146,7 +147,7 @@ func (f *Folder) describe() error {
 // loadTokenizer reads the tokenizer and makes sure that it fits, and that both models of a pair have the same.
 func (f *Folder) loadTokenizer() error {
 	for _, p := range f.parts() {
-		t, err := wordpiece.LoadFolder(p.dir)
+		t, err := tokens.LoadFolder(p.dir)
 		switch {
 		case err != nil:
 			return err

@@ -11,7 +11,7 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/tokens/wordpiece"
+	"metrolab/metro/tokens"
 )
 
 // outgoing is one folder to be written.
@@ -22,7 +22,7 @@ type outgoing struct {
 }
 
 // planExport says what the folders are, from the config and the shapes of the tensors that there are.
-func planExport(c metro.Config, t *wordpiece.Tokenizer, shapes map[string][]int) ([]outgoing, error) {
+func planExport(c metro.Config, t tokens.Tokenizer, shapes map[string][]int) ([]outgoing, error) {
 	table := shapes["shared.token_embedding"]
 	if len(table) != 2 {
 		return nil, fmt.Errorf("the weights have no token table shared.token_embedding: they are no checkpoint of a model")

@@ -16,6 +16,7 @@ import (
 	"metrolab/internal/randstream"
 	"metrolab/layers"
 	"metrolab/metro"
+	"metrolab/metro/data"
 	"metrolab/metro/training"
 )
 
@@ -87,7 +88,7 @@ func (c *classifier) predictGraph(scope *model.Scope, tokens *Node) *Node {
 }
 
 // learn makes step number step (1, 2, …) on the given rows of w, a batch of them, and returns the loss before it.
-func (c *classifier) learn(w *windows, rows []int, classes []int32, step int) (float64, error) {
+func (c *classifier) learn(w []data.Window, rows []int, classes []int32, step int) (float64, error) {
 	a, b := randstream.Key(c.model.Config.Seed, "finetune/dropout", step)
 	loss, err := c.step.Call1(
 		c.batch(w, rows), tensors.FromFlatDataAndDimensions(classes, len(classes)),
@@ -101,7 +102,7 @@ func (c *classifier) learn(w *windows, rows []int, classes []int32, step int) (f
 }
 
 // logProbabilities returns those of the classes for the given rows of w, at most a batch of them, row-major.
-func (c *classifier) logProbabilities(w *windows, rows []int) ([]float32, error) {
+func (c *classifier) logProbabilities(w []data.Window, rows []int) ([]float32, error) {
 	out, err := c.predict.Call1(c.batch(w, rows))
 	if err != nil {
 		return nil, fmt.Errorf("predict: %w", err)
@@ -115,15 +116,15 @@ func (c *classifier) logProbabilities(w *windows, rows []int) ([]float32, error)
 }
 
 // batch gathers rows of w. A batch that is not full repeats its first row.
-func (c *classifier) batch(w *windows, rows []int) *tensors.Tensor {
-	size := c.model.Config.Training.BatchSize
-	tokens := make([]int32, 0, size*w.seqLen)
+func (c *classifier) batch(w []data.Window, rows []int) *tensors.Tensor {
+	size, seqLen := c.model.Config.Training.BatchSize, c.model.Config.Data.SeqLen
+	tokens := make([]int32, 0, size*seqLen)
 	for i := range size {
 		row := rows[0]
 		if i < len(rows) {
 			row = rows[i]
 		}
-		tokens = append(tokens, w.row(row)...)
+		tokens = append(tokens, w[row].Tokens...)
 	}
-	return tensors.FromFlatDataAndDimensions(tokens, size, w.seqLen)
+	return tensors.FromFlatDataAndDimensions(tokens, size, seqLen)
 }

@@ -8,14 +8,14 @@ import (
 	"slices"
 
 	"metrolab/internal/usererr"
-	"metrolab/metro/tokens/wordpiece"
+	"metrolab/metro/tokens"
 )
 
 // Word is a word of a text, as the model sees it.
 type Word struct {
 	Text string
-	Span wordpiece.Span // in bytes
-	Prob float64        // that some piece of it was replaced
+	Span tokens.Span // in bytes
+	Prob float64     // that some piece of it was replaced
 	// Correction is what the model would write in its place, "" where it is not suspicious. It may be the word itself.
 	Correction string
 }
@@ -55,7 +55,7 @@ func (r *Reader) Correct(ctx context.Context, text string, threshold float64) ([
 
 // word describes the tokens first … end−1.
 func (r *Reader) word(text string, reading Reading, first, end int, suspicious []bool, written []int32) Word {
-	span := wordpiece.Span{Start: reading.Spans[first].Start, End: reading.Spans[end-1].End}
+	span := tokens.Span{Start: reading.Spans[first].Start, End: reading.Spans[end-1].End}
 	w := Word{Text: text[span.Start:span.End], Span: span}
 	for i := first; i < end; i++ {
 		w.Prob = max(w.Prob, sigmoid(reading.RTDLogits[i]))
@@ -77,9 +77,7 @@ func (r *Reader) corrected(ctx context.Context, reading Reading, suspicious []bo
 			}
 		}
 		answer := []Reading{{IDs: asked}}
-		var w overlapping
-		w.add(0, asked, r.tokens.Special(), r.model.Config.Data.SeqLen)
-		if err := r.read(ctx, w, answer); err != nil {
+		if err := r.read(ctx, r.windows().Cut(0, asked), answer); err != nil {
 			return nil, err
 		}
 		guesses = answer[0].Generator

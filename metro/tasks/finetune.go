@@ -13,6 +13,7 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
+	"metrolab/metro/data"
 	"metrolab/metro/training"
 )
 
@@ -88,7 +89,7 @@ func Finetune(ctx context.Context, be compute.Backend, p training.Pretrained, t 
 		FromScratch: o.FromScratch,
 		Model:       score(predicted), BagOfWords: score(bagOfWords(t)), Majority: score(majority(t.count(t.Train), len(t.Test))),
 		Steps: f.steps, BatchSize: c.Training.BatchSize, LearningRate: c.Optimizer.LearningRate, Seed: c.Seed,
-		Passes: float64(f.steps*c.Training.BatchSize) / float64(f.train.len()), Loss: loss,
+		Passes: float64(f.steps*c.Training.BatchSize) / float64(len(f.train)), Loss: loss,
 	}
 	if !o.FromScratch {
 		result.PretrainedSteps = p.Step
@@ -117,7 +118,7 @@ func prepare(be compute.Backend, p training.Pretrained, t Task, o Options) (*fin
 		}
 	}
 	f := &finetuning{steps: m.Config.Training.Steps, classifier: c, train: newWindows(p.Tokenizer, m.Config.Data.SeqLen, t.Train)}
-	f.classes = f.train.classes(t.Train)
+	f.classes = windowClasses(f.train, t.Train)
 	f.turns = newTurns(len(t.Classes), f.classes)
 	return f, nil
 }
@@ -140,7 +141,7 @@ func (o Options) config(c metro.Config) (metro.Config, error) {
 type finetuning struct {
 	steps      int
 	classifier *classifier
-	train      *windows
+	train      []data.Window
 	classes    []int // of the windows
 	turns      turns
 	progress   func(training.Progress)
@@ -187,17 +188,17 @@ func (f *finetuning) report(step int, phase string, loss float64) {
 }
 
 // answers returns the class of each text of w: the one with the highest log-probability, averaged over its windows.
-func (c *classifier) answers(ctx context.Context, w *windows, texts int) ([]int, error) {
+func (c *classifier) answers(ctx context.Context, w []data.Window, texts int) ([]int, error) {
 	sums := make([][]float64, texts) // the number of windows does not change which is the highest
 	for i := range sums {
 		sums[i] = make([]float64, c.classes)
 	}
 	size := c.model.Config.Training.BatchSize
-	for first := 0; first < w.len(); first += size {
+	for first := 0; first < len(w); first += size {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("fine-tuning stopped while it was measured, nothing is kept: %w", err)
 		}
-		rows := make([]int, min(size, w.len()-first))
+		rows := make([]int, min(size, len(w)-first))
 		for i := range rows {
 			rows[i] = first + i
 		}
@@ -207,7 +208,7 @@ func (c *classifier) answers(ctx context.Context, w *windows, texts int) ([]int,
 		}
 		for i, row := range rows {
 			for class := range c.classes {
-				sums[w.text[row]][class] += float64(values[i*c.classes+class])
+				sums[w[row].Text][class] += float64(values[i*c.classes+class])
 			}
 		}
 	}

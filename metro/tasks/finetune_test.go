@@ -167,16 +167,16 @@ func TestAnswers(t *testing.T) {
 	_, err = f.run(t.Context())
 	require.NoError(t, err)
 	w := newWindows(p.Tokenizer, p.Model.Config.Data.SeqLen, task.Test)
-	require.Greater(t, w.len(), len(task.Test), "some texts have several windows")
+	require.Greater(t, len(w), len(task.Test), "some texts have several windows")
 
 	means := make([][3]float64, len(task.Test))
-	for row, text := range w.text {
+	for row, window := range w {
 		alone, err := f.classifier.logProbabilities(w, []int{row})
 		require.NoError(t, err)
 		require.Len(t, alone, 3)
 		sum := 0.0
 		for class, v := range alone {
-			means[text][class] += float64(v)
+			means[window.Text][class] += float64(v)
 			sum += math.Exp(float64(v))
 		}
 		require.InDelta(t, 1, sum, 1e-5)

@@ -17,7 +17,8 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/tokens/wordpiece"
+	"metrolab/metro/data"
+	"metrolab/metro/tokens"
 	"metrolab/metro/training"
 )
 
@@ -25,7 +26,7 @@ import (
 // are its states? It answers with the heads that it has weights for. It is not for several goroutines at once.
 type Reader struct {
 	model   metro.Model
-	tokens  *wordpiece.Tokenizer
+	tokens  tokens.Tokenizer
 	options ReaderOptions
 	heads   []string
 	store   *model.Store
@@ -44,11 +45,11 @@ type ReaderOptions struct {
 // or that nobody asked for, are nil.
 type Reading struct {
 	IDs         []int32
-	Spans       []wordpiece.Span // places in the text, in bytes; nil for rows of ids
-	RTDLogits   []float32        // positive = replaced
-	Corrections [][]Guess        // of the main model: what stood there before
-	Generator   [][]Guess        // of the generator, at [MASK] alone; nil elsewhere
-	Hidden      [][]float32      // [H] each
+	Spans       []tokens.Span // places in the text, in bytes; nil for rows of ids
+	RTDLogits   []float32     // positive = replaced
+	Corrections [][]Guess     // of the main model: what stood there before
+	Generator   [][]Guess     // of the generator, at [MASK] alone; nil elsewhere
+	Hidden      [][]float32   // [H] each
 }
 
 // Guess is a token and how likely it is.
@@ -148,22 +149,21 @@ func (r *Reader) asked(readings []Reading) []Reading {
 }
 
 func (r *Reader) texts(ctx context.Context, texts []string) ([]Reading, error) {
-	var w overlapping
-	special := r.tokens.Special()
+	var windows []data.Window
 	readings := make([]Reading, len(texts))
 	for i, text := range texts {
 		e := r.tokens.Encode(text)
 		n := len(e.IDs) - 1
 		readings[i].IDs, readings[i].Spans = e.IDs[1:n], e.Bytes[1:n]
-		w.add(i, readings[i].IDs, special, r.model.Config.Data.SeqLen)
+		windows = append(windows, r.windows().Cut(i, readings[i].IDs)...)
 	}
-	return readings, r.read(ctx, w, readings)
+	return readings, r.read(ctx, windows, readings)
 }
 
 // Rows reads rows of ids as they are, [CLS] and [SEP] included if the caller wants them. An id that the model does not
 // know and a row that is longer than the model's are the user's errors.
 func (r *Reader) Rows(ctx context.Context, rows ...[]int32) ([]Reading, error) {
-	var w overlapping
+	windows := make([]data.Window, len(rows))
 	readings := make([]Reading, len(rows))
 	s := r.model.Config.Data.SeqLen
 	for i, row := range rows {
@@ -176,23 +176,28 @@ func (r *Reader) Rows(ctx context.Context, rows ...[]int32) ([]Reading, error) {
 			}
 		}
 		readings[i].IDs = row
-		w.row(i, row, 0, 0, len(row), r.model.PadID, s)
+		windows[i] = r.windows().Whole(i, row)
 	}
-	err := r.read(ctx, w, readings)
+	err := r.read(ctx, windows, readings)
 	return r.asked(readings), err
 }
 
+// windows is how texts are cut: each window [CLS] … [SEP], half a window on from the one before.
+func (r *Reader) windows() data.Windows {
+	return data.Windows{SeqLen: r.model.Config.Data.SeqLen, Special: r.tokens.Special(), Closed: true, Overlap: true}
+}
+
 // read fills readings from windows.
-func (r *Reader) read(ctx context.Context, w overlapping, readings []Reading) error {
+func (r *Reader) read(ctx context.Context, windows []data.Window, readings []Reading) error {
 	s := r.model.Config.Data.SeqLen
-	for first := 0; first < len(w.windows); first += readerBatch {
+	for first := 0; first < len(windows); first += readerBatch {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		here := w.windows[first:min(first+readerBatch, len(w.windows))]
+		here := windows[first:min(first+readerBatch, len(windows))]
 		tokens := make([]int32, readerBatch*s)
 		for i := range readerBatch {
-			copy(tokens[i*s:], here[min(i, len(here)-1)].tokens)
+			copy(tokens[i*s:], here[min(i, len(here)-1)].Tokens)
 		}
 		out, err := r.exec.Call(tensors.FromFlatDataAndDimensions(tokens, readerBatch, s))
 		if err != nil {
@@ -206,7 +211,7 @@ func (r *Reader) read(ctx context.Context, w overlapping, readings []Reading) er
 }
 
 // fill copies what the model said of the tokens that each window answers for.
-func (r *Reader) fill(readings []Reading, windows []window, out []*tensors.Tensor) error {
+func (r *Reader) fill(readings []Reading, windows []data.Window, out []*tensors.Tensor) error {
 	s, k := r.model.Config.Data.SeqLen, r.guessed
 	for o := 0; o < len(out); o++ {
 		name := r.names[o]
@@ -222,9 +227,9 @@ func (r *Reader) fill(readings []Reading, windows []window, out []*tensors.Tenso
 			}
 		}
 		for i, w := range windows {
-			reading := &readings[w.text]
-			for t := w.from; t < w.to; t++ {
-				at := i*s + t - w.shift
+			reading := &readings[w.Text]
+			for t := w.From; t < w.To; t++ {
+				at := i*s + w.Place(t)
 				switch name {
 				case "rtd":
 					set(&reading.RTDLogits, len(reading.IDs), t, values[at])
@@ -261,43 +266,4 @@ func guessesAt(probs []float32, ids []int32, at, k int) []Guess {
 		list[j] = Guess{ids[at*k+j], probs[at*k+j]}
 	}
 	return list
-}
-
-// overlapping are the windows of texts.
-type overlapping struct{ windows []window }
-
-// window is a row of tokens and the part of its text, tokens from … to−1, that it answers for; token t stands at t−shift.
-type window struct {
-	text, from, to, shift int
-	tokens                []int32
-}
-
-// add cuts the tokens of a text into windows of [CLS] … [SEP], each half a window on from the one before.
-func (o *overlapping) add(text int, ids []int32, special wordpiece.Special, seqLen int) {
-	body := seqLen - 2
-	step := max(1, body/2)
-	margin := (body - step) / 2
-	for start := 0; ; start += step {
-		end := min(start+body, len(ids))
-		from, to := start+margin, start+margin+step
-		if start == 0 {
-			from = 0
-		}
-		if end == len(ids) {
-			to = end
-		}
-		row := append(append([]int32{special.CLS}, ids[start:end]...), special.SEP)
-		o.row(text, row, start-1, from, to, special.PAD, seqLen)
-		if end == len(ids) {
-			return
-		}
-	}
-}
-
-func (o *overlapping) row(text int, tokens []int32, shift, from, to int, pad int32, seqLen int) {
-	row := slices.Clone(tokens)
-	for len(row) < seqLen {
-		row = append(row, pad)
-	}
-	o.windows = append(o.windows, window{text: text, from: from, to: to, shift: shift, tokens: row})
 }

@@ -19,7 +19,6 @@ import (
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
-	"metrolab/metro/tokens/wordpiece"
 	"metrolab/metro/training"
 )
 
@@ -76,33 +75,6 @@ func newReader(t *testing.T, objective string, o ReaderOptions) *Reader {
 	r, err := NewReader(backendtest.Go(t), pretrained(t, objective), o)
 	require.NoError(t, err)
 	return r
-}
-
-// Each token of a text of any length is answered once, from a window that shows it, at least a quarter of a row from
-// the window's ends unless the text ends there.
-func TestWindowsAnswerForEachTokenOnce(t *testing.T) {
-	special := wordpiece.Special{PAD: 0, CLS: 2, SEP: 3}
-	for _, s := range []int{4, 5, 16, 17} {
-		for n := range 70 {
-			ids := make([]int32, n)
-			for i := range ids {
-				ids[i] = int32(100 + i)
-			}
-			var o overlapping
-			o.add(0, ids, special, s)
-			var answered []int32
-			for _, w := range o.windows {
-				require.Len(t, w.tokens, s)
-				require.EqualValues(t, special.CLS, w.tokens[0])
-				for at := w.from; at < w.to; at++ {
-					answered = append(answered, w.tokens[at-w.shift])
-					margin := (s - 2 - max(1, (s-2)/2)) / 2
-					require.True(t, at < margin || at-w.shift-1 >= margin, "S %d, %d tokens, token %d", s, n, at)
-				}
-			}
-			require.True(t, slices.Equal(ids, answered), "S %d, %d tokens: %v", s, n, answered)
-		}
-	}
 }
 
 // A text that fits into a row is read as the row [CLS] … [SEP] of its ids.

@@ -2,54 +2,32 @@
 
 package tasks
 
-import "metrolab/metro/tokens/wordpiece"
+import (
+	"metrolab/metro/data"
+	"metrolab/metro/tokens"
+)
 
 // maxWindows is how many windows of a text are read; what is beyond is passed over. At 32 positions a window that is
 // about 500 tokens, more than all but a paragraph in a thousand of the default corpus has.
 const maxWindows = 16
 
-// windows are token rows of one length, as the main model reads them.
-type windows struct {
-	seqLen int
-	tokens []int32 // row-major
-	text   []int   // of each row, the index of the text it is part of
-}
-
-func newWindows(tokenizer *wordpiece.Tokenizer, seqLen int, examples []Example) *windows {
-	special := tokenizer.Special()
-	w := &windows{seqLen: seqLen}
+// newWindows cuts the texts of examples into windows of [CLS] and the next seqLen−1 tokens, as rows of pretraining are.
+func newWindows(tokenizer tokens.Tokenizer, seqLen int, examples []Example) []data.Window {
+	cut := data.Windows{SeqLen: seqLen, Special: tokenizer.Special(), Limit: maxWindows}
+	var windows []data.Window
 	var ids []int32
 	for i, e := range examples {
 		ids = tokenizer.EncodeIDs(ids[:0], e.Text)
-		w.add(i, ids, special.CLS, special.PAD)
+		windows = append(windows, cut.Cut(i, ids)...)
 	}
-	return w
+	return windows
 }
 
-// add cuts ids, the tokens of a text, into rows: each [CLS] and the next tokens, the last one filled up with [PAD]. A
-// text without tokens is a row too.
-func (w *windows) add(text int, ids []int32, cls, pad int32) {
-	body := w.seqLen - 1
-	for n := 0; n < maxWindows && (n == 0 || len(ids) > 0); n++ {
-		part := ids[:min(len(ids), body)]
-		ids = ids[len(part):]
-		w.tokens = append(append(w.tokens, cls), part...)
-		for range body - len(part) {
-			w.tokens = append(w.tokens, pad)
-		}
-		w.text = append(w.text, text)
-	}
-}
-
-func (w *windows) len() int { return len(w.text) }
-
-func (w *windows) row(i int) []int32 { return w.tokens[i*w.seqLen : (i+1)*w.seqLen] }
-
-// classes returns the class of each window: that of its text.
-func (w *windows) classes(examples []Example) []int {
-	classes := make([]int, w.len())
-	for i, text := range w.text {
-		classes[i] = examples[text].Class
+// windowClasses returns the class of each window: that of its text.
+func windowClasses(windows []data.Window, examples []Example) []int {
+	classes := make([]int, len(windows))
+	for i, w := range windows {
+		classes[i] = examples[w.Text].Class
 	}
 	return classes
 }

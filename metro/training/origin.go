@@ -15,7 +15,7 @@ import (
 	"metrolab/internal/safetensors"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/tokens/wordpiece"
+	"metrolab/metro/tokens"
 )
 
 // origins are the trained models that a config takes weights from.
@@ -50,7 +50,7 @@ func loadOrigins(c metro.Config) (o origins, err error) {
 }
 
 // tokenizer returns the one that came with the weights, or nil.
-func (o origins) tokenizer() *wordpiece.Tokenizer {
+func (o origins) tokenizer() tokens.Tokenizer {
 	for _, p := range []*Pretrained{o.first, o.frozen} {
 		if p != nil {
 			return p.Tokenizer

@@ -15,7 +15,8 @@ import (
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/runs"
-	"metrolab/metro/tokens/wordpiece"
+	"metrolab/metro/tokens"
+	_ "metrolab/metro/tokens/all"
 )
 
 // Pretrained is a trained model on disk: the newest good checkpoint of a run, whether or not the run is finished, or a
@@ -23,7 +24,7 @@ import (
 type Pretrained struct {
 	Dir       string
 	Identity  RunIdentity // of a run; of a Hugging Face folder only Config is set
-	Tokenizer *wordpiece.Tokenizer
+	Tokenizer tokens.Tokenizer
 	Model     metro.Model
 	Step      int      // that a run's checkpoint was saved after
 	Notes     []string // what was passed over, a sentence each: damaged checkpoints, tensors that are not read
@@ -77,7 +78,7 @@ func LoadPretrained(dir string) (Pretrained, error) {
 	p.shape = func(c metro.Config) metro.Config { return shapedAs(c, p.Identity.Config) }
 
 	path := filepath.Join(dir, runs.TokenizerFile)
-	if p.Tokenizer, err = wordpiece.Load(path); err != nil {
+	if p.Tokenizer, err = tokens.Load(path); err != nil {
 		return Pretrained{}, usererr.New("run %s: %w", dir, err)
 	}
 	if got, want := p.Tokenizer.Hash(), p.Identity.Tokenizer; got != want {

@@ -18,7 +18,7 @@ import (
 	"metrolab/metro/data"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
-	"metrolab/metro/tokens/wordpiece"
+	"metrolab/metro/tokens"
 )
 
 // Runner trains configs on one backend. Runs share what they can: corpora, data, held-out sets, and one compiled [Program] a
@@ -183,7 +183,7 @@ func (r *Runner) Dataset(ctx context.Context, config metro.Config, progress func
 	return r.dataset(ctx, config.Data, o.tokenizer(), progress)
 }
 
-func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer *wordpiece.Tokenizer, progress func(done, total int)) (*data.Dataset, error) {
+func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer tokens.Tokenizer, progress func(done, total int)) (*data.Dataset, error) {
 	corpus, err := r.corpus(ctx, d.Corpus)
 	if err != nil {
 		return nil, err
@@ -195,7 +195,7 @@ func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer *wordpiece
 	return r.datasets.get(key, func() (*data.Dataset, error) {
 		if tokenizer == nil {
 			var err error
-			if tokenizer, err = data.LearnTokenizer(ctx, corpus, d.VocabSize, d.Lowercase, r.CacheDir); err != nil {
+			if tokenizer, err = tokens.Learn(ctx, corpus, tokens.Options{VocabSize: d.VocabSize, Lowercase: d.Lowercase}, r.CacheDir); err != nil {
 				return nil, err
 			}
 		}

@@ -15,7 +15,7 @@
 // The stages lie in files of their own: added.go finds tokens such as [MASK] in the raw text, normalize.go and
 // chars.go normalize, split.go makes words, encode.go pieces; count.go and merge.go are the trainer's two halves. file.go
 // has the layout of tokenizer.json, parse.go and format.go read and write it; folder.go is the folder, vocab.go the one
-// without tokenizer.json.
+// without tokenizer.json; register.go makes the format known to package tokens.
 //
 // Errors about a file or an option are marked by package usererr as the user's.
 package wordpiece

@@ -4,21 +4,6 @@ package wordpiece
 
 import "unicode/utf8"
 
-// Span is a half-open range of positions in a text.
-type Span struct {
-	Start, End int
-}
-
-// Encoding is an encoded text. The three slices have one entry a token.
-type Encoding struct {
-	IDs []int32
-	// Bytes holds each token's place in the text, in bytes: text[s.Start:s.End] is what the token was made of.
-	// A token that is not in the text ([CLS], [SEP]) has the empty span at 0.
-	Bytes []Span
-	// Chars holds the same places in Unicode code points, the offsets that Hugging Face's tokenizers reports.
-	Chars []Span
-}
-
 // Encode returns [CLS], the tokens of text, [SEP].
 //
 // Added tokens such as [MASK] are recognized where they stand in the text, so a text that spells [PAD] holds the
@@ -79,7 +64,7 @@ func (e *encoder) encode(text string) {
 func (e *encoder) emit(id int32, start, end int) {
 	e.ids = append(e.ids, id)
 	if e.wantSpans {
-		e.spans = append(e.spans, Span{start, end})
+		e.spans = append(e.spans, Span{Start: start, End: end})
 	}
 }
 
@@ -133,7 +118,7 @@ func charSpans(text string, bytes []Span) []Span {
 	starts, ends := runeCounter{text: text}, runeCounter{text: text}
 	for i, s := range bytes {
 		if s.End > 0 {
-			out[i] = Span{starts.at(s.Start), ends.at(s.End)}
+			out[i] = Span{Start: starts.at(s.Start), End: ends.at(s.End)}
 		}
 	}
 	return out

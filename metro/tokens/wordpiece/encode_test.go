@@ -54,8 +54,9 @@ func TestWordLength(t *testing.T) {
 
 func TestSpans(t *testing.T) {
 	got := tiny(t).Encode("é [MASK] ok")
-	require.Equal(t, []Span{{}, {0, 2}, {3, 9}, {10, 11}, {11, 12}, {}}, got.Bytes)
-	require.Equal(t, []Span{{}, {0, 1}, {2, 8}, {9, 10}, {10, 11}, {}}, got.Chars)
+	span := func(start, end int) Span { return Span{Start: start, End: end} }
+	require.Equal(t, []Span{{}, span(0, 2), span(3, 9), span(10, 11), span(11, 12), {}}, got.Bytes)
+	require.Equal(t, []Span{{}, span(0, 1), span(2, 8), span(9, 10), span(10, 11), {}}, got.Chars)
 }
 
 // TestASCIISpans: the span of a piece of ASCII text holds, in lower case, just the piece.

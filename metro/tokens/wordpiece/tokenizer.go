@@ -8,11 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-// Special holds the ids of the five tokens that every tokenizer here has.
-type Special struct {
-	PAD, UNK, CLS, SEP, MASK int32
-}
-
 // Tokenizer is a WordPiece tokenizer with its normalizer, as one tokenizer.json describes it. It does not change after
 // it was made, and all its methods may be called from several goroutines at once.
 type Tokenizer struct {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package data
+// Package distribution helps tests of random draws.
+package distribution
 
 import (
 	"testing"
@@ -9,9 +10,9 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// requireDistribution compares counts with what was expected: Pearson's χ² at its 99.99 % point. What is expected never
-// must not have happened.
-func requireDistribution(t *testing.T, expected, observed []float64, what string) {
+// Require compares counts with what was expected: Pearson's χ² at its 99.99 % point. What is expected never must not have
+// happened.
+func Require(t testing.TB, expected, observed []float64, what string) {
 	t.Helper()
 	require.Len(t, observed, len(expected), what)
 	var chi2, cells float64

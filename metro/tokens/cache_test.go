@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tokens_test
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro/text"
+	"metrolab/metro/tokens"
+	_ "metrolab/metro/tokens/all"
+)
+
+// prepared is a corpus of n made paragraphs, and a folder to keep things in.
+func prepared(t *testing.T, n int) (*text.Corpus, string) {
+	t.Helper()
+	dir := t.TempDir()
+	var prose strings.Builder
+	for i := range n {
+		fmt.Fprintf(&prose, "reader %d closes file %d before the writer of file %d opens it again.\n\n", i, i*i%13, i%7)
+	}
+	prose.WriteString("One that spells [MASK], [PAD] and [SEP].\n")
+	path := filepath.Join(dir, "prose.txt")
+	require.NoError(t, os.WriteFile(path, []byte(prose.String()), 0o666))
+	corpus, err := text.Prepare(t.Context(), path, filepath.Join(dir, "cache"), nil)
+	require.NoError(t, err)
+	return corpus, filepath.Join(dir, "cache")
+}
+
+func learn(t *testing.T, corpus *text.Corpus, cache string) tokens.Tokenizer {
+	t.Helper()
+	tokenizer, err := tokens.Learn(t.Context(), corpus, tokens.Options{VocabSize: 90, Lowercase: true}, cache)
+	require.NoError(t, err)
+	return tokenizer
+}
+
+// names lists the files below a folder, by their paths in it.
+func names(t *testing.T, dir string) (paths []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			path, err = filepath.Rel(dir, path)
+			paths = append(paths, filepath.ToSlash(path))
+		}
+		return err
+	}))
+	return paths
+}
+
+// What is kept lies under the same names as ever, so that caches from before are used on.
+func TestCacheNames(t *testing.T) {
+	corpus, cache := prepared(t, 100)
+	tokenizer := learn(t, corpus, cache)
+	require.Equal(t, []string{corpus.Hash[:16] + "-90-true.json"}, names(t, filepath.Join(cache, "tokenizers")))
+	paths, err := tokens.Tokenize(t.Context(), corpus, tokenizer, cache, nil)
+	require.NoError(t, err)
+	dir := filepath.Join(cache, "tokens", corpus.Hash[:16]+"-"+tokenizer.Hash()[:16])
+	require.Equal(t, map[text.Split]string{
+		text.Train: filepath.Join(dir, "train.u32"), text.Validation: filepath.Join(dir, "validation.u32"), text.Test: filepath.Join(dir, "test.u32"),
+	}, paths)
+	require.Len(t, names(t, filepath.Join(cache, "tokens")), 3)
+}
+
+// A stream is the ids of the documents, a [SEP] after each; what the text spells of special tokens is unknown.
+func TestStreams(t *testing.T) {
+	corpus, cache := prepared(t, 200)
+	tokenizer := learn(t, corpus, cache)
+	done, total := 0, 0
+	paths, err := tokens.Tokenize(t.Context(), corpus, tokenizer, cache, func(d, t int) { done, total = d, t })
+	require.NoError(t, err)
+	require.EqualValues(t, corpus.Stats.Total().Bytes, done)
+	require.Equal(t, total, done)
+	special := tokenizer.Special()
+	for split, path := range paths {
+		var want []int32
+		for doc, err := range corpus.Documents(split) {
+			require.NoError(t, err)
+			for _, id := range tokenizer.EncodeIDs(nil, doc.Text) {
+				if tokenizer.IsSpecial(id) {
+					id = special.UNK
+				}
+				want = append(want, id)
+			}
+			want = append(want, special.SEP)
+		}
+		stream, err := tokens.OpenStream(path)
+		require.NoError(t, err)
+		require.Equal(t, len(want), stream.Len())
+		got := make([]int32, stream.Len())
+		require.NoError(t, stream.Read(got, 0))
+		require.Equal(t, want, got, split)
+		require.NoError(t, stream.Read(got[:5], 3))
+		require.Equal(t, want[3:8], got[:5])
+		require.ErrorContains(t, stream.Read(got, 1), path)
+		require.NoError(t, stream.Close())
+		require.ErrorIs(t, stream.Read(got, 0), os.ErrClosed)
+	}
+}
+
+// An interrupted call leaves no token files and no tokenizer, so that the next one starts anew.
+func TestInterrupted(t *testing.T) {
+	corpus, cache := prepared(t, 300)
+	ctx, cancel := context.WithCancel(t.Context())
+	tokenizer := learn(t, corpus, cache)
+	_, err := tokens.Tokenize(ctx, corpus, tokenizer, cache, func(done, total int) {
+		require.LessOrEqual(t, done, total)
+		cancel()
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, names(t, filepath.Join(cache, "tokens")))
+
+	_, err = tokens.Learn(ctx, corpus, tokens.Options{VocabSize: 130, Lowercase: true}, cache)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Len(t, names(t, filepath.Join(cache, "tokenizers")), 1)
+
+	_, err = tokens.Tokenize(t.Context(), corpus, tokenizer, cache, nil)
+	require.NoError(t, err)
+}
+
+// A damaged tokenizer in the cache is learned again.
+func TestDamagedTokenizerIsLearnedAgain(t *testing.T) {
+	corpus, cache := prepared(t, 100)
+	want := learn(t, corpus, cache).Hash()
+	for _, name := range names(t, filepath.Join(cache, "tokenizers")) {
+		require.NoError(t, os.Truncate(filepath.Join(cache, "tokenizers", name), 100))
+	}
+	require.Equal(t, want, learn(t, corpus, cache).Hash())
+}
+
+func TestLearnRefuses(t *testing.T) {
+	corpus, cache := prepared(t, 10)
+	_, err := tokens.Learn(t.Context(), corpus, tokens.Options{Model: "Riddle", VocabSize: 90}, cache)
+	require.True(t, usererr.Is(err), "%v", err)
+	require.ErrorContains(t, err, "Riddle, which is not known; known are")
+	require.ErrorContains(t, err, "WordPiece")
+}
