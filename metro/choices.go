@@ -21,7 +21,7 @@ func Choices() map[string][]string {
 	choices := map[string][]string{
 		"positions.relative":                {RelativeNone, RelativeSignedLog, RelativeT5},
 		"sharing":                           {SharingNone, SharingToken, SharingTokenPosition, SharingTokenPositionNorm, SharingAll, SharingGDES},
-		"masking.pattern":                   {MaskIndependent, MaskWholeWord, MaskSpan},
+		"masking.pattern":                   patterns.names(),
 		"replacements.source":               sources.names(),
 		"replacements.dropout":              {SampleZero, SampleTrain, SampleEval},
 		"replacements.temperature_schedule": temperatures.names(),

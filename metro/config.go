@@ -114,6 +114,8 @@ type Masking struct {
 	Pattern           string  `json:"pattern" class:"input" neutral:"independent"`                                                   // MaskIndependent, MaskWholeWord or MaskSpan
 	WithReplacement   bool    `json:"with_replacement" class:"graph" neutral:"false"`                                                // ELECTRA's code: a position may be drawn twice, and then counts twice in the loss
 	ElectraCollisions bool    `json:"electra_collisions" class:"graph" neutral:"false" when:"samples masking.with_replacement=true"` // a position drawn twice gets the floor of the mean of its two ids, as in ELECTRA's code; else the first sample
+
+	Options Options `json:"options,omitzero"` // of the pattern
 }
 
 // Values of Masking.Pattern.

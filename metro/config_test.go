@@ -63,7 +63,7 @@ var invalid = map[string]string{
 	"masking.rate=0":                       "masking.rate must be in [0.001, 0.9], it is 0",
 	"masking.rate=1":                       "masking.rate must be in [0.001, 0.9], it is 1",
 	"masking.rule=80/20":                   `masking.rule must be mask/keep/random in per cent, which add up to 100, such as "100/0/0", "85/15/0" or "80/10/10"; it is "80/20"`,
-	"masking.pattern=block":                `masking.pattern must be one of ["independent" "whole_word" "span"], it is "block"`,
+	"masking.pattern=block":                `masking.pattern must be one of ["independent" "span" "whole_word"], it is "block"`,
 	"masking.electra_collisions=true":      "masking.electra_collisions is about positions drawn twice; it needs masking.with_replacement=true",
 	"replacements.source=oracle":           `it is "oracle"`,
 	"replacements.source=frozen":           "replacements.source=frozen needs replacements.checkpoint",

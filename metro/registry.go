@@ -103,6 +103,7 @@ func slots() []slot {
 		{"objective", "objective.name", "objective.options", func(c *Config) string { return c.Objective.Name }, func(c *Config) *Options { return &c.Objective.Options }, objectives},
 		{"source", "replacements.source", "replacements.options", func(c *Config) string { return c.Replacements.Source }, func(c *Config) *Options { return &c.Replacements.Options }, sources},
 		{"temperature", "replacements.temperature_schedule", "replacements.temperature_options", func(c *Config) string { return c.Replacements.TemperatureSchedule }, func(c *Config) *Options { return &c.Replacements.TemperatureOptions }, temperatures},
+		{"pattern", "masking.pattern", "masking.options", func(c *Config) string { return c.Masking.Pattern }, func(c *Config) *Options { return &c.Masking.Options }, patterns},
 		{"schedule", "optimizer.schedule", "optimizer.schedule_options", func(c *Config) string { return c.Optimizer.Schedule }, func(c *Config) *Options { return &c.Optimizer.ScheduleOptions }, schedules},
 	}
 }

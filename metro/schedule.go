@@ -2,7 +2,10 @@
 
 package metro
 
-import "math"
+import (
+	"cmp"
+	"math"
+)
 
 // ScheduleMoment is the point of a run, or of its stage, at which a learning rate is asked for.
 type ScheduleMoment struct {
@@ -56,7 +59,7 @@ func warmupTimesDecay(m ScheduleMoment) float64 {
 func (c Config) LearningRate(step int) float64 {
 	o := c.Optimizer
 	t, n := c.Stage(step)
-	return schedules.get(o.Schedule).Rate(ScheduleMoment{
+	return schedules.get(cmp.Or(o.Schedule, ScheduleThen)).Rate(ScheduleMoment{
 		Step: t, Steps: n, Peak: o.LearningRate, Warmup: float64(o.WarmupSteps), FinalFraction: o.FinalFraction,
 		Option: c.optionsAt("optimizer.schedule_options"),
 	})
@@ -105,7 +108,7 @@ func RegisterTemperature(name string, version int, temperature TemperatureFunc, 
 // TemperatureAt returns T of the samples of a step.
 func (c Config) TemperatureAt(step int) float64 {
 	r := c.Replacements
-	return temperatures.get(r.TemperatureSchedule).Temperature(TemperatureMoment{
+	return temperatures.get(cmp.Or(r.TemperatureSchedule, TemperatureConstant)).Temperature(TemperatureMoment{
 		Over: float64(step-1) / float64(c.Training.Steps), Temperature: r.Temperature, Decay: r.TemperatureDecay,
 		Option: c.optionsAt("replacements.temperature_options"),
 	})

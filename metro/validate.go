@@ -21,15 +21,25 @@ func (c Config) Validate() error {
 	var v validation
 	v.data(c)
 	v.encoder("main", c.Main)
-	v.encoder("generator", c.Generator)
+	pretrains := c.Task.Name == ""
+	if pretrains {
+		v.encoder("generator", c.Generator)
+	}
 	v.names(&c)
-	v.masking(c.Masking)
-	v.replacements(c.Replacements)
-	v.objective(c)
+	if pretrains {
+		v.masking(c.Masking)
+		v.replacements(c.Replacements)
+		v.objective(c)
+	}
 	v.optimizer(c)
 	v.training(c)
+	if pretrains {
+		v.stages(c)
+	}
 	v.task(c)
-	v.pairs(c)
+	if pretrains {
+		v.pairs(c)
+	}
 	return errors.Join(v.problems...)
 }
 
@@ -55,7 +65,7 @@ func (v *validation) within(path string, x, low, high float64) {
 func (v *validation) names(c *Config) {
 	choices, states := Choices(), c.fields()
 	for _, path := range slices.Sorted(maps.Keys(choices)) {
-		if value := text(states[path].value); !slices.Contains(choices[path], value) {
+		if value := text(states[path].value); (states[path].used || c.Task.Name == "") && !slices.Contains(choices[path], value) {
 			v.bad("%s must be one of %q, it is %q", path, choices[path], value)
 		}
 	}
@@ -123,7 +133,7 @@ func (v *validation) masking(m Masking) {
 	if _, _, err := m.Shares(); err != nil {
 		v.problems = append(v.problems, err)
 	}
-	if m.WithReplacement && m.Pattern != MaskIndependent {
+	if entry, ok := patterns.find(m.Pattern); ok && m.WithReplacement && entry.Again == nil {
 		v.bad("masking.with_replacement draws single positions; it needs masking.pattern=%s, which is %q", MaskIndependent, m.Pattern)
 	}
 	if m.ElectraCollisions && !m.WithReplacement {
@@ -205,6 +215,11 @@ func (v *validation) training(c Config) {
 	if t.Accumulate <= 0 || t.BatchSize%t.Accumulate != 0 {
 		v.bad("training.accumulate must divide training.batch_size (%d), it is %d", t.BatchSize, t.Accumulate)
 	}
+}
+
+// stages checks the two stages of pretraining, and what it is measured on.
+func (v *validation) stages(c Config) {
+	t := c.Training
 	if t.GeneratorSteps < 0 || t.GeneratorSteps >= t.Steps && t.GeneratorSteps > 0 {
 		v.bad("training.generator_steps must be between 0 and training.steps−1 (%d), it is %d", t.Steps-1, t.GeneratorSteps)
 	}
@@ -219,7 +234,7 @@ func (v *validation) task(c Config) {
 		v.bad("task.data is %q, but without task.name nothing reads it", t.Data)
 	case t.Name == "" && t.FromScratch:
 		v.bad("task.from_scratch is the control of a task; it needs task.name")
-	case t.Name != "" && c.Training.InitFrom == "":
+	case t.Name != "" && c.Training.InitFrom == "" && !t.FromScratch:
 		v.bad("task.name=%s is trained on a pretrained model; set training.init_from to the folder of one", t.Name)
 	}
 }

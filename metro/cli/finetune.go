@@ -11,17 +11,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"metrolab/metro/backend"
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
+	"metrolab/metro/workspace"
 	"metrolab/viz"
 )
 
 // finetuneFlags choose model, texts and schedule.
 type finetuneFlags struct {
-	model, data, corpus, backend string
-	options                      tasks.Options
+	model, data, corpus, backend, out string
+	options                           tasks.Options
 }
 
 func finetuneCommand() *cobra.Command {
@@ -31,21 +31,28 @@ func finetuneCommand() *cobra.Command {
 		Short: "Fine-tune a pretrained main model to tell texts apart",
 		Long: `Trains all weights of a run's main model, with a new linear head, on labelled texts, and prints its balanced accuracy
 on test texts beside two baselines: always the largest class, and a bag-of-words classifier. Without --data the task is
-the probe: which of eight families of Go packages does a comment come from? The result is kept in the run's folder.`,
+the probe: which of eight families of Go packages does a comment come from?
+
+A fine-tuning is a run of its own beside the model's, with a checkpoint that Ctrl-C saves and the same command goes on from;
+asked for again, it is found. Its result is also kept in the model's folder, if that can be written: as finetune-TASK-….json,
+named after the run, and the latest as finetune-TASK.json.`,
 		Example: `  metro finetune --model runs/tiny-0123456789
   metro finetune --model runs/tiny-0123456789 --from-scratch     the control: the same without pretraining
-  metro finetune --model runs/tiny-0123456789 --data mine.jsonl  lines of {"text": "...", "label": "..."}`,
+  metro finetune --model runs/tiny-0123456789 --data mine.jsonl  lines of {"text": "...", "label": "..."}
+  metro finetune --model runs/tiny-0123456789 --seed 1 --set optimizer.layer_decay=0.8`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return finetune(cmd, f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.model, "model", "", "folder of a run")
+	flags.StringVar(&f.model, "model", "", "folder of a run, or a Hugging Face folder")
 	flags.StringVar(&f.data, "data", "", "labelled texts, JSON lines, in the place of the probe")
 	flags.StringVar(&f.corpus, "corpus", "", "corpus that the probe's texts are from; this machine's Go documentation if empty")
 	flags.StringVar(&f.backend, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
 	flags.Int64Var(&f.options.Seed, "seed", 0, "seed of the new head and of the order of the texts")
 	flags.IntVar(&f.options.Steps, "steps", 0, fmt.Sprintf("training steps; 0 is %d", tasks.DefaultSteps))
 	flags.Float64Var(&f.options.LearningRate, "learning-rate", 0, "peak; 0 is a quarter of pretraining's")
+	flags.StringArrayVar(&f.options.Set, "set", nil, "change a field of the fine-tuning's config, path=value; repeat for more")
+	flags.StringVar(&f.out, "out", "", "folder of the fine-tuning's run; beside the model's if it is a run, else runs")
 	flags.BoolVar(&f.options.FromScratch, "from-scratch", false, "leave the pretrained weights out")
 	if err := cmd.MarkFlagRequired("model"); err != nil {
 		panic(err)
@@ -65,15 +72,17 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 	if err != nil {
 		return err
 	}
-	engine, err := backend.Open(f.backend)
+	runner, err := workspace.OpenEngine(workspace.Options{
+		Backend: f.backend, Runs: f.root(model), Said: func(line string) { fmt.Fprintln(os.Stderr, line) },
+	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stderr, backend.Describe(engine))
+	about := task.About()
 	fmt.Fprintf(os.Stderr, "task %s: %s training and %s test texts of %d classes from %s\n",
-		task.Name, count(int64(len(task.Train))), count(int64(len(task.Test))), len(task.Classes), task.Source)
+		about.Name, count(int64(about.TrainTexts)), count(int64(about.TestTexts)), len(about.Classes), about.Source)
 	bar := newBar("fine-tuning")
-	result, err := tasks.Finetune(cmd.Context(), engine, model, task, f.options, func(p training.Progress) {
+	result, err := tasks.Finetune(cmd.Context(), runner, model, task, f.options, func(p training.Progress) {
 		bar.describe(p.Step, p.Steps, progressWords(p))
 	})
 	bar.finish()
@@ -81,16 +90,41 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 		return err
 	}
 	printScores(cmd.OutOrStdout(), result)
-	name := "finetune-" + result.Task
-	if result.FromScratch {
-		name += "-from-scratch"
+	fmt.Fprintf(cmd.OutOrStdout(), "\nrun:    %s\n", result.Run.Dir)
+	for _, path := range keepBeside(f.model, result) {
+		fmt.Fprintf(cmd.OutOrStdout(), "result: %s\n", path)
 	}
-	path := filepath.Join(f.model, name+".json")
-	if err := runs.WriteJSON(path, result); err != nil {
-		return err
-	}
-	fmt.Fprintf(cmd.OutOrStdout(), "\nresult: %s\n", path)
 	return nil
+}
+
+// root is the folder of the fine-tuning's run: that of the model's if it is a run.
+func (f finetuneFlags) root(model training.Pretrained) string {
+	switch {
+	case f.out != "":
+		return f.out
+	case model.IsRun():
+		return filepath.Dir(filepath.Clean(f.model))
+	default:
+		return "runs"
+	}
+}
+
+// keepBeside writes a result into the model's folder too: under the run's own name and, as the latest, under the task's. A
+// folder that cannot be written is left alone; the run has the result.
+func keepBeside(model string, r tasks.Result) (paths []string) {
+	latest := "finetune-" + r.Task
+	if r.FromScratch {
+		latest += "-from-scratch"
+	}
+	for _, name := range []string{r.Run.ID, latest} {
+		path := filepath.Join(model, name+".json")
+		if err := runs.WriteJSON(path, r); err != nil {
+			fmt.Fprintf(os.Stderr, "the result is in the run alone: %v\n", err)
+			return nil
+		}
+		paths = append(paths, path)
+	}
+	return paths
 }
 
 func (f finetuneFlags) task(ctx context.Context) (tasks.Task, error) {
@@ -99,7 +133,7 @@ func (f finetuneFlags) task(ctx context.Context) (tasks.Task, error) {
 	}
 	corpus, err := prepareCorpus(ctx, f.corpus)
 	if err != nil {
-		return tasks.Task{}, err
+		return nil, err
 	}
 	return tasks.Families(corpus)
 }

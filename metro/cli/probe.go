@@ -40,7 +40,7 @@ func probe(ctx context.Context, runner *training.Runner, results ablations.Resul
 		bar := newBar("probing the baseline")
 		defer bar.finish()
 		options := tasks.Options{Seed: run.Seed, FromScratch: fromScratch, Steps: min(tasks.DefaultSteps, model.Model.Config.Training.Steps)}
-		return tasks.Finetune(ctx, runner.Backend, model, task, options, func(p training.Progress) {
+		return tasks.Finetune(ctx, runner, model, task, options, func(p training.Progress) {
 			bar.describe(p.Step, p.Steps, progressWords(p))
 		})
 	}

@@ -58,7 +58,7 @@ func newBag(vocabulary map[string]int, text string, grow bool) bag {
 
 // bagOfWords predicts the classes of the test texts of t with a multinomial logistic regression on their words,
 // fitted to the training texts.
-func bagOfWords(t Task) []int {
+func bagOfWords(t Classification) []int {
 	vocabulary := map[string]int{}
 	bags := make([]bag, len(t.Train))
 	for i, e := range t.Train {

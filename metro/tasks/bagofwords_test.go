@@ -38,7 +38,7 @@ func TestLogSoftmax(t *testing.T) {
 // Two classes that share all words but one in each text: found without a mistake, and the same each time. Words that
 // training never saw are passed over, and a text of nothing else goes to the class of the bias.
 func TestBagOfWords(t *testing.T) {
-	task := Task{Classes: []string{"a", "b"}}
+	task := Classification{Classes: []string{"a", "b"}}
 	for i := range 40 {
 		text := fmt.Sprintf("of the %s number %d and so on", [2]string{"reader", "writer"}[i%2], i/2)
 		part := &task.Train

@@ -6,11 +6,13 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"os"
 	"slices"
 
 	"metrolab/metro"
 	"metrolab/metro/backend"
 	"metrolab/metro/recipes"
+	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/metro/tokens/wordpiece"
 	"metrolab/metro/training"
@@ -19,7 +21,7 @@ import (
 // A small model learns to tell praise from complaint. It starts from random weights; with [training.LoadPretrained] in
 // place of the literal it would start from a run.
 func ExampleFinetune() {
-	task := tasks.Task{Name: "toy", Source: "a toy", Classes: []string{"complaint", "praise"}}
+	task := tasks.Classification{Name: "toy", Source: "a toy", Classes: []string{"complaint", "praise"}}
 	for i := range 80 {
 		text := fmt.Sprintf("delivery %d was %s and the wrapping %s", i, []string{"slow", "quick"}[i%2], []string{"poor", "fine"}[i%2])
 		if i < 60 {
@@ -42,8 +44,15 @@ func ExampleFinetune() {
 		log.Fatal(err)
 	}
 
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	runner := &training.Runner{Backend: be, BackendKind: "go", Store: runs.Store{Root: dir}}
+
 	options := tasks.Options{Steps: 40, BatchSize: 8, LearningRate: 5e-3, FromScratch: true}
-	result, err := tasks.Finetune(context.Background(), be, model, task, options, nil)
+	result, err := tasks.Finetune(context.Background(), runner, model, task, options, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -26,19 +26,19 @@ const (
 // alone: every model and every seed gets the same.
 //
 // A corpus without these labels, such as one's own text, is the user's mistake.
-func Families(corpus *text.Corpus) (Task, error) {
-	t := Task{Name: "families", Source: corpus.Source, Classes: text.Families}
+func Families(corpus *text.Corpus) (Classification, error) {
+	t := Classification{Name: "families", Source: corpus.Source, Classes: text.Families}
 	train, err := familyTexts(corpus, text.Train, familyTrainTexts)
 	if err != nil {
-		return Task{}, err
+		return Classification{}, err
 	}
 	test, err := familyTexts(corpus, text.Test, familyTestTexts)
 	if err != nil {
-		return Task{}, err
+		return Classification{}, err
 	}
 	more, err := familyTexts(corpus, text.Validation, familyTestTexts)
 	if err != nil {
-		return Task{}, err
+		return Classification{}, err
 	}
 	var missing []string
 	for class, family := range t.Classes {
@@ -50,7 +50,7 @@ func Families(corpus *text.Corpus) (Task, error) {
 		t.Train, t.Test = appendTexts(t.Train, train[class], class), appendTexts(t.Test, held, class)
 	}
 	if len(missing) > 0 {
-		return Task{}, usererr.New("the corpus %s has too few paragraphs labelled as from the Go packages %s: the probe needs the default corpus (%s), or labelled texts of your own",
+		return Classification{}, usererr.New("the corpus %s has too few paragraphs labelled as from the Go packages %s: the probe needs the default corpus (%s), or labelled texts of your own",
 			corpus.Source, strings.Join(missing, ", "), text.Default)
 	}
 	return t, nil

@@ -40,7 +40,7 @@ func TestFamilies(t *testing.T) {
 	task, err := Families(corpus)
 	require.NoError(t, err)
 	require.Equal(t, text.Families, task.Classes)
-	require.NoError(t, task.check())
+	require.NoError(t, task.Check())
 	again, err := Families(corpus)
 	require.NoError(t, err)
 	require.Equal(t, task, again)

@@ -5,15 +5,11 @@ package tasks
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"math"
-	"time"
-
-	"github.com/gomlx/compute"
+	"encoding/json"
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/data"
+	"metrolab/metro/runs"
 	"metrolab/metro/training"
 )
 
@@ -29,6 +25,8 @@ type Options struct {
 	LearningRate float64 // peak, reached after a tenth of the steps, 0 at the end; 0 is a quarter of pretraining's
 	Seed         int64   // of the new weights, the order of the windows, and dropout
 	FromScratch  bool    // leave the pretrained weights out: the control
+
+	Set []string // assignments to fields of the config, as [metro.Config.Set] takes them, after all of the above
 }
 
 // Result is what came of fine-tuning, measured on the test texts.
@@ -53,168 +51,124 @@ type Result struct {
 	Passes       float64 `json:"passes"` // over the training windows
 	Loss         float64 `json:"loss"`   // mean over the last tenth of the steps, nats
 	Seconds      float64 `json:"seconds"`
+
+	Run *runs.Run `json:"-"`
 }
 
-// Finetune trains the main model of p with a new linear head on the training texts of t, all weights, with the
-// optimizer of pretraining, and measures it on the test texts. Classes take turns in the batches, so all weigh the
-// same. Of a long text the first 16 windows are read. From scratch, p needs no more than its Model and Tokenizer. It is a function of its arguments, but for the
-// seconds: the same bits every time on one kind of backend.
+// Finetune trains the main model of p with the head of t on its training examples, all weights, with the optimizer of
+// pretraining, and measures it on the test examples. Of a long text the first 16 windows are read. From scratch, p needs no
+// more than its Model and Tokenizer.
 //
-// progress (nil for none) hears of every step. A cancelled ctx ends it with ctx's error; nothing is saved. A task
-// without two classes in both parts, options out of range, and a loss that stops being a number are the user's errors.
-func Finetune(ctx context.Context, be compute.Backend, p training.Pretrained, t Task, o Options, progress func(training.Progress)) (Result, error) {
-	started := time.Now()
-	if progress == nil {
-		progress = func(training.Progress) {}
-	}
-	f, err := prepare(be, p, t, o)
+// It is a run like any other, in r's store: named by what decides its numbers (the content of model and examples, seed,
+// settings), found when it is asked for again, and gone on with, to the bit, where it was stopped. report (nil for none)
+// hears of every step. If ctx ends, the state is saved and the error wraps [training.ErrInterrupted]. A task that cannot be
+// learned, options out of range, and a loss that stops being a number are the user's errors.
+func Finetune(ctx context.Context, r *training.Runner, p training.Pretrained, t Task, o Options, report func(training.Progress)) (Result, error) {
+	job, err := Open(r, p, t, o)
 	if err != nil {
 		return Result{}, err
 	}
-	f.progress = progress
-	loss, err := f.run(ctx)
+	trained, err := job.Train(ctx, report)
 	if err != nil {
 		return Result{}, err
 	}
-	f.report(f.steps, "evaluating", loss)
-	predicted, err := f.classifier.answers(ctx, newWindows(p.Tokenizer, p.Model.Config.Data.SeqLen, t.Test), len(t.Test))
-	if err != nil {
-		return Result{}, err
+	return resultOf(job, trained)
+}
+
+// resultOf reads what the workload has left.
+func resultOf(job *training.Job, trained training.Result) (Result, error) {
+	c := job.Identity().Config
+	if trained.Diverged != "" {
+		return Result{}, usererr.New("fine-tuning %s: it %s, or a learning rate below %g", job.Dir, trained.Diverged, c.Optimizer.LearningRate)
 	}
-	truth := classesOf(t.Test)
-	score := func(predicted []int) Scores { return newScores(len(t.Classes), truth, predicted) }
-	c := f.classifier.model.Config
-	result := Result{
-		Task: t.Name, Source: t.Source, Classes: t.Classes, TrainTexts: len(t.Train), TestTexts: len(t.Test),
-		FromScratch: o.FromScratch,
-		Model:       score(predicted), BagOfWords: score(bagOfWords(t)), Majority: score(majority(t.count(t.Train), len(t.Test))),
-		Steps: f.steps, BatchSize: c.Training.BatchSize, LearningRate: c.Optimizer.LearningRate, Seed: c.Seed,
-		Passes: float64(f.steps*c.Training.BatchSize) / float64(len(f.train)), Loss: loss,
+	result := Result{Run: job.Run}
+	if err := json.Unmarshal(trained.Details, &result); err != nil {
+		return Result{}, usererr.New("%s holds no result of a fine-tuning: %w; remove it to have it made again", job.Path(runs.ResultFile), err)
 	}
-	if !o.FromScratch {
-		result.PretrainedSteps = p.Step
-	}
-	result.Seconds = time.Since(started).Seconds()
 	return result, nil
 }
 
-// prepare makes everything ready for the first step.
-func prepare(be compute.Backend, p training.Pretrained, t Task, o Options) (*finetuning, error) {
-	if err := t.check(); err != nil {
+// Open returns the run of fine-tuning p on t, without training it.
+func Open(r *training.Runner, p training.Pretrained, t Task, o Options) (*training.Job, error) {
+	if err := t.Check(); err != nil {
 		return nil, err
 	}
-	m := p.Model
-	var err error
-	if m.Config, err = o.config(m.Config); err != nil {
-		return nil, err
-	}
-	c, err := newClassifier(be, m, len(t.Classes))
+	c, err := o.config(p, t)
 	if err != nil {
 		return nil, err
 	}
+	identity := r.Identity(c)
+	identity.Corpus, identity.Tokenizer = t.Hash(), p.Tokenizer.Hash()
 	if !o.FromScratch {
-		if err := p.Restore(c.store); err != nil {
+		hash, err := p.Hash()
+		if err != nil {
 			return nil, err
 		}
+		identity.Weights = map[string]string{"training.init_from": hash}
 	}
-	f := &finetuning{steps: m.Config.Training.Steps, classifier: c, train: newWindows(p.Tokenizer, m.Config.Data.SeqLen, t.Train)}
-	f.classes = windowClasses(f.train, t.Train)
-	f.turns = newTurns(len(t.Classes), f.classes)
-	return f, nil
+	name := "finetune-" + t.About().Name
+	if o.FromScratch {
+		name += "-from-scratch"
+	}
+	return r.Assign(name, identity, func() (training.Workload, error) { return newFinetuning(p, t, c), nil })
 }
 
 // config returns the config of pretraining with what fine-tuning has otherwise.
-func (o Options) config(c metro.Config) (metro.Config, error) {
+func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
+	c := p.Model.Config
 	if o.Steps < 0 || o.BatchSize < 0 || !(o.LearningRate >= 0 && o.LearningRate <= 10) {
 		return c, usererr.New("fine-tuning: steps %d and batch size %d must not be negative, and the learning rate %g must be in [0, 10]",
 			o.Steps, o.BatchSize, o.LearningRate)
 	}
 	c.Seed = o.Seed
+	c.Task = metro.Task{Name: t.About().Name, Data: t.About().Source, FromScratch: o.FromScratch}
+	c.Training.InitFrom, c.Replacements.Checkpoint = p.Dir, ""
 	c.Training.Steps = cmp.Or(o.Steps, DefaultSteps)
-	c.Training.BatchSize, c.Training.Accumulate, c.Training.GeneratorSteps = cmp.Or(o.BatchSize, 32), 1, 0
+	c.Training.BatchSize, c.Training.Accumulate = cmp.Or(o.BatchSize, 32), 1
+	c.Training.GeneratorSteps, c.Training.CopyGenerator = 0, false
+	c.Training.LogEvery, c.Training.EvalEvery = max(1, c.Training.Steps/100), c.Training.Steps
+	c.Training.CheckpointEvery, c.Training.KeepCheckpoints = max(1, c.Training.Steps/4), 1
 	c.Optimizer.LearningRate = cmp.Or(o.LearningRate, c.Optimizer.LearningRate/4)
 	c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = c.Training.Steps/10, 0
-	return c, nil
+	return c, o.assign(&c)
 }
 
-// finetuning is one fine-tuning under way.
-type finetuning struct {
-	steps      int
-	classifier *classifier
-	train      []data.Window
-	classes    []int // of the windows
-	turns      turns
-	progress   func(training.Progress)
-}
-
-// run makes all steps and returns the mean loss over the last tenth of them.
-func (f *finetuning) run(ctx context.Context) (float64, error) {
-	last := max(1, f.steps/10)
-	mean := 0.0
-	f.report(0, "compiling", math.NaN())
-	for step := 1; step <= f.steps; step++ {
-		if err := ctx.Err(); err != nil {
-			return 0, fmt.Errorf("fine-tuning stopped after step %d of %d, nothing is kept: %w", step-1, f.steps, err)
+// assign makes the assignments of o.Set. One that fine-tuning would not look at is the user's error.
+func (o Options) assign(c *metro.Config) error {
+	for _, assignment := range o.Set {
+		before := c.Fields()
+		if err := c.Set(assignment); err != nil {
+			return err
 		}
-		rows, classes := f.batch(step)
-		loss, err := f.classifier.learn(f.train, rows, classes, step)
-		if err != nil {
-			return 0, err
-		}
-		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return 0, usererr.New("fine-tuning diverged: the loss of step %d of %d is %g; try a learning rate below %g",
-				step, f.steps, loss, f.classifier.model.Config.Optimizer.LearningRate)
-		}
-		if step > f.steps-last {
-			mean += loss / float64(last)
-		}
-		f.report(step, "training", loss)
-	}
-	return mean, nil
-}
-
-// batch returns the windows of a step, and their classes.
-func (f *finetuning) batch(step int) (rows []int, classes []int32) {
-	c := f.classifier.model.Config
-	for i := range c.Training.BatchSize {
-		row := f.turns.at(c.Seed, (step-1)*c.Training.BatchSize+i)
-		rows, classes = append(rows, row), append(classes, int32(f.classes[row]))
-	}
-	return rows, classes
-}
-
-func (f *finetuning) report(step int, phase string, loss float64) {
-	f.progress(training.Progress{Step: step, Steps: f.steps, Phase: phase, Loss: loss})
-}
-
-// answers returns the class of each text of w: the one with the highest log-probability, averaged over its windows.
-func (c *classifier) answers(ctx context.Context, w []data.Window, texts int) ([]int, error) {
-	sums := make([][]float64, texts) // the number of windows does not change which is the highest
-	for i := range sums {
-		sums[i] = make([]float64, c.classes)
-	}
-	size := c.model.Config.Training.BatchSize
-	for first := 0; first < len(w); first += size {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("fine-tuning stopped while it was measured, nothing is kept: %w", err)
-		}
-		rows := make([]int, min(size, len(w)-first))
-		for i := range rows {
-			rows[i] = first + i
-		}
-		values, err := c.logProbabilities(w, rows)
-		if err != nil {
-			return nil, err
-		}
-		for i, row := range rows {
-			for class := range c.classes {
-				sums[w[row].Text][class] += float64(values[i*c.classes+class])
+		for i, f := range c.Fields() {
+			if f.Value != before[i].Value && !f.InUse {
+				return usererr.New("%s is a setting of pretraining that fine-tuning does not look at; leave it out", f.Path)
 			}
 		}
 	}
-	predicted := make([]int, texts)
-	for i, sum := range sums {
-		predicted[i] = argmax(sum)
+	if len(o.Set) > 0 {
+		return c.Validate()
 	}
-	return predicted, nil
+	return nil
+}
+
+// passes is how often the training rows are read.
+func passes(c metro.Config, rows int) float64 {
+	return float64(c.Training.Steps*c.Training.BatchSize) / float64(rows)
+}
+
+// describe is what a finished fine-tuning leaves.
+func (f *finetuning) describe(t training.Trained) Result {
+	about, c := f.task.About(), f.model.Config
+	result := Result{
+		Task: about.Name, Source: about.Source, Classes: about.Classes, TrainTexts: about.TrainTexts, TestTexts: about.TestTexts,
+		FromScratch: c.Task.FromScratch,
+		Model:       f.scored.Model, BagOfWords: f.scored.BagOfWords, Majority: f.scored.Majority,
+		Steps: t.Steps, BatchSize: c.Training.BatchSize, LearningRate: c.Optimizer.LearningRate, Seed: c.Seed,
+		Passes: passes(c, f.train.Len()), Loss: t.LastLoss, Seconds: t.Seconds,
+	}
+	if !result.FromScratch {
+		result.PretrainedSteps = f.pretrained.Step
+	}
+	return result
 }

@@ -29,24 +29,24 @@ const maxLine = 16 << 20
 //
 // A line that is something else, fewer than two labels, and a label that one of the parts lacks are the user's
 // mistakes.
-func ReadTask(path string) (Task, error) {
+func ReadTask(path string) (Classification, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return Task{}, usererr.New("labelled texts: %w", err)
+		return Classification{}, usererr.New("labelled texts: %w", err)
 	}
 	defer file.Close()
 	labelled, err := parseLabelled(file)
 	if err != nil {
-		return Task{}, usererr.New("%s: %w", path, err)
+		return Classification{}, usererr.New("%s: %w", path, err)
 	}
 	if len(labelled) == 0 {
-		return Task{}, usererr.New(`%s holds no texts; it should have a line such as {"text": "…", "label": "…"} for each`, path)
+		return Classification{}, usererr.New(`%s holds no texts; it should have a line such as {"text": "…", "label": "…"} for each`, path)
 	}
 	labels := map[string]int{}
 	for _, l := range labelled {
 		labels[l.label] = 0
 	}
-	t := Task{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), Source: path}
+	t := Classification{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), Source: path}
 	t.Classes = slices.Sorted(maps.Keys(labels))
 	for class, label := range t.Classes {
 		labels[label] = class
@@ -58,7 +58,7 @@ func ReadTask(path string) (Task, error) {
 		}
 		*part = append(*part, Example{l.text, labels[l.label]})
 	}
-	return t, t.check()
+	return t, t.Check()
 }
 
 func forTest(text string) bool {

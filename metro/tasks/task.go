@@ -2,51 +2,53 @@
 
 package tasks
 
-import "metrolab/internal/usererr"
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
 
-// Task is texts to be told apart.
-type Task struct {
-	Name    string
-	Source  string   // where the texts are from, for people
-	Classes []string // at least two
+	"metrolab/metro/tokens"
+)
 
-	Train, Test []Example // at least one of each class in each
+// Task is what a pretrained main model is taught and asked. It makes rows of its examples, puts a head on the main model's
+// states, and scores the answers; how the model is trained is no concern of its. [Classification] is the first.
+type Task interface {
+	// About says what the task is, for people and for results.
+	About() About
+	// Check returns the user's error for a task that nothing can be learned or measured on.
+	Check() error
+	// Hash is of all that decides what is learned and what is measured.
+	Hash() string
+	// GraphKey names the graphs that the task builds, whatever its examples are.
+	GraphKey() string
+
+	// Encode makes rows of the examples, for a model that reads rows of seqLen tokens.
+	Encode(t tokens.Tokenizer, seqLen int) (train, test *Rows)
+	// Order returns the training row that comes k-th, k = 0, 1, …: a pure function of (seed, k).
+	Order(train *Rows) func(seed int64, k int) int
+
+	// Head builds the outputs, [B, …], of the main model's states, [B, S, H], real where nonPad, [B, S] bool, is true.
+	Head(scope *model.Scope, states, nonPad *Node) *Node
+	// Loss is the mean over the rows, a scalar, of outputs against their targets, [B] int32.
+	Loss(outputs, targets *Node) *Node
+	// Right is the number of rows, a scalar, whose outputs are right.
+	Right(outputs, targets *Node) *Node
+	// Answers is what Score reads of outputs, [B, A].
+	Answers(outputs *Node) *Node
+
+	// Score says how good the answers are that the model gave to the test rows, [A] each, with what is to be compared.
+	Score(test *Rows, answers [][]float32) Scored
 }
 
-// Example is a text and its class, an index of [Task.Classes].
-type Example struct {
-	Text  string
-	Class int
+// About is a task in words and numbers.
+type About struct {
+	Name, Source          string
+	Classes               []string
+	TrainTexts, TestTexts int
 }
 
-// check returns the user's error for a task that nothing can be learned or measured on.
-func (t Task) check() error {
-	if len(t.Classes) < 2 {
-		return usererr.New("%s: all texts have one label, %q; a task needs at least two to tell apart", t.Source, t.Classes)
-	}
-	train, test := t.count(t.Train), t.count(t.Test)
-	for class, name := range t.Classes {
-		if train[class] == 0 || test[class] == 0 {
-			return usererr.New("%s: of the label %q, %d texts are in the training part and %d in the test part, and both need one; give more texts of it, or leave it out",
-				t.Source, name, train[class], test[class])
-		}
-	}
-	return nil
-}
-
-// count returns the number of examples of each class.
-func (t Task) count(examples []Example) []int {
-	n := make([]int, len(t.Classes))
-	for _, e := range examples {
-		n[e.Class]++
-	}
-	return n
-}
-
-func classesOf(examples []Example) []int {
-	classes := make([]int, len(examples))
-	for i, e := range examples {
-		classes[i] = e.Class
-	}
-	return classes
+// Scored is how good a model's answers are, beside two that know nothing of pretraining.
+type Scored struct {
+	Model      Scores
+	BagOfWords Scores // a logistic regression on the words of the same texts
+	Majority   Scores // always the class with the most training texts
 }

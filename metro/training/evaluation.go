@@ -11,7 +11,6 @@ import (
 
 	"metrolab/metro"
 	"metrolab/metro/data"
-	"metrolab/metro/masking"
 	"metrolab/metro/runs"
 )
 
@@ -135,13 +134,9 @@ func loader(c metro.Config, d *data.Dataset, rows *data.Rows) data.Loader {
 	if err != nil {
 		panic(err) // the config is valid here
 	}
-	pattern, err := masking.Named(c.Masking.Pattern, c.Masking.WithReplacement)
-	if err != nil {
-		panic(err) // as above
-	}
 	return data.Loader{
 		Rows: rows, Seed: c.Seed, Stream: "train/", Shuffle: true, BatchSize: c.Training.BatchSize,
 		Slots: c.MaskedPositions(), MaskID: d.MaskID, Maskable: d.Maskable, Continues: d.Continues, Vocab: d.Vocab,
-		Masking: data.Masking{Rate: c.Masking.Rate, Keep: keep, Random: random, Pattern: pattern},
+		Masking: data.Masking{Rate: c.Masking.Rate, Keep: keep, Random: random, Pattern: c.MaskPattern()},
 	}
 }

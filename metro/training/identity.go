@@ -71,7 +71,7 @@ func (r RunIdentity) firstID(name string) (string, error) {
 	}
 	components := r.Config.Components()
 	for part := range components {
-		if strings.HasPrefix(part, "schedule/") || strings.HasPrefix(part, "temperature/") {
+		if kind, _, _ := strings.Cut(part, "/"); kind != "objective" && kind != "source" && kind != "metric" {
 			delete(components, part)
 		}
 	}

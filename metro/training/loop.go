@@ -150,7 +150,7 @@ func (l *loop) record(out StepOutput, log, evaluate bool) error {
 
 // evaluate measures the model as it stands.
 func (l *loop) evaluate() (runs.Values, error) {
-	l.progress.Phase = "evaluating"
+	l.progress.Step, l.progress.Phase = l.state.Step, "evaluating"
 	l.report(l.progress)
 	measured, err := l.workload.Evaluate(l.program)
 	l.last = measured

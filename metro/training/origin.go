@@ -76,7 +76,7 @@ func (o origins) hashes() (map[string]string, error) {
 		if p == nil {
 			continue
 		}
-		hash, err := p.hash()
+		hash, err := p.Hash()
 		if err != nil {
 			return nil, err
 		}
@@ -88,8 +88,11 @@ func (o origins) hashes() (map[string]string, error) {
 	return hashes, nil
 }
 
-// hash is of the names, shapes and values of all weights.
-func (p Pretrained) hash() (string, error) {
+// Hash is of the names, shapes and values of all weights: models with equal hashes are equal, wherever they lie.
+func (p Pretrained) Hash() (string, error) {
+	if p.open == nil {
+		return "", errNoWeights
+	}
 	file, err := p.open(p.Model.Config, wholeModel)
 	if err != nil {
 		return "", usererr.New("%s: %w", p.Dir, err)

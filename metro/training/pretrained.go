@@ -120,6 +120,9 @@ func withoutCheckpoint(dir string, t metro.Training) error {
 		dir, measured, t.Steps, min(t.CheckpointEvery, t.Steps))
 }
 
+// IsRun reports whether the model is a run of this project, not a Hugging Face folder.
+func (p Pretrained) IsRun() bool { return p.Identity.NumericsVersion > 0 }
+
 // Shape returns c with the shapes that p has: embeddings, encoders, positions, sharing, heads and the length of rows, so
 // that a run of it can begin with p's weights. What decides no shape stays c's.
 func (p Pretrained) Shape(c metro.Config) metro.Config { return p.shape(c) }
@@ -138,9 +141,11 @@ func (p Pretrained) Restore(store *model.Store) error {
 	return p.restore(store, isEncoder)
 }
 
+var errNoWeights = errors.New("there are no pretrained weights to restore; get them from LoadPretrained")
+
 func (p Pretrained) restore(store *model.Store, belongs func(tensor string) bool) error {
 	if p.open == nil {
-		return errors.New("there are no pretrained weights to restore; get them from LoadPretrained")
+		return errNoWeights
 	}
 	file, err := p.open(p.Model.Config, wholeModel)
 	if err != nil {

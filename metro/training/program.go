@@ -116,7 +116,11 @@ func initialVariables(backend compute.Backend, w Workload) (*model.Store, error)
 		for i, shape := range parts {
 			in[i] = Parameter(g, fmt.Sprintf("input_%d", i), shape)
 		}
-		w.Forward(store.RootScope(), in, Parameter(g, "scalars", shapes.Make(dtypes.Float32, n)), nil)
+		var scalars *Node
+		if n > 0 {
+			scalars = Parameter(g, "scalars", shapes.Make(dtypes.Float32, n))
+		}
+		w.Forward(store.RootScope(), in, scalars, nil)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the model: %w", err)
@@ -162,8 +166,8 @@ func (p *Program) apply(scope *model.Scope, in []*Node) ([]*Node, []string) {
 	for i, v := range variables {
 		sums[i] = zeros(scope.Store(), v, accumulatorScope).NodeValue(in[0].Graph())
 	}
-	_, n := p.workload.Inputs()
-	return []*Node{adamW(scope.Store(), variables, sums, Slice(in[0], AxisRange(n, n+RatesSize)), p.model.Config)}, nil
+	_, rates := p.split(in[0])
+	return []*Node{adamW(scope.Store(), variables, sums, rates, p.model.Config)}, nil
 }
 
 // validate: inputs part…, scalars and rates → tally, more.
@@ -174,10 +178,17 @@ func (p *Program) validate(scope *model.Scope, in []*Node) ([]*Node, []string) {
 
 // forward reads the inputs of one part: its tensors, and the vector of the workload's scalars and the optimizer's rates.
 func (p *Program) forward(scope *model.Scope, in []*Node, key *Node) (out Output, rates *Node) {
+	scalars, rates := p.split(in[len(in)-1])
+	return p.workload.Forward(scope, in[:len(in)-1], scalars, key), rates
+}
+
+// split parts the vector that a step reads beside its batch: the workload's scalars, nil if it has none, and the rates.
+func (p *Program) split(vector *Node) (scalars, rates *Node) {
 	_, n := p.workload.Inputs()
-	vector := in[len(in)-1]
-	out = p.workload.Forward(scope, in[:len(in)-1], Slice(vector, AxisRange(0, n)), key)
-	return out, Slice(vector, AxisRange(n, n+RatesSize))
+	if n == 0 {
+		return nil, vector
+	}
+	return Slice(vector, AxisRange(0, n)), Slice(vector, AxisRange(n, n+RatesSize))
 }
 
 // graph returns the graph of that name, which build builds when it is compiled.

@@ -29,6 +29,18 @@ type Options struct {
 // Open opens a workspace. A backend that is not there, a text that cannot be read and a file in the place of the folder
 // are the user's errors.
 func Open(ctx context.Context, o Options) (*training.Runner, error) {
+	r, err := OpenEngine(o)
+	if err != nil {
+		return nil, err
+	}
+	if r.Corpus, err = text.Prepare(ctx, cmp.Or(o.Corpus, text.Default), "", o.Progress); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// OpenEngine opens a workspace without a text, for what trains on examples of its own.
+func OpenEngine(o Options) (*training.Runner, error) {
 	root, said := cmp.Or(o.Runs, "runs"), o.Said
 	if said == nil {
 		said = func(string) {}
@@ -42,17 +54,13 @@ func Open(ctx context.Context, o Options) (*training.Runner, error) {
 	}
 	info := backend.Describe(engine)
 	said(info.String())
-	corpus, err := text.Prepare(ctx, cmp.Or(o.Corpus, text.Default), "", o.Progress)
-	if err != nil {
-		return nil, err
-	}
 	cache, err := text.CacheDir()
 	if err != nil {
 		return nil, err
 	}
 	return &training.Runner{
-		Backend: engine, BackendKind: string(info.Kind),
+		Backend: engine, BackendKind: string(info.Kind), SIMD: info.SIMD,
 		Provenance: runs.Backend{Name: string(info.Kind), Platform: info.Name, Plugin: info.Plugin, Version: info.PluginVersion},
-		Corpus:     corpus, CacheDir: cache, Store: runs.Store{Root: root},
+		CacheDir:   cache, Store: runs.Store{Root: root},
 	}, nil
 }
