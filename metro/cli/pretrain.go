@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/recipes"
 	"metrolab/metro/training"
@@ -21,6 +22,7 @@ type recipeFlags struct {
 	set      []string
 	seed     int64
 	initFrom string
+	resume   string
 }
 
 func (f *recipeFlags) addFlags(cmd *cobra.Command) {
@@ -58,13 +60,18 @@ func pretrainCommand() *cobra.Command {
 		Short: "Train a generator and a main model on text",
 		Long: `Trains one config and leaves a folder that ` + "`metro finetune`" + ` takes: config.json, metrics.jsonl, checkpoints,
 tokenizer.json, result.json and provenance.json. Ctrl-C finishes the step and saves; the same command goes on.
-A run that is finished is not trained again: its folder is named after the hash of all that decides its numbers.`,
+A run that is finished is not trained again: its folder is named after the hash of all that decides its numbers. How often
+things are written down and how many checkpoints stay decide none: with other such settings it is the same run.`,
 		Example: `  metro pretrain --recipe tiny
   metro pretrain --recipe tiny --seed 7 --set objective.rtd_weight=10 --set training.steps=600
   metro pretrain --recipe mini --corpus ~/books
+  metro pretrain --resume runs/tiny-0123456789    go on with a run whose command is not at hand
   metro pretrain --recipe tiny --init-from runs/tiny-0123456789 --set optimizer.learning_rate=5e-4`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.resume != "" {
+				return resume(cmd, w, f.resume)
+			}
 			config, err := f.config()
 			if err != nil {
 				return err
@@ -73,13 +80,39 @@ A run that is finished is not trained again: its folder is named after the hash 
 			if err != nil {
 				return err
 			}
-			return pretrain(cmd, runner, f.recipe, config)
+			return pretrain(cmd, runner, f.recipe, w.named(config))
 		},
 	}
 	w.addFlags(cmd)
 	f.addFlags(cmd)
 	cmd.Flags().StringVar(&f.initFrom, "init-from", "", "begin with the weights, the shape and the tokenizer of a run or a Hugging Face pair")
+	cmd.Flags().StringVar(&f.resume, "resume", "", "go on with the run in this folder, from its own config.json")
 	return cmd
+}
+
+// resume goes on with the run in a folder, on the text that it was begun on unless --corpus names another place of it.
+func resume(cmd *cobra.Command, w workspaceFlags, dir string) error {
+	for _, flag := range []string{"recipe", "set", "seed", "init-from"} {
+		if cmd.Flags().Changed(flag) {
+			return usererr.New("--resume goes on with the run's own config, so --%s has nothing to change; leave one of the two out", flag)
+		}
+	}
+	stored, err := training.ReadIdentity(dir)
+	if err != nil {
+		return err
+	}
+	if corpus := stored.Config.Data.Corpus; corpus != "" && !cmd.Flags().Changed("corpus") {
+		w.corpus = corpus
+	}
+	runner, err := w.open(cmd.Context())
+	if err != nil {
+		return err
+	}
+	job, err := runner.Resume(cmd.Context(), dir)
+	if err != nil {
+		return err
+	}
+	return train(cmd, job)
 }
 
 func pretrain(cmd *cobra.Command, runner *training.Runner, name string, config metro.Config) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metrolab/metro"
 	"metrolab/metro/text"
 	"metrolab/metro/training"
 	"metrolab/metro/workspace"
@@ -25,6 +26,15 @@ func (w *workspaceFlags) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&w.corpus, "corpus", text.Default, "text to train on: godoc (this machine's Go documentation), a .txt, .md or .txt.gz file, a folder of them, or a prepared corpus")
 	cmd.Flags().StringVar(&w.backend, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
 	cmd.Flags().StringVar(&w.out, "out", "runs", "folder of the runs")
+}
+
+// named returns c with the text that --corpus names written down in it, unless it names one of its own. The path decides
+// nothing, what lies there does.
+func (w *workspaceFlags) named(c metro.Config) metro.Config {
+	if c.Data.Corpus == "" && w.corpus != text.Default {
+		c.Data.Corpus = w.corpus
+	}
+	return c
 }
 
 // open makes a runner: backend, corpus, store. It says what it picked.

@@ -58,7 +58,7 @@ func LoadPretrained(dir string) (Pretrained, error) {
 	}
 	p := Pretrained{Dir: dir}
 	var err error
-	if p.Identity, err = readIdentity(dir); err != nil {
+	if p.Identity, err = ReadIdentity(dir); err != nil {
 		return Pretrained{}, err
 	}
 	checkpoints := runs.Checkpoints{Dir: filepath.Join(dir, runs.CheckpointsDir)}
@@ -88,7 +88,9 @@ func LoadPretrained(dir string) (Pretrained, error) {
 	return p, nil
 }
 
-func readIdentity(dir string) (identity RunIdentity, err error) {
+// ReadIdentity reads the config.json of the run in directory dir. A directory that is no run, and a config that cannot be,
+// are the user's errors.
+func ReadIdentity(dir string) (identity RunIdentity, err error) {
 	path := filepath.Join(dir, runs.ConfigFile)
 	err = runs.ReadJSON(path, &identity)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -76,7 +76,7 @@ func (r *Runner) Open(ctx context.Context, name string, config metro.Config) (*J
 // program would go on with other numbers than those that the run was begun with: another version of the numerics, another
 // kind of backend, other text or other weights under the same paths.
 func (r *Runner) Resume(ctx context.Context, dir string) (*Job, error) {
-	stored, err := readIdentity(dir)
+	stored, err := ReadIdentity(dir)
 	if err != nil {
 		return nil, err
 	}
