@@ -10,6 +10,8 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Axis labels one axis of a figure and says how it is divided.
@@ -104,7 +106,7 @@ func (s scale) ticks(n int) []tick {
 	}
 	ticks := make([]tick, len(values))
 	for i, label := range labels {
-		ticks[i] = tick{values[i], strings.Replace(label, "-", minusSign, 1)}
+		ticks[i] = tick{values[i], strings.Replace(label, "-", typeset.Minus, 1)}
 	}
 	return ticks
 }

@@ -82,18 +82,3 @@ func TestTicksLieOnTheirScale(t *testing.T) {
 		require.True(t, n >= 2 && n <= 16, "%d ticks on %v", n, s)
 	}
 }
-
-func TestNumbers(t *testing.T) {
-	require.Equal(t, "\u22120.256", fixed(-0.2563, 3))
-	require.Equal(t, "0.000", fixed(-0.00001, 3), "no minus zero")
-	require.Equal(t, "0.000", signed(0.00001, 3), "no plus zero")
-	require.Equal(t, "+0.005", signed(0.0047, 3))
-	require.Equal(t, "\u2013", signed(math.NaN(), 3))
-	require.Equal(t, "\u2013", probability(math.NaN()))
-	require.Equal(t, "< 0.001", probability(0.0009))
-	require.Equal(t, "0.049", probability(0.0491))
-	require.Equal(t, 3, decimals(-0.256, 0.01, math.NaN()))
-	require.Equal(t, 0, decimals(1234))
-	require.Equal(t, "a b c", printable("a\nb\tc"))
-	require.Equal(t, "ab", printable("a\u202eb"), "no text that runs backwards")
-}

@@ -10,6 +10,8 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Bars are bars from zero in named groups, one of each series in a group, with error bars.
@@ -51,7 +53,7 @@ func (b Bars) check() error {
 			return fmt.Errorf("viz: bars %q: series %q %w", b.Name, s.Name, err)
 		}
 		for _, v := range s.Values {
-			anything = anything || finite(v)
+			anything = anything || typeset.Finite(v)
 		}
 	}
 	if !anything {
@@ -131,7 +133,7 @@ func (d *barsDrawing) barWidth() vg.Length {
 func (d *barsDrawing) allLabelsFit() bool {
 	for _, s := range d.Series {
 		for _, v := range s.Values {
-			if smallFace.Width(fixed(v, d.decimals)) > d.barWidth()-3 {
+			if smallFace.Width(typeset.Fixed(v, d.decimals)) > d.barWidth()-3 {
 				return false
 			}
 		}
@@ -148,14 +150,14 @@ func (d *barsDrawing) scale() scale {
 		for i, v := range s.Values {
 			low, high := s.ends(i)
 			for _, v := range []float64{v, low, high} {
-				if finite(v) {
+				if typeset.Finite(v) {
 					y.add(v)
 				}
 			}
 			values = append(values, v)
 		}
 	}
-	d.decimals = decimals(values...)
+	d.decimals = typeset.Decimals(values...)
 	room := 0.06 * (y.high - y.low) // for the number above the highest bar
 	s := newScale(y.low, y.high+room, false)
 	if y.low == 0 {
@@ -192,7 +194,7 @@ func (d *barsDrawing) data() string {
 	for _, s := range d.Series {
 		for i, g := range d.Groups {
 			name := strings.TrimSpace(s.Name + " " + g)
-			parts = append(parts, printable(name)+" "+fixed(s.Values[i], d.decimals))
+			parts = append(parts, typeset.Printable(name)+" "+typeset.Fixed(s.Values[i], d.decimals))
 		}
 	}
 	return d.Label + ": " + strings.Join(parts, "; ") + "."
@@ -238,14 +240,14 @@ func (d *barsDrawing) drawGroup(p page, g int, center vg.Length) {
 
 func (d *barsDrawing) drawBar(p page, i int, s BarSeries, g int, left, right vg.Length) {
 	v, center, zero := s.Values[g], (left+right)/2, d.y.at(0)
-	if !finite(v) {
-		p.write(aligned(smallFace, text.XCenter), center, zero+lineHeight(smallFace)/2, missing)
+	if !typeset.Finite(v) {
+		p.write(aligned(smallFace, text.XCenter), center, zero+lineHeight(smallFace)/2, typeset.Missing)
 		return
 	}
 	p.hatchedBox(i, left, min(zero, d.y.at(v)), right, max(zero, d.y.at(v)))
 	low, high := s.ends(g)
 	top := max(zero, d.y.at(v))
-	if finite(low) && finite(high) {
+	if typeset.Finite(low) && typeset.Finite(high) {
 		top = max(top, d.y.at(high))
 		line, half := draw.LineStyle{Color: ink, Width: 1.1}, min(4, (right-left)/4)
 		p.StrokeLine2(line, center, d.y.at(low), center, d.y.at(high))
@@ -254,7 +256,7 @@ func (d *barsDrawing) drawBar(p page, i int, s BarSeries, g int, left, right vg.
 		}
 	}
 	if d.labeled {
-		p.write(aligned(smallFace, text.XCenter), center, top+lineHeight(smallFace)/2, fixed(v, d.decimals))
+		p.write(aligned(smallFace, text.XCenter), center, top+lineHeight(smallFace)/2, typeset.Fixed(v, d.decimals))
 	}
 }
 

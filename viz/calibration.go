@@ -9,6 +9,8 @@ import (
 
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Calibration draws how often tokens are replaced against the probability that a detector gave them. On the diagonal a
@@ -94,7 +96,7 @@ func newCalibrationDrawing(c Calibration) *calibrationDrawing {
 		xAxis:    Axis{Label: "probability of replaced, by the detector"}, yAxis: Axis{Label: "share that is replaced, with 95 % interval"}}}
 	for i, s := range c.Series {
 		d.bins = append(d.bins, s.bins(c.Bins))
-		d.keys = append(d.keys, newKey(i, s.Name, "calibration error "+fixed(calibrationError(d.bins[i]), 3)))
+		d.keys = append(d.keys, newKey(i, s.Name, "calibration error "+typeset.Fixed(calibrationError(d.bins[i]), 3)))
 	}
 	d.layout()
 	for i := range d.keys {
@@ -109,10 +111,10 @@ func (d *calibrationDrawing) data() string {
 		var points []string
 		for _, b := range d.bins[i] {
 			if b.tokens > 0 {
-				points = append(points, fmt.Sprintf("%s\u2192%s", fixed(b.said(), 2), fixed(b.was(), 2)))
+				points = append(points, fmt.Sprintf("%s\u2192%s", typeset.Fixed(b.said(), 2), typeset.Fixed(b.was(), 2)))
 			}
 		}
-		parts = append(parts, fmt.Sprintf("%s, error %s: %s", printable(s.Name), fixed(calibrationError(d.bins[i]), 3), strings.Join(points, ", ")))
+		parts = append(parts, fmt.Sprintf("%s, error %s: %s", typeset.Printable(s.Name), typeset.Fixed(calibrationError(d.bins[i]), 3), strings.Join(points, ", ")))
 	}
 	return "Probability said\u2192share replaced: " + strings.Join(parts, "; ") + "."
 }

@@ -9,6 +9,8 @@ import (
 
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // curvesDrawing is Curves with its means and its places on the page.
@@ -51,9 +53,9 @@ func (d *curvesDrawing) note(i int) string {
 	case m.runs == 0:
 		return "no runs"
 	case m.runs < d.mostRuns():
-		return plural(m.runs, "seed")
+		return typeset.Plural(m.runs, "seed")
 	case d.Spikes:
-		return plural(d.spikes[i], "spike")
+		return typeset.Plural(d.spikes[i], "spike")
 	default:
 		return ""
 	}
@@ -156,12 +158,12 @@ func (d *curvesDrawing) data() string {
 	for i, m := range d.sums {
 		value := "no mean"
 		if n := len(m.mean); n > 0 {
-			value = fixed(m.mean[n-1], decimals(last...))
+			value = typeset.Fixed(m.mean[n-1], typeset.Decimals(last...))
 		}
 		if note := d.note(i); note != "" {
 			value += " (" + note + ")"
 		}
-		parts = append(parts, printable(d.Series[i].Name)+": "+value)
+		parts = append(parts, typeset.Printable(d.Series[i].Name)+": "+value)
 	}
 	return fmt.Sprintf("%s over %s. Last mean over seeds: %s.", d.Y.Label, d.X.Label, strings.Join(parts, "; "))
 }
@@ -174,8 +176,8 @@ func (d *curvesDrawing) ranges() string {
 		for _, r := range s.Runs {
 			e.add(r.alive().Y...)
 		}
-		n := decimals(e.low, e.high)
-		parts = append(parts, fmt.Sprintf("%s %s to %s", printable(s.Name), fixed(e.low, n), fixed(e.high, n)))
+		n := typeset.Decimals(e.low, e.high)
+		parts = append(parts, fmt.Sprintf("%s %s to %s", typeset.Printable(s.Name), typeset.Fixed(e.low, n), typeset.Fixed(e.high, n)))
 	}
 	return fmt.Sprintf("%s over %s. Ranges: %s.", d.Y.Label, d.X.Label, strings.Join(parts, "; "))
 }

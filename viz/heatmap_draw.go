@@ -10,6 +10,8 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // heatmapDrawing is a Heatmap with its places on the page: panels in lines, names at the left of a line's first panel and
@@ -158,7 +160,7 @@ func (d *heatmapDrawing) drawPanel(p page, i int) {
 		y := at.Max.Y - d.cell.Y*vg.Length(r)
 		for c, v := range row {
 			x := at.Min.X + d.cell.X*vg.Length(c)
-			if !finite(v) {
+			if !typeset.Finite(v) {
 				p.StrokeLine2(draw.LineStyle{Color: axisInk, Width: 0.6}, x, y-d.cell.Y, x+d.cell.X, y)
 				continue
 			}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"gonum.org/v1/plot/vg"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // ROC draws how many replaced tokens a detector finds against how many originals it accuses, over all thresholds, with
@@ -44,7 +46,7 @@ func newROCDrawing(r ROC) *rocDrawing {
 	for i, s := range r.Series {
 		x, y, area := s.roc()
 		d.curves, d.areas = append(d.curves, Line{x, y}), append(d.areas, area)
-		d.keys = append(d.keys, newKey(i, s.Name, "AUC "+fixed(area, 3)))
+		d.keys = append(d.keys, newKey(i, s.Name, "AUC "+typeset.Fixed(area, 3)))
 	}
 	d.layout()
 	for i := range d.keys {
@@ -61,7 +63,7 @@ func (l Line) stepAt(x float64) float64 {
 func (d *rocDrawing) data() string {
 	var parts []string
 	for i, s := range d.Series {
-		parts = append(parts, fmt.Sprintf("%s %s (%d of %d tokens replaced)", printable(s.Name), fixed(d.areas[i], 3), s.replaced(), len(s.Replaced)))
+		parts = append(parts, fmt.Sprintf("%s %s (%d of %d tokens replaced)", typeset.Printable(s.Name), typeset.Fixed(d.areas[i], 3), s.replaced(), len(s.Replaced)))
 	}
 	return "Area under the ROC curve: " + strings.Join(parts, "; ") + "."
 }

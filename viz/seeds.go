@@ -9,6 +9,8 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Line is one run: Y over X, which grows strictly. From the first Y that is NaN or infinite on, the run counts as
@@ -25,7 +27,7 @@ type Series struct {
 
 // alive is the part of the run before it diverged.
 func (l Line) alive() Line {
-	end := slices.IndexFunc(l.Y, func(y float64) bool { return !finite(y) })
+	end := slices.IndexFunc(l.Y, func(y float64) bool { return !typeset.Finite(y) })
 	if end < 0 {
 		return l
 	}

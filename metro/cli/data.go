@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"metrolab/metro/text"
-	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 func dataCommand() *cobra.Command {
@@ -31,8 +31,8 @@ func dataShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := viz.Table{Columns: []viz.Column{
-				{Name: "split"}, {Name: "paragraphs", Align: viz.Right}, {Name: "words", Align: viz.Right}, {Name: "MB", Align: viz.Right, Format: "%.2f"},
+			t := table.Table{Columns: []table.Column{
+				{Name: "split"}, {Name: "paragraphs", Align: table.Right}, {Name: "words", Align: table.Right}, {Name: "MB", Align: table.Right, Format: "%.2f"},
 			}}
 			for _, split := range []text.Split{text.Train, text.Validation, text.Test} {
 				s := corpus.Stats.Splits[split]

@@ -11,7 +11,7 @@ import (
 
 	"metrolab/metro/backend"
 	"metrolab/metro/text"
-	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 func doctorCommand() *cobra.Command {
@@ -33,7 +33,7 @@ the corpus, and a line for each thing that is missing or broken with the way to 
 
 func doctor(cmd *cobra.Command, w workspaceFlags) error {
 	machine := backend.Probe()
-	t := viz.Table{Columns: []viz.Column{{Name: "what"}, {Name: "found"}}}
+	t := table.Table{Columns: []table.Column{{Name: "what"}, {Name: "found"}}}
 	add := func(what, format string, args ...any) {
 		t.Rows = append(t.Rows, []any{what, fmt.Sprintf(format, args...)})
 	}

@@ -15,7 +15,7 @@ import (
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
-	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 // finetuneFlags choose model, texts and schedule.
@@ -105,8 +105,8 @@ func (f finetuneFlags) task(ctx context.Context) (tasks.Task, error) {
 }
 
 func printScores(w io.Writer, r tasks.Result) {
-	t := viz.Table{Columns: []viz.Column{
-		{Name: "classifier"}, {Name: "balanced accuracy", Align: viz.Right, Format: "%.3f"}, {Name: "accuracy", Align: viz.Right, Format: "%.3f"},
+	t := table.Table{Columns: []table.Column{
+		{Name: "classifier"}, {Name: "balanced accuracy", Align: table.Right, Format: "%.3f"}, {Name: "accuracy", Align: table.Right, Format: "%.3f"},
 	}}
 	model := fmt.Sprintf("main model, %d steps of pretraining", r.PretrainedSteps)
 	if r.FromScratch {
@@ -119,7 +119,7 @@ func printScores(w io.Writer, r tasks.Result) {
 		t.Rows = append(t.Rows, []any{row.name, row.scores.BalancedAccuracy, row.scores.Accuracy})
 	}
 	printTable(w, t)
-	recall := viz.Table{Columns: []viz.Column{{Name: "class"}, {Name: "recall", Align: viz.Right, Format: "%.3f"}}}
+	recall := table.Table{Columns: []table.Column{{Name: "class"}, {Name: "recall", Align: table.Right, Format: "%.3f"}}}
 	for i, class := range r.Classes {
 		recall.Rows = append(recall.Rows, []any{class, r.Model.Recall[i]})
 	}

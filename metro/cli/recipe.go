@@ -17,7 +17,7 @@ import (
 	"metrolab/metro"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
-	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 func recipeCommand() *cobra.Command {
@@ -36,10 +36,10 @@ func recipeCommand() *cobra.Command {
 	return cmd
 }
 
-func recipeTable() viz.Table {
-	t := viz.Table{Columns: []viz.Column{
-		{Name: "recipe"}, {Name: "main"}, {Name: "generator"}, {Name: "weights", Align: viz.Right},
-		{Name: "rows × tokens", Align: viz.Right}, {Name: "steps", Align: viz.Right}, {Name: "certainty"},
+func recipeTable() table.Table {
+	t := table.Table{Columns: []table.Column{
+		{Name: "recipe"}, {Name: "main"}, {Name: "generator"}, {Name: "weights", Align: table.Right},
+		{Name: "rows × tokens", Align: table.Right}, {Name: "steps", Align: table.Right}, {Name: "certainty"},
 	}}
 	for _, r := range slices.Concat(recipes.All(), recipes.Shapes()) {
 		c := r.Config()
@@ -127,7 +127,7 @@ func showRecipe(w io.Writer, r recipes.Recipe, c metro.Config, changed bool) err
 	if err != nil {
 		return err
 	}
-	t := viz.Table{Columns: []viz.Column{{Name: "path"}, {Name: "value"}, {Name: "other values"}}}
+	t := table.Table{Columns: []table.Column{{Name: "path"}, {Name: "value"}, {Name: "other values"}}}
 	others := otherValues()
 	for path := range others {
 		if _, isField := flat[path]; !isField {

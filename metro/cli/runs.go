@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"metrolab/metro/runs"
-	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 func runsCommand() *cobra.Command {
@@ -59,8 +59,8 @@ func listRuns(cmd *cobra.Command, store runs.Store) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "no runs in %s yet; metro pretrain --recipe tiny makes one\n", store.Root)
 		return nil
 	}
-	t := viz.Table{Columns: []viz.Column{
-		{Name: "run"}, {Name: "state"}, {Name: "step", Align: viz.Right}, {Name: "MB", Align: viz.Right, Format: "%.1f"}, {Name: "changed"},
+	t := table.Table{Columns: []table.Column{
+		{Name: "run"}, {Name: "state"}, {Name: "step", Align: table.Right}, {Name: "MB", Align: table.Right, Format: "%.1f"}, {Name: "changed"},
 	}}
 	for _, s := range list {
 		step := fmt.Sprintf("%d", s.Step)
@@ -82,7 +82,7 @@ func diffRuns(cmd *cobra.Command, store runs.Store, a, b string) error {
 		fmt.Fprintln(cmd.OutOrStdout(), "the configs are equal")
 		return nil
 	}
-	t := viz.Table{Columns: []viz.Column{{Name: "field"}, {Name: a}, {Name: b}}}
+	t := table.Table{Columns: []table.Column{{Name: "field"}, {Name: a}, {Name: b}}}
 	for _, d := range differences {
 		t.Rows = append(t.Rows, []any{d.Path, d.A, d.B})
 	}
