@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"metrolab/metro/backend"
@@ -71,7 +72,7 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 	}
 	fmt.Fprintln(os.Stderr, backend.Describe(engine))
 	fmt.Fprintf(os.Stderr, "task %s: %s training and %s test texts of %d classes from %s\n",
-		task.Name, count(int64(len(task.Train))), count(int64(len(task.Test))), len(task.Classes), task.Source)
+		task.Name, humanize.Comma(int64(len(task.Train))), humanize.Comma(int64(len(task.Test))), len(task.Classes), task.Source)
 	bar := newBar("fine-tuning")
 	result, err := tasks.Finetune(cmd.Context(), engine, model, task, f.options, func(p training.Progress) {
 		bar.describe(p.Step, p.Steps, progressWords(p))

@@ -60,14 +60,14 @@ func listRuns(cmd *cobra.Command, store runs.Store) error {
 		return nil
 	}
 	t := table.Table{Columns: []table.Column{
-		{Name: "run"}, {Name: "state"}, {Name: "step", Align: table.Right}, {Name: "MB", Align: table.Right, Format: "%.1f"}, {Name: "changed"},
+		{Name: "run"}, {Name: "state"}, {Name: "step", Align: table.Right}, {Name: "size", Align: table.Right}, {Name: "changed"},
 	}}
 	for _, s := range list {
 		step := fmt.Sprintf("%d", s.Step)
 		if s.Total > 0 {
 			step += fmt.Sprintf(" of %d", s.Total)
 		}
-		t.Rows = append(t.Rows, []any{s.ID, string(s.State), step, float64(s.Size) / 1e6, s.Modified.Format(time.DateTime)})
+		t.Rows = append(t.Rows, []any{s.ID, string(s.State), step, size(s.Size), s.Modified.Format(time.DateTime)})
 	}
 	printTable(cmd.OutOrStdout(), t)
 	return nil
