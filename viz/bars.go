@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -117,7 +119,7 @@ func (d *barsDrawing) layout() {
 		d.groups = append(d.groups, wrap(tickFace, g, d.groupWidth()-6))
 		lines = max(lines, len(d.groups[len(d.groups)-1]))
 	}
-	d.panel.Min.Y = margin + tickGap + lineHeight(tickFace)*vg.Length(lines)
+	d.panel.Min.Y = snapped(margin + tickGap + lineHeight(tickFace)*vg.Length(lines))
 	d.panel.Max.Y = d.panel.Min.Y + barsPanel
 	d.height = d.panel.Max.Y + top
 	d.y = d.y.place(d.panel.Min.Y, d.panel.Max.Y)
@@ -249,18 +251,21 @@ func (d *barsDrawing) drawBar(p page, i int, s BarSeries, g int, left, right vg.
 	top := max(zero, d.y.at(v))
 	if typeset.Finite(low) && typeset.Finite(high) {
 		top = max(top, d.y.at(high))
-		line, half := draw.LineStyle{Color: ink, Width: 1.1}, min(4, (right-left)/4)
-		p.StrokeLine2(line, center, d.y.at(low), center, d.y.at(high))
-		for _, end := range []float64{low, high} {
-			p.StrokeLine2(line, center-half, d.y.at(end), center+half, d.y.at(end))
-		}
+		interval := errorBars(draw.LineStyle{Color: ink, Width: 1.1}, plotter.XYs{{X: float64(center), Y: v}}, []float64{low}, []float64{high})
+		interval.CapWidth = min(8, (right-left)/2)
+		interval.Plot(p.within(d.panel), &plot.Plot{X: d.across().axis(nil), Y: d.y.axis(nil)})
 	}
 	if d.labeled {
 		p.write(aligned(smallFace, text.XCenter), center, top+lineHeight(smallFace)/2, typeset.Fixed(v, d.decimals))
 	}
 }
 
-// hatchedBox fills a box with the color of series i, paler, and with lines of a slope of its own.
+// across is the panel's width as a scale of places on the page.
+func (d *barsDrawing) across() scale {
+	return scale{min: float64(d.panel.Min.X), max: float64(d.panel.Max.X)}
+}
+
+// hatchedBox fills a box with the color of series i, paler, and with lines of a slope of its own, which gonum's bars do not have.
 func (p page) hatchedBox(i int, left, bottom, right, top vg.Length) {
 	c := seriesColor(i)
 	line := draw.LineStyle{Color: c, Width: 0.8}

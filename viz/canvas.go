@@ -5,6 +5,7 @@ package viz
 import (
 	"fmt"
 	"image/color"
+	"math"
 	"strings"
 
 	stdfont "golang.org/x/image/font"
@@ -35,6 +36,18 @@ type page struct {
 func newPage(height vg.Length) page {
 	img := vgimg.NewWith(vgimg.UseWH(pageWidth, height), vgimg.UseDPI(dpi), vgimg.UseBackgroundColor(paper))
 	return page{Canvas: draw.New(img), img: img}
+}
+
+// within is the part of the page that a panel takes, for plotters.
+func (p page) within(panel vg.Rectangle) draw.Canvas {
+	return draw.Canvas{Canvas: p.Canvas.Canvas, Rectangle: panel}
+}
+
+// snapped is the nearest edge between two pixels. Whole pixels keep lines sharp, and as few digits they let plotters reach
+// the edges of a panel without rounding past them.
+func snapped(l vg.Length) vg.Length {
+	const pixel = vg.Inch / dpi
+	return vg.Length(math.Round(float64(l/pixel))) * pixel
 }
 
 // figure encodes the page. The data are its numbers in words.

@@ -21,8 +21,8 @@
 // Beside it stand the packages table (tables as text, Markdown, HTML and CSV, which link no fonts), report (a study as one
 // HTML file that opens without a network) and notebook (figures and tables below a cell). None of them knows of training.
 //
-// Lines, bands, bars, grids and heat maps are drawn by gonum/plot; what stands around them, names at the ends of curves,
-// rows of a forest, corrected text, is drawn here. Colors are those of Okabe and Ito, which color-blind readers can tell
-// apart, and every color comes with a dash pattern, a marker or a hatching of its own, so that a picture also reads in
-// black and white.
+// Lines, bands, points, intervals and grids are those of gonum/plot. Drawn here is what it does not do as well: names at
+// the ends of curves, hatched bars, matrices without seams, the rows of a forest, corrected text. Colors are those of Okabe
+// and Ito, which color-blind readers can tell apart, and every color comes with a dash pattern, a marker or a hatching of
+// its own, so that a picture also reads in black and white.
 package viz

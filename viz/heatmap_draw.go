@@ -215,12 +215,12 @@ func (d *heatmapDrawing) drawColorBar(p page) {
 	p.frame(bar)
 	s := scale{min: d.low, max: d.high}.place(bar.Min.Y, bar.Max.Y)
 	for _, t := range s.ticks(4) {
-		p.StrokeLine2(axisLine, bar.Max.X, s.at(t.value), bar.Max.X+3, s.at(t.value))
-		p.write(aligned(tickFace, text.XLeft), bar.Max.X+tickGap, s.at(t.value), t.label)
+		p.StrokeLine2(axisLine, bar.Max.X, s.at(t.Value), bar.Max.X+3, s.at(t.Value))
+		p.write(aligned(tickFace, text.XLeft), bar.Max.X+tickGap, s.at(t.Value), t.Label)
 	}
 }
 
-// paint fills a box to whole pixels, so that neighbors leave no seam.
+// paint fills a box to whole pixels, so that neighbors leave no seam, as those of gonum's HeatMap do.
 func (p page) paint(r ramp, t float64, left, bottom, right, top vg.Length) {
 	img := p.img.Image()
 	pixel := func(v vg.Length) int { return int(math.Round(v.Dots(dpi))) }

@@ -9,6 +9,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
+	"gonum.org/v1/plot/plotter"
 
 	"metrolab/viz/internal/typeset"
 )
@@ -33,6 +34,8 @@ func (l Line) alive() Line {
 	}
 	return Line{l.X[:end], l.Y[:end]}
 }
+
+func (l Line) xys() plotter.XYs { return xys(l.X, l.Y) }
 
 func (l Line) diverged() bool { return len(l.alive().X) < len(l.X) }
 

@@ -5,11 +5,14 @@ package viz
 import (
 	"cmp"
 	"fmt"
+	"image/color"
 	"math"
 	"slices"
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
@@ -123,7 +126,7 @@ func newSizesDrawing(g GeneratorSizes) *sizesDrawing {
 	d.x = newScale(g.Sizes[0].Ratio, g.Sizes[len(g.Sizes)-1].Ratio, true)
 	d.y = newScale(ys.low, ys.high, false)
 	for _, s := range g.Sizes {
-		d.xTicks = append(d.xTicks, tick{s.Ratio, s.label()})
+		d.xTicks = append(d.xTicks, plot.Tick{Value: s.Ratio, Label: s.label()})
 	}
 	d.keys = []key{newKey(0, "best: "+g.Sizes[d.best].label(), typeset.Fixed(d.sums[d.best].mean, d.decimals))}
 	d.layout()
@@ -140,10 +143,10 @@ func (s GeneratorSize) label() string {
 }
 
 // roomyTicks leaves out those that would touch the one before.
-func (d *sizesDrawing) roomyTicks() []tick {
-	var kept []tick
+func (d *sizesDrawing) roomyTicks() []plot.Tick {
+	var kept []plot.Tick
 	for _, t := range d.xTicks {
-		if len(kept) == 0 || roomy([]tick{kept[len(kept)-1], t}, d.x) {
+		if len(kept) == 0 || roomy([]plot.Tick{kept[len(kept)-1], t}, d.x) {
 			kept = append(kept, t)
 		}
 	}
@@ -180,30 +183,36 @@ func (d *sizesDrawing) data() string {
 }
 
 func (d *sizesDrawing) draw(p page) {
-	inside := d.drawFrame(p)
-	line := seriesLine(1)
-	var pts []vg.Point
+	d.drawFrame(p)
+	color := seriesColor(1)
+	var means, known plotter.XYs // known are the means with an interval
+	var lows, highs []float64
 	for i, s := range d.Sizes {
-		for _, y := range s.finished() {
-			at := d.at(s.Ratio, y)
-			at.X += 6
-			inside.DrawGlyph(draw.GlyphStyle{Color: faded(seriesColor(1), 0x90), Radius: 1.5, Shape: draw.CircleGlyph{}}, at)
-		}
+		d.drawSeeds(p, s, faded(color, 0x90))
 		m := d.sums[i]
+		at := plotter.XY{X: s.Ratio, Y: m.mean}
 		if typeset.Finite(m.low) {
-			drawError(inside, draw.LineStyle{Color: line.Color, Width: 1.1}, d.x.at(s.Ratio), d.y.at(m.low), d.y.at(m.high))
+			known, lows, highs = append(known, at), append(lows, m.low), append(highs, m.high)
 		}
 		if typeset.Finite(m.mean) {
-			pts = append(pts, d.at(s.Ratio, m.mean))
+			means = append(means, at)
 		}
 	}
-	line.Dashes = nil
-	inside.StrokeLines(line, pts)
-	for _, at := range pts {
-		inside.DrawGlyph(draw.GlyphStyle{Color: line.Color, Radius: 3, Shape: draw.CircleGlyph{}}, at)
-	}
+	d.plot(p,
+		errorBars(draw.LineStyle{Color: color, Width: 1.1}, known, lows, highs),
+		&plotter.Line{XYs: means, LineStyle: draw.LineStyle{Color: color, Width: 1.5}},
+		&plotter.Scatter{XYs: means, GlyphStyle: draw.GlyphStyle{Color: color, Radius: 3, Shape: draw.CircleGlyph{}}})
 	d.drawBest(p)
 	d.drawFoot(p)
+}
+
+// drawSeeds draws the outcomes at one size beside their mean.
+func (d *sizesDrawing) drawSeeds(p page, s GeneratorSize, c color.Color) {
+	for _, y := range s.finished() {
+		at := d.at(s.Ratio, y)
+		at.X += 6
+		p.DrawGlyphNoClip(draw.GlyphStyle{Color: c, Radius: 1.5, Shape: draw.CircleGlyph{}}, at)
+	}
 }
 
 // drawBest rings the best mean, and writes which it is beside the panel.
