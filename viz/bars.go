@@ -265,7 +265,8 @@ func (d *barsDrawing) across() scale {
 	return scale{min: float64(d.panel.Min.X), max: float64(d.panel.Max.X)}
 }
 
-// hatchedBox fills a box with the color of series i, paler, and with lines of a slope of its own, which gonum's bars do not have.
+// hatchedBox fills a box with the color of series i, paler, and with lines of a slope of its own, which the bars of gonum do
+// not have.
 func (p page) hatchedBox(i int, left, bottom, right, top vg.Length) {
 	c := seriesColor(i)
 	line := draw.LineStyle{Color: c, Width: 0.8}
