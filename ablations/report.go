@@ -13,6 +13,8 @@ import (
 
 	"metrolab/metro/runs"
 	"metrolab/viz"
+	"metrolab/viz/report"
+	"metrolab/viz/table"
 )
 
 // The files of a study's folder.
@@ -37,11 +39,11 @@ type Files struct {
 
 // Table is one row an arm: the mean of the outcome and, for changes, the paired difference to the baseline with its
 // 95 % interval, p after Holm, pairs and verdict.
-func (r Results) Table() viz.Table {
-	t := viz.Table{Columns: []viz.Column{
-		{Name: "arm"}, {Name: r.Study.Outcome.Label, Align: viz.Right, Format: "%.3f"},
-		{Name: "difference", Align: viz.Right}, {Name: "95 % CI", Align: viz.Right},
-		{Name: "p (Holm)", Align: viz.Right, Format: "%.4f"}, {Name: "pairs", Align: viz.Right}, {Name: "verdict"},
+func (r Results) Table() table.Table {
+	t := table.Table{Columns: []table.Column{
+		{Name: "arm"}, {Name: r.Study.Outcome.Label, Align: table.Right, Format: "%.3f"},
+		{Name: "difference", Align: table.Right}, {Name: "95 % CI", Align: table.Right},
+		{Name: "p (Holm)", Align: table.Right, Format: "%.4f"}, {Name: "pairs", Align: table.Right}, {Name: "verdict"},
 	}}
 	mean, n := r.baseline()
 	t.Rows = append(t.Rows, []any{BaselineName, mean, nil, nil, nil, n, nil})
@@ -70,14 +72,14 @@ func (r Results) baseline() (mean float64, n int) {
 }
 
 // RunTable is one row a run: the outcome first, then the other metrics of the last evaluation, then what the run is.
-func (r Results) RunTable() viz.Table {
+func (r Results) RunTable() table.Table {
 	metrics := r.metricNames()
-	t := viz.Table{}
+	t := table.Table{}
 	for _, name := range metrics {
-		t.Columns = append(t.Columns, viz.Column{Name: name, Align: viz.Right, Format: "%.4f"})
+		t.Columns = append(t.Columns, table.Column{Name: name, Align: table.Right, Format: "%.4f"})
 	}
 	for _, name := range []string{"arm", "seed", "steps", "seconds", "state", "run"} {
-		t.Columns = append(t.Columns, viz.Column{Name: name, Format: "%.1f"})
+		t.Columns = append(t.Columns, table.Column{Name: name, Format: "%.1f"})
 	}
 	for _, run := range r.Runs {
 		var row []any
@@ -145,11 +147,11 @@ func (r Results) Write(dir string, store runs.Store, extra Extra) (Files, error)
 	if err := os.WriteFile(files.Results, []byte(text), 0o644); err != nil {
 		return files, fmt.Errorf("write the results: %w", err)
 	}
-	report, err := r.report(store, extra)
+	page, err := r.report(store, extra)
 	if err != nil {
 		return files, err
 	}
-	for _, figure := range report.Figures {
+	for _, figure := range page.Figures {
 		path, err := figure.Save(dir)
 		if err != nil {
 			return files, err
@@ -157,34 +159,34 @@ func (r Results) Write(dir string, store runs.Store, extra Extra) (Files, error)
 		files.Figures = append(files.Figures, path)
 	}
 	files.Report = filepath.Join(dir, ReportFile)
-	return files, report.Save(files.Report)
+	return files, page.Save(files.Report)
 }
 
-func (r Results) report(store runs.Store, extra Extra) (viz.Report, error) {
+func (r Results) report(store runs.Store, extra Extra) (report.Report, error) {
 	mean, n := r.baseline()
-	report := viz.Report{
+	page := report.Report{
 		Title: "Study " + r.Study.Name, Summary: strings.TrimSpace(r.Study.Question + " " + extra.Summary),
 		Outcome: r.Study.Outcome.Label, LowerIsBetter: r.Study.Outcome.Better == LowerIsBetter,
-		Baseline: viz.Baseline{Name: BaselineName, Mean: mean, Runs: n},
+		Baseline: report.Baseline{Name: BaselineName, Mean: mean, Runs: n},
 		Effects:  r.effects(), Runs: r.RunTable(), Failed: map[int]string{}, Notes: extra.Notes,
 	}
 	for i, run := range r.Runs {
 		if run.Result.Diverged != "" {
-			report.Failed[i] = run.Result.Diverged
+			page.Failed[i] = run.Result.Diverged
 		} else if !run.Ended {
-			report.Failed[i] = "not finished"
+			page.Failed[i] = "not finished"
 		}
 	}
 	for _, arm := range r.Arms {
-		report.Configs = append(report.Configs, viz.Config{Name: arm.Name, Fields: fields(arm.Config)})
+		page.Configs = append(page.Configs, report.Config{Name: arm.Name, Fields: fields(arm.Config)})
 	}
 	figures, err := r.figures(store)
 	if err != nil {
-		return report, err
+		return page, err
 	}
-	report.Figures = append(figures, extra.Figures...)
-	report.Provenance, err = r.provenance(store)
-	return report, err
+	page.Figures = append(figures, extra.Figures...)
+	page.Provenance, err = r.provenance(store)
+	return page, err
 }
 
 func (r Results) effects() []viz.Effect {
@@ -199,20 +201,20 @@ func (r Results) effects() []viz.Effect {
 }
 
 // fields lists the values of v, a struct, by their dotted JSON paths.
-func fields(v any) []viz.Field {
+func fields(v any) []report.Field {
 	flat, err := runs.Flatten(v)
 	if err != nil {
 		return nil
 	}
-	var list []viz.Field
+	var list []report.Field
 	for _, path := range slices.Sorted(maps.Keys(flat)) {
-		list = append(list, viz.Field{Name: path, Value: fmt.Sprint(flat[path])})
+		list = append(list, report.Field{Name: path, Value: fmt.Sprint(flat[path])})
 	}
 	return list
 }
 
 // provenance merges that of all runs that have started: one line a fact, with every value that occurred.
-func (r Results) provenance(store runs.Store) ([]viz.Field, error) {
+func (r Results) provenance(store runs.Store) ([]report.Field, error) {
 	values := map[string][]string{}
 	note := func(name string, value any) {
 		if text := fmt.Sprint(value); text != "" && !slices.Contains(values[name], text) {
@@ -238,9 +240,9 @@ func (r Results) provenance(store runs.Store) ([]viz.Field, error) {
 		}
 		return nil
 	})
-	var list []viz.Field
+	var list []report.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		list = append(list, viz.Field{Name: name, Value: strings.Join(values[name], "; ")})
+		list = append(list, report.Field{Name: name, Value: strings.Join(values[name], "; ")})
 	}
 	return list, err
 }

@@ -4,12 +4,17 @@ package viz
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Axis labels one axis of a figure and says how it is divided.
@@ -70,12 +75,26 @@ func newScale(low, high float64, log bool) scale {
 	return scale{min: low - pad, max: high + pad}
 }
 
-func (s scale) at(v float64) vg.Length {
-	t := (v - s.min) / (s.max - s.min)
+func (s scale) normalizer() plot.Normalizer {
 	if s.log {
-		t = math.Log(v/s.min) / math.Log(s.max/s.min)
+		return plot.LogScale{}
 	}
-	return s.from + vg.Length(t)*(s.to-s.from)
+	return plot.LinearScale{}
+}
+
+func (s scale) at(v float64) vg.Length {
+	return s.from + vg.Length(s.normalizer().Normalize(s.min, s.max, v))*(s.to-s.from)
+}
+
+// axis is the scale as plotters take it, with its ticks, which rounding may have put beyond its ends.
+func (s scale) axis(ticks []plot.Tick) plot.Axis {
+	a := plot.Axis{Min: s.min, Max: s.max, Scale: s.normalizer()}
+	within := slices.Clone(ticks)
+	for i, t := range within {
+		within[i].Value = max(s.min, min(t.Value, s.max))
+	}
+	a.Tick.Marker = plot.ConstantTicks(within)
+	return a
 }
 
 // place returns the scale between two positions on the page.
@@ -84,13 +103,8 @@ func (s scale) place(from, to vg.Length) scale {
 	return s
 }
 
-type tick struct {
-	value float64
-	label string
-}
-
 // ticks are about n round values on the scale.
-func (s scale) ticks(n int) []tick {
+func (s scale) ticks(n int) []plot.Tick {
 	values := s.linearTicks(n)
 	if s.log {
 		values = s.logTicks(n)
@@ -102,9 +116,9 @@ func (s scale) ticks(n int) []tick {
 	case !s.log:
 		evenDecimals(labels)
 	}
-	ticks := make([]tick, len(values))
+	ticks := make([]plot.Tick, len(values))
 	for i, label := range labels {
-		ticks[i] = tick{values[i], strings.Replace(label, "-", minusSign, 1)}
+		ticks[i] = plot.Tick{Value: values[i], Label: strings.Replace(label, "-", typeset.Minus, 1)}
 	}
 	return ticks
 }
@@ -214,7 +228,7 @@ var tickFace = face(9, softInk, text.XCenter)
 const tickGap vg.Length = 5 // between an axis and its labels
 
 // xTicks are as many ticks, up to one every 70 pt and five in any case, as leave room between their labels.
-func xTicks(panel vg.Rectangle, s scale) []tick {
+func xTicks(panel vg.Rectangle, s scale) []plot.Tick {
 	for n := max(5, int(panel.Size().X/70)); ; n-- {
 		if ticks := s.ticks(n); n <= 1 || roomy(ticks, s) {
 			return ticks
@@ -222,23 +236,29 @@ func xTicks(panel vg.Rectangle, s scale) []tick {
 	}
 }
 
-func roomy(ticks []tick, s scale) bool {
+func roomy(ticks []plot.Tick, s scale) bool {
 	for i := 1; i < len(ticks); i++ {
-		labels := (tickFace.Width(ticks[i-1].label) + tickFace.Width(ticks[i].label)) / 2
-		if s.at(ticks[i].value)-s.at(ticks[i-1].value) < labels+tickFace.Font.Size {
+		labels := (tickFace.Width(ticks[i-1].Label) + tickFace.Width(ticks[i].Label)) / 2
+		if s.at(ticks[i].Value)-s.at(ticks[i-1].Value) < labels+tickFace.Font.Size {
 			return false
 		}
 	}
 	return true
 }
 
+var (
+	gridLine = draw.LineStyle{Color: gridInk, Width: 0.6}
+	axisLine = draw.LineStyle{Color: axisInk, Width: 0.8}
+)
+
 // drawX draws grid, ticks and label of a horizontal axis under the panel; xAxisHeight is what it takes there.
-func (p page) drawX(panel vg.Rectangle, s scale, label string, ticks []tick) {
+func (p page) drawX(panel vg.Rectangle, s scale, label string, ticks []plot.Tick) {
+	grid := plotter.Grid{Vertical: gridLine}
+	grid.Plot(p.within(panel), &plot.Plot{X: s.axis(ticks)})
 	for _, t := range ticks {
-		x := s.at(t.value)
-		p.StrokeLine2(draw.LineStyle{Color: gridInk, Width: 0.6}, x, panel.Min.Y, x, panel.Max.Y)
+		x := s.at(t.Value)
 		p.StrokeLine2(axisLine, x, panel.Min.Y, x, panel.Min.Y-3)
-		p.write(tickFace, x, panel.Min.Y-tickGap-lineHeight(tickFace)/2, t.label)
+		p.write(tickFace, x, panel.Min.Y-tickGap-lineHeight(tickFace)/2, t.Label)
 	}
 	lines := wrap(axisFace, label, panel.Size().X)
 	center := panel.Min.Y - tickGap - lineHeight(tickFace) - 3 - lineHeight(axisFace)*vg.Length(len(lines))/2
@@ -250,25 +270,24 @@ func xAxisHeight(label string, width vg.Length) vg.Length {
 }
 
 // drawY draws grid, labels and, above the panel's left corner, the name of a vertical axis.
-func (p page) drawY(panel vg.Rectangle, s scale, label string, ticks []tick) {
+func (p page) drawY(panel vg.Rectangle, s scale, label string, ticks []plot.Tick) {
+	grid := plotter.Grid{Horizontal: gridLine}
+	grid.Plot(p.within(panel), &plot.Plot{Y: s.axis(ticks)})
 	for _, t := range ticks {
-		y := s.at(t.value)
-		p.StrokeLine2(draw.LineStyle{Color: gridInk, Width: 0.6}, panel.Min.X, y, panel.Max.X, y)
-		p.write(aligned(tickFace, text.XRight), panel.Min.X-tickGap, y, t.label)
+		y := s.at(t.Value)
+		p.write(aligned(tickFace, text.XRight), panel.Min.X-tickGap, y, t.Label)
 	}
 	lines := wrap(axisFace, label, pageWidth-2*margin)
 	p.paragraph(axisFace, margin, panel.Max.Y+7+lineHeight(axisFace)*vg.Length(len(lines))/2, lines)
 }
 
-func yTicks(panel vg.Rectangle, s scale) []tick { return s.ticks(max(3, int(panel.Size().Y/30))) }
+func yTicks(panel vg.Rectangle, s scale) []plot.Tick { return s.ticks(max(3, int(panel.Size().Y/30))) }
 
 // yAxisWidth is the room that the labels of a vertical axis take.
-func yAxisWidth(ticks []tick) vg.Length {
+func yAxisWidth(ticks []plot.Tick) vg.Length {
 	var width vg.Length
 	for _, t := range ticks {
-		width = max(width, tickFace.Width(t.label))
+		width = max(width, tickFace.Width(t.Label))
 	}
 	return width + tickGap
 }
-
-var axisLine = draw.LineStyle{Color: axisInk, Width: 0.8}

@@ -34,7 +34,7 @@ func TestTickLabels(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got []string
 			for _, tick := range newScale(c.low, c.high, c.log).ticks(5) {
-				got = append(got, tick.label)
+				got = append(got, tick.Label)
 			}
 			require.Equal(t, c.want, got)
 		})
@@ -54,7 +54,7 @@ func TestTimeLabels(t *testing.T) {
 		s := scale{min: 0, max: high, seconds: true}
 		var got []string
 		for _, tick := range s.ticks(5) {
-			got = append(got, strings.ReplaceAll(tick.label, "\u202f", " "))
+			got = append(got, strings.ReplaceAll(tick.Label, "\u202f", " "))
 		}
 		require.Equal(t, want, got, "up to %g s", high)
 	}
@@ -72,28 +72,13 @@ func TestTicksLieOnTheirScale(t *testing.T) {
 		s.seconds = !log && rng.IntN(3) == 0
 		ticks, n := s.ticks(6), 0
 		for i, tick := range ticks {
-			require.True(t, tick.value >= s.min-1e-9*math.Abs(s.min) && tick.value <= s.max+1e-9*math.Abs(s.max), "%v in %v", tick, s)
-			require.NotEmpty(t, tick.label)
+			require.True(t, tick.Value >= s.min-1e-9*math.Abs(s.min) && tick.Value <= s.max+1e-9*math.Abs(s.max), "%v in %v", tick, s)
+			require.NotEmpty(t, tick.Label)
 			if n++; i > 0 {
-				require.Greater(t, tick.value, ticks[i-1].value)
-				require.NotEqual(t, tick.label, ticks[i-1].label, "%v", s)
+				require.Greater(t, tick.Value, ticks[i-1].Value)
+				require.NotEqual(t, tick.Label, ticks[i-1].Label, "%v", s)
 			}
 		}
 		require.True(t, n >= 2 && n <= 16, "%d ticks on %v", n, s)
 	}
-}
-
-func TestNumbers(t *testing.T) {
-	require.Equal(t, "\u22120.256", fixed(-0.2563, 3))
-	require.Equal(t, "0.000", fixed(-0.00001, 3), "no minus zero")
-	require.Equal(t, "0.000", signed(0.00001, 3), "no plus zero")
-	require.Equal(t, "+0.005", signed(0.0047, 3))
-	require.Equal(t, "\u2013", signed(math.NaN(), 3))
-	require.Equal(t, "\u2013", probability(math.NaN()))
-	require.Equal(t, "< 0.001", probability(0.0009))
-	require.Equal(t, "0.049", probability(0.0491))
-	require.Equal(t, 3, decimals(-0.256, 0.01, math.NaN()))
-	require.Equal(t, 0, decimals(1234))
-	require.Equal(t, "a b c", printable("a\nb\tc"))
-	require.Equal(t, "ab", printable("a\u202eb"), "no text that runs backwards")
 }

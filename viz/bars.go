@@ -7,9 +7,13 @@ import (
 	"math"
 	"strings"
 
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Bars are bars from zero in named groups, one of each series in a group, with error bars.
@@ -51,7 +55,7 @@ func (b Bars) check() error {
 			return fmt.Errorf("viz: bars %q: series %q %w", b.Name, s.Name, err)
 		}
 		for _, v := range s.Values {
-			anything = anything || finite(v)
+			anything = anything || typeset.Finite(v)
 		}
 	}
 	if !anything {
@@ -115,7 +119,7 @@ func (d *barsDrawing) layout() {
 		d.groups = append(d.groups, wrap(tickFace, g, d.groupWidth()-6))
 		lines = max(lines, len(d.groups[len(d.groups)-1]))
 	}
-	d.panel.Min.Y = margin + tickGap + lineHeight(tickFace)*vg.Length(lines)
+	d.panel.Min.Y = snapped(margin + tickGap + lineHeight(tickFace)*vg.Length(lines))
 	d.panel.Max.Y = d.panel.Min.Y + barsPanel
 	d.height = d.panel.Max.Y + top
 	d.y = d.y.place(d.panel.Min.Y, d.panel.Max.Y)
@@ -131,7 +135,7 @@ func (d *barsDrawing) barWidth() vg.Length {
 func (d *barsDrawing) allLabelsFit() bool {
 	for _, s := range d.Series {
 		for _, v := range s.Values {
-			if smallFace.Width(fixed(v, d.decimals)) > d.barWidth()-3 {
+			if smallFace.Width(typeset.Fixed(v, d.decimals)) > d.barWidth()-3 {
 				return false
 			}
 		}
@@ -148,14 +152,14 @@ func (d *barsDrawing) scale() scale {
 		for i, v := range s.Values {
 			low, high := s.ends(i)
 			for _, v := range []float64{v, low, high} {
-				if finite(v) {
+				if typeset.Finite(v) {
 					y.add(v)
 				}
 			}
 			values = append(values, v)
 		}
 	}
-	d.decimals = decimals(values...)
+	d.decimals = typeset.Decimals(values...)
 	room := 0.06 * (y.high - y.low) // for the number above the highest bar
 	s := newScale(y.low, y.high+room, false)
 	if y.low == 0 {
@@ -192,7 +196,7 @@ func (d *barsDrawing) data() string {
 	for _, s := range d.Series {
 		for i, g := range d.Groups {
 			name := strings.TrimSpace(s.Name + " " + g)
-			parts = append(parts, printable(name)+" "+fixed(s.Values[i], d.decimals))
+			parts = append(parts, typeset.Printable(name)+" "+typeset.Fixed(s.Values[i], d.decimals))
 		}
 	}
 	return d.Label + ": " + strings.Join(parts, "; ") + "."
@@ -238,27 +242,31 @@ func (d *barsDrawing) drawGroup(p page, g int, center vg.Length) {
 
 func (d *barsDrawing) drawBar(p page, i int, s BarSeries, g int, left, right vg.Length) {
 	v, center, zero := s.Values[g], (left+right)/2, d.y.at(0)
-	if !finite(v) {
-		p.write(aligned(smallFace, text.XCenter), center, zero+lineHeight(smallFace)/2, missing)
+	if !typeset.Finite(v) {
+		p.write(aligned(smallFace, text.XCenter), center, zero+lineHeight(smallFace)/2, typeset.Missing)
 		return
 	}
 	p.hatchedBox(i, left, min(zero, d.y.at(v)), right, max(zero, d.y.at(v)))
 	low, high := s.ends(g)
 	top := max(zero, d.y.at(v))
-	if finite(low) && finite(high) {
+	if typeset.Finite(low) && typeset.Finite(high) {
 		top = max(top, d.y.at(high))
-		line, half := draw.LineStyle{Color: ink, Width: 1.1}, min(4, (right-left)/4)
-		p.StrokeLine2(line, center, d.y.at(low), center, d.y.at(high))
-		for _, end := range []float64{low, high} {
-			p.StrokeLine2(line, center-half, d.y.at(end), center+half, d.y.at(end))
-		}
+		interval := errorBars(draw.LineStyle{Color: ink, Width: 1.1}, plotter.XYs{{X: float64(center), Y: v}}, []float64{low}, []float64{high})
+		interval.CapWidth = min(8, (right-left)/2)
+		interval.Plot(p.within(d.panel), &plot.Plot{X: d.across().axis(nil), Y: d.y.axis(nil)})
 	}
 	if d.labeled {
-		p.write(aligned(smallFace, text.XCenter), center, top+lineHeight(smallFace)/2, fixed(v, d.decimals))
+		p.write(aligned(smallFace, text.XCenter), center, top+lineHeight(smallFace)/2, typeset.Fixed(v, d.decimals))
 	}
 }
 
-// hatchedBox fills a box with the color of series i, paler, and with lines of a slope of its own.
+// across is the panel's width as a scale of places on the page.
+func (d *barsDrawing) across() scale {
+	return scale{min: float64(d.panel.Min.X), max: float64(d.panel.Max.X)}
+}
+
+// hatchedBox fills a box with the color of series i, paler, and with lines of a slope of its own, which the bars of gonum do
+// not have.
 func (p page) hatchedBox(i int, left, bottom, right, top vg.Length) {
 	c := seriesColor(i)
 	line := draw.LineStyle{Color: c, Width: 0.8}

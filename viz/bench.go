@@ -10,6 +10,9 @@ import (
 	"time"
 
 	benchmarks "github.com/janpfeifer/go-benchmarks"
+
+	"metrolab/viz/internal/typeset"
+	"metrolab/viz/table"
 )
 
 // Timed is a function to be timed by [Bench].
@@ -34,7 +37,7 @@ func Bench(title string, each time.Duration, functions ...Timed) (Timings, error
 		if f.Func == nil {
 			return Timings{}, fmt.Errorf("viz: bench %q: function %q is nil", title, f.Name)
 		}
-		named = append(named, benchmarks.NamedFunction{Name: printable(f.Name), Func: f.Func})
+		named = append(named, benchmarks.NamedFunction{Name: typeset.Printable(f.Name), Func: f.Func})
 	}
 	// The library returns nothing; what it prints passes through here: mean, median and quantiles of one function, then
 	// those of the next.
@@ -104,19 +107,19 @@ func (t Timings) check() error {
 func (t Timings) data() string {
 	var parts []string
 	for _, f := range t.Functions {
-		parts = append(parts, fmt.Sprintf("%s %s [%s, %s]", printable(f.Name), spell(f.Median), spell(f.Q5), spell(f.Q95)))
+		parts = append(parts, fmt.Sprintf("%s %s [%s, %s]", typeset.Printable(f.Name), spell(f.Median), spell(f.Q5), spell(f.Q95)))
 	}
 	return "Median time a call with 5 % and 95 % quantiles: " + strings.Join(parts, "; ") + "."
 }
 
 // Table is the times as a table.
-func (t Timings) Table() Table {
-	table := Table{Columns: []Column{{Name: "function"}, {Name: "median", Align: Right}, {Name: "5 %", Align: Right}, {Name: "25 %", Align: Right},
-		{Name: "75 %", Align: Right}, {Name: "95 %", Align: Right}, {Name: "mean", Align: Right}}}
+func (t Timings) Table() table.Table {
+	out := table.Table{Columns: []table.Column{{Name: "function"}, {Name: "median", Align: table.Right}, {Name: "5 %", Align: table.Right}, {Name: "25 %", Align: table.Right},
+		{Name: "75 %", Align: table.Right}, {Name: "95 %", Align: table.Right}, {Name: "mean", Align: table.Right}}}
 	for _, f := range t.Functions {
-		table.Rows = append(table.Rows, []any{f.Name, spell(f.Median), spell(f.Q5), spell(f.Q25), spell(f.Q75), spell(f.Q95), spell(f.Mean)})
+		out.Rows = append(out.Rows, []any{f.Name, spell(f.Median), spell(f.Q5), spell(f.Q25), spell(f.Q75), spell(f.Q95), spell(f.Mean)})
 	}
-	return table
+	return out
 }
 
 // timeUnits from the smallest, in nanoseconds.
@@ -129,7 +132,7 @@ var timeUnits = []struct {
 func spell(d time.Duration) string {
 	unit := unitOf(float64(d))
 	v := float64(d) / timeUnits[unit].size
-	return fixed(v, min(2, decimals(v))) + " " + timeUnits[unit].name
+	return typeset.Fixed(v, min(2, typeset.Decimals(v))) + " " + timeUnits[unit].name
 }
 
 // unitOf is the largest unit that is not larger than so many nanoseconds.

@@ -5,10 +5,15 @@ package viz
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Calibration draws how often tokens are replaced against the probability that a detector gave them. On the diagonal a
@@ -54,7 +59,7 @@ func (b bin) wilson() (low, high float64) {
 	const z = 1.959964
 	n, p := float64(b.tokens), b.was()
 	middle, half := p+z*z/(2*n), z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
-	return (middle - half) / (1 + z*z/n), (middle + half) / (1 + z*z/n)
+	return max(0, (middle-half)/(1+z*z/n)), min(1, (middle+half)/(1+z*z/n))
 }
 
 func (d Detection) bins(n int) []bin {
@@ -94,7 +99,7 @@ func newCalibrationDrawing(c Calibration) *calibrationDrawing {
 		xAxis:    Axis{Label: "probability of replaced, by the detector"}, yAxis: Axis{Label: "share that is replaced, with 95 % interval"}}}
 	for i, s := range c.Series {
 		d.bins = append(d.bins, s.bins(c.Bins))
-		d.keys = append(d.keys, newKey(i, s.Name, "calibration error "+fixed(calibrationError(d.bins[i]), 3)))
+		d.keys = append(d.keys, newKey(i, s.Name, "calibration error "+typeset.Fixed(calibrationError(d.bins[i]), 3)))
 	}
 	d.layout()
 	for i := range d.keys {
@@ -109,18 +114,17 @@ func (d *calibrationDrawing) data() string {
 		var points []string
 		for _, b := range d.bins[i] {
 			if b.tokens > 0 {
-				points = append(points, fmt.Sprintf("%s\u2192%s", fixed(b.said(), 2), fixed(b.was(), 2)))
+				points = append(points, fmt.Sprintf("%s\u2192%s", typeset.Fixed(b.said(), 2), typeset.Fixed(b.was(), 2)))
 			}
 		}
-		parts = append(parts, fmt.Sprintf("%s, error %s: %s", printable(s.Name), fixed(calibrationError(d.bins[i]), 3), strings.Join(points, ", ")))
+		parts = append(parts, fmt.Sprintf("%s, error %s: %s", typeset.Printable(s.Name), typeset.Fixed(calibrationError(d.bins[i]), 3), strings.Join(points, ", ")))
 	}
 	return "Probability said\u2192share replaced: " + strings.Join(parts, "; ") + "."
 }
 
 func (d *calibrationDrawing) draw(p page) {
-	inside := d.drawFrame(p)
-	from, to := d.at(0, 0), d.at(1, 1)
-	inside.StrokeLine2(levelLine, from.X, from.Y, to.X, to.Y)
+	d.drawFrame(p)
+	d.plot(p, d.level(0, 1))
 	for i, bins := range d.bins {
 		d.drawTokens(p, i, bins)
 	}
@@ -133,31 +137,30 @@ func (d *calibrationDrawing) draw(p page) {
 
 // drawTokens draws at the foot how the series' tokens are spread over the bins, as shares of the fullest one.
 func (d *calibrationDrawing) drawTokens(p page, i int, bins []bin) {
-	most := 0
-	for _, b := range bins {
-		most = max(most, b.tokens)
-	}
-	width := 0.8 / float64(len(bins)) / float64(len(d.Series))
+	tokens := make(plotter.Values, len(bins))
 	for k, b := range bins {
-		left := (float64(k)+0.1)/float64(len(bins)) + width*float64(i)
-		top := d.panel.Min.Y + 0.12*d.panel.Size().Y*vg.Length(b.tokens)/vg.Length(most)
-		p.box(faded(seriesColor(i), 0x50), d.x.at(left), d.panel.Min.Y, d.x.at(left+width), top)
+		tokens[k] = float64(b.tokens)
 	}
+	const foot = 0.12 // of the panel's height
+	binWidth := d.panel.Size().X / vg.Length(len(bins))
+	width := 0.8 * binWidth / vg.Length(len(d.Series))
+	chart := &plotter.BarChart{Values: tokens, Width: width, Color: faded(seriesColor(i), 0x50),
+		Offset: -0.4*binWidth + (vg.Length(i)+0.5)*width}
+	x, y := scale{min: -0.5, max: float64(len(bins)) - 0.5}, scale{max: slices.Max(tokens) / foot}
+	chart.Plot(p.within(d.panel), &plot.Plot{X: x.axis(nil), Y: y.axis(nil)})
 }
 
 func (d *calibrationDrawing) drawBins(p page, i int, bins []bin) {
-	var pts []vg.Point
+	var points plotter.XYs
+	var lows, highs []float64
 	for _, b := range bins {
-		if b.tokens == 0 {
-			continue
+		if b.tokens > 0 {
+			low, high := b.wilson()
+			points, lows, highs = append(points, plotter.XY{X: b.said(), Y: b.was()}), append(lows, low), append(highs, high)
 		}
-		low, high := b.wilson()
-		at := d.at(b.said(), b.was())
-		drawError(p.Canvas, draw.LineStyle{Color: faded(seriesColor(i), 0xA0), Width: 0.9}, at.X, d.y.at(low), d.y.at(high))
-		pts = append(pts, at)
 	}
-	p.StrokeLines(seriesLine(i), pts)
-	for _, at := range pts {
-		p.DrawGlyphNoClip(seriesMark(i), at)
-	}
+	d.plot(p,
+		errorBars(draw.LineStyle{Color: faded(seriesColor(i), 0xA0), Width: 0.9}, points, lows, highs),
+		&plotter.Line{XYs: points, LineStyle: seriesLine(i)},
+		&plotter.Scatter{XYs: points, GlyphStyle: seriesMark(i)})
 }

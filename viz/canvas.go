@@ -5,8 +5,8 @@ package viz
 import (
 	"fmt"
 	"image/color"
+	"math"
 	"strings"
-	"unicode/utf8"
 
 	stdfont "golang.org/x/image/font"
 	"gonum.org/v1/plot/font"
@@ -15,6 +15,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // dpi is twice the density that a browser assumes, so that a figure shown at half its pixels is sharp on fine screens.
@@ -34,6 +36,18 @@ type page struct {
 func newPage(height vg.Length) page {
 	img := vgimg.NewWith(vgimg.UseWH(pageWidth, height), vgimg.UseDPI(dpi), vgimg.UseBackgroundColor(paper))
 	return page{Canvas: draw.New(img), img: img}
+}
+
+// within is the part of the page that a panel takes, for plotters.
+func (p page) within(panel vg.Rectangle) draw.Canvas {
+	return draw.Canvas{Canvas: p.Canvas.Canvas, Rectangle: panel}
+}
+
+// snapped is the nearest edge between two pixels. Whole pixels keep lines sharp, and as few digits they let plotters reach
+// the edges of a panel without rounding past them.
+func snapped(l vg.Length) vg.Length {
+	const pixel = vg.Inch / dpi
+	return vg.Length(math.Round(float64(l/pixel))) * pixel
 }
 
 // figure encodes the page. The data are its numbers in words.
@@ -120,7 +134,7 @@ func inked(s text.Style, c color.Color) text.Style {
 // wrap breaks txt into lines no wider than width: between words, and inside one that is wider than a line.
 // Control characters and line breaks count as spaces. Empty text has no lines.
 func wrap(s text.Style, txt string, width vg.Length) []string {
-	return wrapBy(func(t string) bool { return s.Width(t) <= width }, txt)
+	return typeset.Wrap(func(t string) bool { return s.Width(t) <= width }, txt)
 }
 
 // shorten is the first line of txt, ending in an ellipsis where that is not all.
@@ -133,51 +147,4 @@ func shorten(s text.Style, txt string, width vg.Length) string {
 		return lines[0]
 	}
 	return wrap(s, txt, width-s.Width("\u2026"))[0] + "\u2026"
-}
-
-// wrapBy is wrap with any measure of what fits on a line.
-func wrapBy(fits func(string) bool, txt string) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(printable(txt)) {
-		switch {
-		case line == "":
-			line = word
-		case fits(line + " " + word):
-			line += " " + word
-			continue
-		default:
-			lines = append(lines, line)
-			line = word
-		}
-		for !fits(line) && utf8.RuneCountInString(line) > 1 {
-			head := fittingHead(fits, line)
-			lines = append(lines, head)
-			line = line[len(head):]
-		}
-	}
-	if line != "" {
-		lines = append(lines, line)
-	}
-	return lines
-}
-
-// joints are where a compound name may be cut.
-const joints = "-_./=,:+"
-
-// fittingHead is the longest start of word that fits, one rune at least, cut after a joint of a compound name (such as
-// the dot of "model.width") where there is one past its first third.
-func fittingHead(fits func(string) bool, word string) string {
-	end := 0
-	for i, r := range word {
-		next := i + utf8.RuneLen(r)
-		if end > 0 && !fits(word[:next]) {
-			break
-		}
-		end = next
-	}
-	if joint := strings.LastIndexAny(word[:end], joints) + 1; joint > end/3 {
-		end = joint
-	}
-	return word[:end]
 }

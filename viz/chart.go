@@ -3,6 +3,8 @@
 package viz
 
 import (
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -15,7 +17,7 @@ type chart struct {
 	x, y            scale
 	keys            []key
 	square          bool // the panel is as high as wide
-	xTicks, yTicks  []tick
+	xTicks, yTicks  []plot.Tick
 	panel           vg.Rectangle
 	height          vg.Length
 }
@@ -33,13 +35,13 @@ func (c *chart) layout() {
 		inner = max(inner, squarePanel)
 	}
 	c.height = max(least, top+bottom+inner)
-	c.panel = vg.Rectangle{Min: vg.Point{Y: bottom}, Max: vg.Point{X: pageWidth - right, Y: c.height - top}}
+	c.panel = vg.Rectangle{Min: vg.Point{Y: snapped(bottom)}, Max: vg.Point{X: snapped(pageWidth - right), Y: snapped(c.height - top)}}
 	c.y = c.y.place(c.panel.Min.Y, c.panel.Max.Y)
 	c.yTicks = yTicks(c.panel, c.y)
 	if c.square {
 		c.yTicks = c.y.ticks(5)
 	}
-	c.panel.Min.X = margin + yAxisWidth(c.yTicks)
+	c.panel.Min.X = snapped(margin + yAxisWidth(c.yTicks))
 	if c.square {
 		c.panel.Max.X = min(c.panel.Max.X, c.panel.Min.X+c.panel.Size().Y)
 	}
@@ -49,12 +51,19 @@ func (c *chart) layout() {
 	}
 }
 
-// drawFrame draws all but the data and the keys; what is drawn on the canvas that it returns ends at the panel's edges.
-func (c *chart) drawFrame(p page) (inside draw.Canvas) {
+// drawFrame draws all but the data and the keys.
+func (c *chart) drawFrame(p page) {
 	p.heading(c.title, c.subtitle)
 	p.drawX(c.panel, c.x, c.xAxis.Label, c.xTicks)
 	p.drawY(c.panel, c.y, c.yAxis.Label, c.yTicks)
-	return draw.Canvas{Canvas: p.Canvas.Canvas, Rectangle: c.panel}
+}
+
+// plot has plotters draw on the panel, to its scales; they end at its edges.
+func (c *chart) plot(p page, plotters ...plot.Plotter) {
+	plt := &plot.Plot{X: c.x.axis(c.xTicks), Y: c.y.axis(c.yTicks)}
+	for _, each := range plotters {
+		each.Plot(p.within(c.panel), plt)
+	}
 }
 
 // drawFoot draws the line that the panel stands on, over the data.
@@ -64,21 +73,27 @@ func (c *chart) drawFoot(p page) {
 
 func (c *chart) at(x, y float64) vg.Point { return vg.Point{X: c.x.at(x), Y: c.y.at(y)} }
 
-func (c *chart) points(x, y []float64) []vg.Point {
-	pts := make([]vg.Point, len(x))
-	for i := range x {
-		v := y[i]
-		if c.y.log {
-			v = max(v, c.y.min/10) // the band of positive values may reach below zero
-		}
-		pts[i] = c.at(x[i], v)
+// points are places on the page.
+func (c *chart) points(xys plotter.XYs) []vg.Point {
+	pts := make([]vg.Point, len(xys))
+	for i, xy := range xys {
+		pts[i] = c.at(xy.X, xy.Y)
 	}
 	return pts
 }
 
-// drawLevel draws a thin line across the panel at the height y.
-func (c *chart) drawLevel(inside draw.Canvas, y float64) {
-	inside.StrokeLine2(levelLine, c.panel.Min.X, c.y.at(y), c.panel.Max.X, c.y.at(y))
+// xys pairs values as plotters take them.
+func xys(x, y []float64) plotter.XYs {
+	pairs := make(plotter.XYs, len(x))
+	for i := range x {
+		pairs[i] = plotter.XY{X: x[i], Y: y[i]}
+	}
+	return pairs
+}
+
+// level is a thin line across the panel, from a height at its left edge to one at its right.
+func (c *chart) level(left, right float64) *plotter.Line {
+	return &plotter.Line{XYs: plotter.XYs{{X: c.x.min, Y: left}, {X: c.x.max, Y: right}}, LineStyle: levelLine}
 }
 
 // labelLevel writes above or below the line of a level, where the fewest of the points are in the way.
@@ -112,12 +127,13 @@ func inBox(points []vg.Point, box vg.Rectangle) int {
 	return n
 }
 
-// drawError draws the error bar of a point.
-func drawError(c draw.Canvas, line draw.LineStyle, x, low, high vg.Length) {
-	const half = 2.5
-	c.StrokeLine2(line, x, low, x, high)
-	c.StrokeLine2(line, x-half, low, x+half, low)
-	c.StrokeLine2(line, x-half, high, x+half, high)
+// errorBars are intervals around points, as gonum takes them: by their distances from the points.
+func errorBars(line draw.LineStyle, points plotter.XYs, low, high []float64) *plotter.YErrorBars {
+	bars := &plotter.YErrorBars{XYs: points, LineStyle: line, CapWidth: 5, YErrors: make(plotter.YErrors, len(points))}
+	for i, at := range points {
+		bars.YErrors[i].Low, bars.YErrors[i].High = at.Y-low[i], high[i]-at.Y
+	}
+	return bars
 }
 
 var levelLine = draw.LineStyle{Color: softInk, Width: 0.8, Dashes: []vg.Length{3, 2}}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Correction is a text as the main model sees it: every token tinted by the probability that it was replaced, and what
@@ -29,9 +31,9 @@ func (t Token) continues() bool { return strings.HasPrefix(t.Text, "##") && len(
 
 func (t Token) text() string {
 	if t.continues() {
-		return printable(t.Text[2:])
+		return typeset.Printable(t.Text[2:])
 	}
-	return printable(t.Text)
+	return typeset.Printable(t.Text)
 }
 
 // Figure draws the text. It fails where there is no token, a probability is none, or the text is longer than a picture
@@ -72,9 +74,9 @@ func (c Correction) data() string {
 		b.WriteString(t.text())
 		switch {
 		case t.Correction != "":
-			fmt.Fprintf(&b, " [%s, %s]", printable(t.Correction), fixed(t.Replaced, 2))
+			fmt.Fprintf(&b, " [%s, %s]", typeset.Printable(t.Correction), typeset.Fixed(t.Replaced, 2))
 		case t.Replaced >= 0.5:
-			fmt.Fprintf(&b, " [%s]", fixed(t.Replaced, 2))
+			fmt.Fprintf(&b, " [%s]", typeset.Fixed(t.Replaced, 2))
 		}
 	}
 	return "Probability of replaced in brackets, with the correction before it: " + b.String()
@@ -101,9 +103,9 @@ func (c Correction) HTML() (template.HTML, error) {
 func (t Token) html() string {
 	word := template.HTMLEscapeString(t.text())
 	if t.Correction != "" {
-		word = fmt.Sprintf("<s>%s</s><sup><b>%s</b></sup>", word, template.HTMLEscapeString(printable(t.Correction)))
+		word = fmt.Sprintf("<s>%s</s><sup><b>%s</b></sup>", word, template.HTMLEscapeString(typeset.Printable(t.Correction)))
 	}
 	tint := suspicion.at(t.Replaced)
 	return fmt.Sprintf(`<span title="replaced: %s" style="background-color:#%02x%02x%02x;color:#1f2328">%s</span>`,
-		fixed(t.Replaced, 3), tint.R, tint.G, tint.B, word)
+		typeset.Fixed(t.Replaced, 3), tint.R, tint.G, tint.B, word)
 }

@@ -8,6 +8,8 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 var (
@@ -117,7 +119,7 @@ func (d *correctionDrawing) drawTints(p page) {
 		share := float64(i) / (steps - 1)
 		x := margin + width*vg.Length(i)
 		p.paint(suspicion, share, x, y, x+width, y+13)
-		p.write(aligned(inked(smallFace, ink), text.XCenter), x+width/2, y+6.5, fixed(share, 2))
+		p.write(aligned(inked(smallFace, ink), text.XCenter), x+width/2, y+6.5, typeset.Fixed(share, 2))
 	}
 	p.frame(vg.Rectangle{Min: vg.Point{X: margin, Y: y}, Max: vg.Point{X: margin + steps*width, Y: y + 13}})
 }

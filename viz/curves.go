@@ -5,6 +5,8 @@ package viz
 import (
 	"fmt"
 	"math"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Curves are lines over training: a mean over seeds with its band for each series, and each seed as a thin line where
@@ -44,7 +46,7 @@ func (c Curves) check() error {
 		return err
 	}
 	for _, l := range c.Levels {
-		if !finite(l.Y) || c.Y.Log && l.Y <= 0 {
+		if !typeset.Finite(l.Y) || c.Y.Log && l.Y <= 0 {
 			return fmt.Errorf("viz: curves %q: level %q is at %g, which the axis cannot show", c.Name, l.Label, l.Y)
 		}
 	}
@@ -72,7 +74,7 @@ func (c Curves) checkRun(r Line) error {
 	}
 	for i, x := range r.X {
 		switch {
-		case !finite(x):
+		case !typeset.Finite(x):
 			return fmt.Errorf("has x = %g at point %d", x, i)
 		case i > 0 && x <= r.X[i-1]:
 			return fmt.Errorf("has x = %g after %g; x must grow", x, r.X[i-1])

@@ -7,8 +7,11 @@ import (
 	"math"
 	"strings"
 
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // curvesDrawing is Curves with its means and its places on the page.
@@ -51,9 +54,9 @@ func (d *curvesDrawing) note(i int) string {
 	case m.runs == 0:
 		return "no runs"
 	case m.runs < d.mostRuns():
-		return plural(m.runs, "seed")
+		return typeset.Plural(m.runs, "seed")
 	case d.Spikes:
-		return plural(d.spikes[i], "spike")
+		return typeset.Plural(d.spikes[i], "spike")
 	default:
 		return ""
 	}
@@ -71,12 +74,12 @@ func (d *curvesDrawing) mostRuns() int {
 func (d *curvesDrawing) end(i int) vg.Point {
 	if m := d.sums[i]; len(m.x) > 0 {
 		n := len(m.x)
-		return d.points(m.x[n-1:], m.mean[n-1:])[0]
+		return d.at(m.x[n-1], m.mean[n-1])
 	}
 	for _, r := range d.Series[i].Runs {
 		if alive := r.alive(); len(alive.X) > 0 {
 			n := len(alive.X)
-			return d.points(alive.X[n-1:], alive.Y[n-1:])[0]
+			return d.at(alive.X[n-1], alive.Y[n-1])
 		}
 	}
 	return vg.Point{X: d.panel.Max.X, Y: vg.Length(math.Inf(-1))}
@@ -156,12 +159,12 @@ func (d *curvesDrawing) data() string {
 	for i, m := range d.sums {
 		value := "no mean"
 		if n := len(m.mean); n > 0 {
-			value = fixed(m.mean[n-1], decimals(last...))
+			value = typeset.Fixed(m.mean[n-1], typeset.Decimals(last...))
 		}
 		if note := d.note(i); note != "" {
 			value += " (" + note + ")"
 		}
-		parts = append(parts, printable(d.Series[i].Name)+": "+value)
+		parts = append(parts, typeset.Printable(d.Series[i].Name)+": "+value)
 	}
 	return fmt.Sprintf("%s over %s. Last mean over seeds: %s.", d.Y.Label, d.X.Label, strings.Join(parts, "; "))
 }
@@ -174,25 +177,25 @@ func (d *curvesDrawing) ranges() string {
 		for _, r := range s.Runs {
 			e.add(r.alive().Y...)
 		}
-		n := decimals(e.low, e.high)
-		parts = append(parts, fmt.Sprintf("%s %s to %s", printable(s.Name), fixed(e.low, n), fixed(e.high, n)))
+		n := typeset.Decimals(e.low, e.high)
+		parts = append(parts, fmt.Sprintf("%s %s to %s", typeset.Printable(s.Name), typeset.Fixed(e.low, n), typeset.Fixed(e.high, n)))
 	}
 	return fmt.Sprintf("%s over %s. Ranges: %s.", d.Y.Label, d.X.Label, strings.Join(parts, "; "))
 }
 
 func (d *curvesDrawing) draw(p page) {
-	inside := d.drawFrame(p)
+	d.drawFrame(p)
 	for _, l := range d.Levels {
-		d.drawLevel(inside, l.Y)
+		d.plot(p, d.level(l.Y, l.Y))
 	}
 	for i := range d.Series {
-		d.drawBand(inside, i)
+		d.drawBand(p, i)
 	}
 	for i, s := range d.Series {
-		d.drawRuns(inside, i, s)
+		d.drawRuns(p, i, s)
 	}
 	for i := range d.Series {
-		d.drawMean(inside, i)
+		d.drawMean(p, i)
 	}
 	if d.Spikes {
 		d.drawSpikes(p)
@@ -206,9 +209,9 @@ func (d *curvesDrawing) labelLevels(p page) {
 	var taken []vg.Point
 	for i, s := range d.Series {
 		for _, r := range s.Runs {
-			taken = append(taken, d.points(r.alive().X, r.alive().Y)...)
+			taken = append(taken, d.points(r.alive().xys())...)
 		}
-		taken = append(taken, d.points(d.sums[i].x, d.sums[i].mean)...)
+		taken = append(taken, d.points(xys(d.sums[i].x, d.sums[i].mean))...)
 	}
 	for _, l := range d.Levels {
 		if l.Label != "" {
@@ -217,57 +220,60 @@ func (d *curvesDrawing) labelLevels(p page) {
 	}
 }
 
-func (d *curvesDrawing) drawBand(c draw.Canvas, i int) {
+func (d *curvesDrawing) drawBand(p page, i int) {
 	m := d.sums[i]
 	if len(m.low) < 2 {
 		return
 	}
-	outline := d.points(m.x, m.high)
-	low := d.points(m.x, m.low)
-	for k := len(low) - 1; k >= 0; k-- {
-		outline = append(outline, low[k])
+	outline := xys(m.x, m.high)
+	for k := len(m.x) - 1; k >= 0; k-- {
+		low := m.low[k]
+		if d.y.log {
+			low = max(low, d.y.min/10) // the band of positive values may reach below zero
+		}
+		outline = append(outline, plotter.XY{X: m.x[k], Y: low})
 	}
 	alpha := uint8(0x26)
 	if len(d.Series) > 4 {
 		alpha = 0x18
 	}
-	c.FillPolygon(faded(seriesColor(i), alpha), c.ClipPolygonXY(outline))
+	d.plot(p, &plotter.Polygon{XYs: []plotter.XYs{outline}, Color: faded(seriesColor(i), alpha)})
 }
 
-func (d *curvesDrawing) drawRuns(c draw.Canvas, i int, s Series) {
+func (d *curvesDrawing) drawRuns(p page, i int, s Series) {
 	for _, r := range s.Runs {
-		pts := d.points(r.alive().X, r.alive().Y)
+		alive := r.alive().xys()
 		if d.thin && d.sums[i].runs > 1 || r.diverged() {
-			c.StrokeLines(draw.LineStyle{Color: faded(seriesColor(i), 0x80), Width: 0.6}, pts)
+			d.plot(p, &plotter.Line{XYs: alive, LineStyle: draw.LineStyle{Color: faded(seriesColor(i), 0x80), Width: 0.6}})
 		}
-		if r.diverged() && len(pts) > 0 {
-			end := pts[len(pts)-1]
-			cross := draw.LineStyle{Color: seriesColor(i), Width: 1.4}
-			c.StrokeLine2(cross, end.X-3.5, end.Y-3.5, end.X+3.5, end.Y+3.5)
-			c.StrokeLine2(cross, end.X-3.5, end.Y+3.5, end.X+3.5, end.Y-3.5)
+		if r.diverged() && len(alive) > 0 {
+			d.plot(p, &plotter.Scatter{XYs: alive[len(alive)-1:], GlyphStyle: draw.GlyphStyle{Color: seriesColor(i), Radius: 3.5, Shape: cross{}}})
 		}
 	}
 }
 
 // drawMean draws the mean with a few markers, each series at other places.
-func (d *curvesDrawing) drawMean(c draw.Canvas, i int) {
-	m := d.sums[i]
-	pts := d.points(m.x, m.mean)
-	if len(pts) == 1 {
-		c.DrawGlyph(seriesMark(i), pts[0])
+func (d *curvesDrawing) drawMean(p page, i int) {
+	mean := xys(d.sums[i].x, d.sums[i].mean)
+	if len(mean) == 1 {
+		d.plot(p, &plotter.Scatter{XYs: mean, GlyphStyle: seriesMark(i)})
 	}
-	if len(pts) < 2 {
+	if len(mean) < 2 {
 		return
 	}
 	line := seriesLine(i)
-	if len(pts) > int(d.panel.Size().X) {
+	if len(mean) > int(d.panel.Size().X) {
 		line.Width = 0.9 // so many points are noise, which a thick line would fill
 	}
-	c.StrokeLines(line, pts)
-	const markers = 6
-	for k := range markers {
-		share := (float64(k) + (float64(i)+0.5)/float64(len(d.Series))) / markers
-		c.DrawGlyph(seriesMark(i), pointAt(pts, d.panel.Min.X+vg.Length(share)*d.panel.Size().X))
+	d.plot(p, &plotter.Line{XYs: mean, LineStyle: line})
+	d.drawMarks(p, i, len(d.Series), 6, d.points(mean))
+}
+
+// drawMarks draws so many markers along the line of series i of n, each series at other places.
+func (c *chart) drawMarks(p page, i, n, marks int, line []vg.Point) {
+	for k := range marks {
+		share := (float64(k) + (float64(i)+0.5)/float64(n)) / float64(marks)
+		p.DrawGlyphNoClip(seriesMark(i), pointAt(line, c.panel.Min.X+vg.Length(share)*c.panel.Size().X))
 	}
 }
 

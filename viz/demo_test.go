@@ -5,9 +5,6 @@ package viz
 import (
 	"math"
 	"math/rand/v2"
-	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 // All numbers in this file are made up.
@@ -74,52 +71,4 @@ func demoBars() Bars {
 			{"bag of words", []float64{0.55, 0.55, 0.55, 0.55}, nil, nil},
 			{"majority class", []float64{0.125, 0.125, 0.125, 0.125}, nil, nil},
 		}}
-}
-
-// demoReport is a study of n arms, 1 to 7, without figures.
-func demoReport(n int) Report {
-	r := Report{
-		Title: "Which parts of METRO does a tiny encoder need? (made-up numbers)",
-		Summary: "The METRO recipe at size tiny (2 layers of width 128, 1,800 steps of 2,048 tokens) against single changes, three seeds each, " +
-			"paired by seed, on the documentation inside the Go distribution. Every number in this report is made up.",
-		Outcome:  "RTD AUC on the frozen corrupted held-out set",
-		Baseline: Baseline{Name: "METRO baseline", Mean: 0.7697, Runs: 3},
-		Effects:  demoEffects(n),
-		Runs: Table{Columns: []Column{{"RTD AUC", Right, "%.4f"}, {"generator CE", Right, "%.3f"}, {"arm", Left, ""}, {"seed", Right, ""},
-			{"steps", Right, ""}, {"tokens/s", Right, "%.0f"}, {"backend", Left, ""}, {"run", Left, ""}}},
-		Failed: map[int]string{5: "loss is NaN at step 720"},
-		Provenance: []Field{{"revision", "0000000000000000000000000000000000000000 (dirty)"}, {"Go", "go1.26.5"}, {"backend", "xla:cpu"},
-			{"CPU", "an invented processor, 2 cores"}, {"corpus", "Go documentation, sha256 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}},
-		Notes: []string{"Two layers and four million tokens say little about large models.", "Three seeds find large differences only."},
-	}
-	for arm, name := range longNames[:n+1] {
-		for seed := range 3 {
-			auc, ce := any(0.77-0.03*float64(arm)+0.007*float64(seed)), any(2.4+0.1*float64(arm))
-			if len(r.Runs.Rows) == 5 {
-				auc, ce = math.NaN(), nil
-			}
-			r.Runs.Rows = append(r.Runs.Rows, []any{auc, ce, name, seed, 1800, 51234.5, "xla:cpu", "0123456789ab"})
-		}
-		fields := []Field{{"model.layers", "2"}, {"model.width", "128"}, {"model.relative_positions", "true"}, {"rtd.weight", "50"}, {"clm.weight", "1"}}
-		if arm > 0 {
-			fields[2+arm%3].Value = []string{"0.5", "false", "10"}[arm%3]
-		}
-		r.Configs = append(r.Configs, Config{name, fields})
-	}
-	return r
-}
-
-// demoFigures are the figures of demoReport.
-func demoFigures(t *testing.T, n int) []Figure {
-	curves := demoCurves(longNames[:n+1]...)
-	diverge(curves.Series[1].Runs[2], 12)
-	forest := Forest{Name: "forest", Title: "What each change does to RTD AUC (made-up numbers)", Outcome: "RTD AUC", Effects: demoEffects(n),
-		Caption: "Only the first change is told apart from the baseline; the others need more seeds."}
-	var figures []Figure
-	for _, draw := range []func() (Figure, error){forest.Figure, curves.Figure, demoBars().Figure} {
-		f, err := draw()
-		require.NoError(t, err)
-		figures = append(figures, f)
-	}
-	return figures
 }

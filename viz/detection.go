@@ -3,9 +3,11 @@
 package viz
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
+
+	"gonum.org/v1/gonum/integrate"
+	"gonum.org/v1/gonum/stat"
 )
 
 // Detection is what a detector said of some tokens, and what they were: its probability that a token is replaced, and
@@ -60,26 +62,9 @@ func (d Detection) replaced() int {
 // roc are the points of the ROC curve, the shares of original and of replaced tokens at or above a falling threshold,
 // with tokens of equal probability together, and the area under it.
 func (d Detection) roc() (x, y []float64, area float64) {
-	order := make([]int, len(d.Probability))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(d.Probability[b], d.Probability[a]) })
-	positives := float64(d.replaced())
-	negatives := float64(len(order)) - positives
-	x, y = []float64{0}, []float64{0}
-	var hits, alarms float64
-	for i, token := range order {
-		if d.Replaced[token] {
-			hits++
-		} else {
-			alarms++
-		}
-		if last := i+1 == len(order); last || d.Probability[order[i+1]] != d.Probability[token] {
-			n := len(x) - 1
-			x, y = append(x, alarms/negatives), append(y, hits/positives)
-			area += (x[n+1] - x[n]) * (y[n+1] + y[n]) / 2
-		}
-	}
-	return x, y, area
+	probability, replaced := slices.Clone(d.Probability), slices.Clone(d.Replaced)
+	stat.SortWeightedLabeled(probability, replaced, nil)
+	y, x, _ = stat.ROC(nil, probability, replaced, nil)
+	x[0], y[0] = 0, 0 // which n · 1/n, rounded, may miss
+	return x, y, integrate.Trapezoidal(x, y)
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package viz turns plain numbers into what a researcher looks at: figures, tables and one self-contained report.
+// Package viz turns plain numbers into the figures that a researcher looks at.
 //
-// Every picture is a plain struct: fill in the numbers, then call its Figure, or [Show] it.
+// Every picture is a plain struct: fill in the numbers, then call its Figure, or show it in a notebook by
+// metrolab/viz/notebook.
 //
 //   - [Curves] are runs over training with a band over seeds; [LossSpikes], [GradientNorms] and [TieCosine] are Curves
 //     with the words of one question.
@@ -13,15 +14,15 @@
 //   - [Correction] is a text with what the model doubts and would write instead.
 //   - [Bench] times functions and draws the quantiles.
 //
-// A [Figure] is a PNG with its caption; equal input gives equal bytes. A [Table] is defined once and printed as terminal
-// text, Markdown, HTML or CSV. A [Report] puts all of it into one HTML file that opens without a network.
-//
-// In a GoNB notebook [Show] puts pictures and tables below the cell, [Live] changes them while the cell trains, and
-// [Interactive] adds a form to zoom into. Outside a notebook the same calls write files to [Dir].
+// A [Figure] is a PNG with its caption; equal input gives equal bytes. [Interactive] adds a form to zoom into.
 //
 // What cannot be drawn is an error of one line that says what to change; nothing panics.
 //
-// The package knows nothing of training and imports nothing of this module. Colors are those of Okabe and Ito, which
-// color-blind readers can tell apart, and every color comes with a dash pattern, a marker or a hatching of its own, so
-// that a picture also reads in black and white.
+// Beside it stand the packages table (tables as text, Markdown, HTML and CSV, which link no fonts), report (a study as one
+// HTML file that opens without a network) and notebook (figures and tables below a cell). None of them knows of training.
+//
+// Lines, bands, points, intervals and grids are those of gonum/plot. Drawn here is what it does not do as well: names at
+// the ends of curves, hatched bars, matrices without seams, the rows of a forest, corrected text. Colors are those of Okabe
+// and Ito, which color-blind readers can tell apart, and every color comes with a dash pattern, a marker or a hatching of
+// its own, so that a picture also reads in black and white.
 package viz

@@ -3,11 +3,11 @@
 package viz
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
+
+	"metrolab/viz/internal/files"
 )
 
 // Figure is a finished picture.
@@ -27,7 +27,7 @@ func (f Figure) Save(dir string) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, f.Name+".png")
-	return path, writeFile(path, f.PNG)
+	return path, files.Write(path, f.PNG)
 }
 
 func (f Figure) check() error {
@@ -42,28 +42,6 @@ var goodName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]*$`)
 func checkName(name string) error {
 	if !goodName.MatchString(name) {
 		return fmt.Errorf("viz: figure name %q cannot be a file name; use letters, digits, '.', '_' and '-'", name)
-	}
-	return nil
-}
-
-// writeFile replaces path by data in one step, so that a full disk leaves an older file whole.
-func writeFile(path string, data []byte) (err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("viz: %w", err)
-	}
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("viz: %w", err)
-	}
-	_, err = tmp.Write(data)
-	err = errors.Join(err, tmp.Chmod(0o644), tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-		return fmt.Errorf("viz: write %s: %w", path, err)
 	}
 	return nil
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/plot/vg"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // allFigures are figures that test the layout: few and many series, long names, all verdicts.
@@ -183,7 +185,7 @@ func FuzzWrap(f *testing.F) {
 			t.Skip()
 		}
 		lines := wrap(labelFace, text, vg.Length(width))
-		require.Equal(t, strings.Join(strings.Fields(printable(text)), ""), strings.ReplaceAll(strings.Join(lines, ""), " ", ""), "no text is lost")
+		require.Equal(t, strings.Join(strings.Fields(typeset.Printable(text)), ""), strings.ReplaceAll(strings.Join(lines, ""), " ", ""), "no text is lost")
 		for _, line := range lines {
 			require.True(t, labelFace.Width(line) <= vg.Length(width) || len([]rune(line)) == 1, "%q is too wide", line)
 		}

@@ -5,48 +5,14 @@ package viz
 import (
 	"fmt"
 	"image/color"
-	"math"
 	"strings"
 
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
-
-// Verdict is what a study knows about one arm against its baseline.
-type Verdict string
-
-// The three verdicts. Undecided means that the data do not tell, not that there is no difference.
-const (
-	Better    Verdict = "better"
-	Worse     Verdict = "worse"
-	Undecided Verdict = "undecided"
-)
-
-// Effect is the paired difference of one arm to the baseline on the outcome that was fixed beforehand. NaN stands for
-// what is not known, such as the interval of a single pair.
-type Effect struct {
-	Name      string
-	Pairs     int     // seeds at which both arm and baseline have an outcome
-	Mean      float64 // of the arm over these pairs
-	Diff      float64 // mean of arm − baseline
-	Low, High float64 // its 95 % interval
-	P, HolmP  float64 // two-sided; HolmP is adjusted over all arms
-	Verdict   Verdict
-	Note      string // in words: failed runs, how far from a verdict; may be empty
-}
-
-func (e Effect) check() error {
-	switch e.Verdict {
-	case Better, Worse, Undecided:
-	default:
-		return fmt.Errorf("%q has the verdict %q; it must be better, worse or undecided", e.Name, e.Verdict)
-	}
-	if finite(e.Low) != finite(e.High) || finite(e.Low) && !(e.Low <= e.Diff && e.Diff <= e.High) {
-		return fmt.Errorf("%q has a difference of %g outside its interval [%g, %g]", e.Name, e.Diff, e.Low, e.High)
-	}
-	return nil
-}
 
 // Forest is the forest plot of a study: for each arm its difference to the baseline as a point with its 95 % interval,
 // the verdict as color and shape, and the numbers in words.
@@ -56,7 +22,7 @@ type Forest struct {
 	Caption       string // what to see in it; may be empty
 	Outcome       string // what is compared, such as "RTD AUC"
 	LowerIsBetter bool
-	Effects       []Effect
+	Effects       Effects // one an arm
 }
 
 // Figure draws the plot. It fails where there is no arm, or one whose verdict or interval makes no sense.
@@ -67,33 +33,14 @@ func (f Forest) Figure() (Figure, error) {
 	if len(f.Effects) == 0 {
 		return Figure{}, fmt.Errorf("viz: forest %q has no arms", f.Name)
 	}
-	for _, e := range f.Effects {
-		if err := e.check(); err != nil {
-			return Figure{}, fmt.Errorf("viz: forest %q: arm %w", f.Name, err)
-		}
+	if err := f.Effects.Check(); err != nil {
+		return Figure{}, fmt.Errorf("viz: forest %q: %w", f.Name, err)
 	}
-	d := forestDrawing{Forest: f, decimals: effectDecimals(f.Effects)}
+	d := forestDrawing{Forest: f, decimals: f.Effects.Decimals()}
 	d.layout()
 	p := newPage(d.height)
 	d.draw(p)
 	return p.figure(f.Name, f.Title, f.Caption, d.data())
-}
-
-// effectDecimals shows the largest number with three digits, or one more where an interval is narrow.
-func effectDecimals(effects []Effect) int {
-	var values []float64
-	narrowest := math.Inf(1)
-	for _, e := range effects {
-		values = append(values, e.Diff, e.Low, e.High)
-		if e.High > e.Low {
-			narrowest = min(narrowest, (e.High-e.Low)/2)
-		}
-	}
-	least := decimals(values...)
-	if math.IsInf(narrowest, 1) {
-		return least
-	}
-	return max(least, min(least+1, decimals(narrowest)-1))
 }
 
 type forestDrawing struct {
@@ -132,24 +79,8 @@ func (d *forestDrawing) layout() {
 	top := headingHeight(d.Title, d.subtitle()) + columnHeads
 	d.height = top + rows + bottom
 	d.panel = vg.Rectangle{Min: vg.Point{X: left, Y: bottom}, Max: vg.Point{X: right, Y: bottom + rows}}
-	d.x = effectScale(d.Effects).place(left, right)
-}
-
-// effectScale covers zero, every point and every interval.
-func effectScale(effects []Effect) scale {
-	x := newExtent()
-	x.add(0)
-	for _, e := range effects {
-		for _, v := range []float64{e.Low, e.Diff, e.High} {
-			if finite(v) {
-				x.add(v)
-			}
-		}
-	}
-	if x.low == x.high {
-		x.add(-1, 1)
-	}
-	return newScale(x.low, x.high, false)
+	low, high := d.Effects.Range()
+	d.x = scale{min: low, max: high}.place(left, right)
 }
 
 func (d *forestDrawing) subtitle() string {
@@ -164,27 +95,27 @@ func (d *forestDrawing) numbers(e Effect) string {
 
 // intervalText is "−0.256 [−0.339, −0.173]", without brackets where there is no interval.
 func intervalText(e Effect, decimals int) string {
-	if !finite(e.Low) {
-		return signed(e.Diff, decimals)
+	if !typeset.Finite(e.Low) {
+		return typeset.Signed(e.Diff, decimals)
 	}
-	return fmt.Sprintf("%s [%s, %s]", signed(e.Diff, decimals), signed(e.Low, decimals), signed(e.High, decimals))
+	return fmt.Sprintf("%s [%s, %s]", typeset.Signed(e.Diff, decimals), typeset.Signed(e.Low, decimals), typeset.Signed(e.High, decimals))
 }
 
 func (d *forestDrawing) pairs(e Effect) string {
 	switch {
 	case e.Pairs == 0:
 		return "no complete pair"
-	case !finite(e.Low):
-		return plural(e.Pairs, "pair") + ", no interval"
+	case !typeset.Finite(e.Low):
+		return typeset.Plural(e.Pairs, "pair") + ", no interval"
 	default:
-		return plural(e.Pairs, "pair") + ", p " + probability(e.HolmP)
+		return typeset.Plural(e.Pairs, "pair") + ", p " + typeset.Probability(e.HolmP)
 	}
 }
 
 func (d *forestDrawing) data() string {
 	var parts []string
 	for _, e := range d.Effects {
-		parts = append(parts, fmt.Sprintf("%s %s, %s (%s)", printable(e.Name), d.numbers(e), e.Verdict, d.pairs(e)))
+		parts = append(parts, fmt.Sprintf("%s %s, %s (%s)", typeset.Printable(e.Name), d.numbers(e), e.Verdict, d.pairs(e)))
 	}
 	return "Paired difference in " + d.Outcome + " to the baseline: " + strings.Join(parts, "; ") + "."
 }
@@ -227,14 +158,14 @@ func (d *forestDrawing) drawAxis(p page) {
 func (d *forestDrawing) drawRow(p page, e Effect, name []string, y vg.Length) {
 	c, shape := verdictLook(e.Verdict)
 	p.paragraph(labelFace, margin, y, name)
-	if finite(e.Low) {
+	if typeset.Finite(e.Low) {
 		line := draw.LineStyle{Color: c, Width: 1.6}
 		p.StrokeLine2(line, d.x.at(e.Low), y, d.x.at(e.High), y)
 		for _, end := range []vg.Length{d.x.at(e.Low), d.x.at(e.High)} {
 			p.StrokeLine2(line, end, y-3, end, y+3)
 		}
 	}
-	if finite(e.Diff) {
+	if typeset.Finite(e.Diff) {
 		at := vg.Point{X: d.x.at(e.Diff), Y: y}
 		p.DrawGlyphNoClip(draw.GlyphStyle{Color: paper, Radius: 4.6, Shape: draw.CircleGlyph{}}, at)
 		p.DrawGlyphNoClip(draw.GlyphStyle{Color: c, Radius: 4.2, Shape: shape}, at)

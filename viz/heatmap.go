@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Heatmap is one or more matrices as colors, with one scale for all. [BiasMap] and [AttentionMap] are heat maps with the
@@ -94,7 +96,7 @@ func (h Heatmap) shape() (rows, columns int) {
 func (e *extent) addFinite(matrix [][]float64) {
 	for _, row := range matrix {
 		for _, v := range row {
-			if finite(v) {
+			if typeset.Finite(v) {
 				e.add(v)
 			}
 		}
@@ -126,22 +128,22 @@ func nameOr(names []string, i int) string {
 	if names == nil {
 		return fmt.Sprint(i)
 	}
-	return printable(names[i])
+	return typeset.Printable(names[i])
 }
 
 // data says where each panel is lowest and highest.
 func (h Heatmap) data() string {
 	_, low, high := h.colors()
-	n := decimals(low, high)
+	n := typeset.Decimals(low, high)
 	var parts []string
 	for _, p := range h.Panels {
 		e := newExtent()
 		e.addFinite(p.Values)
 		if e.low > e.high {
-			parts = append(parts, strings.TrimSpace(printable(p.Name)+" no values"))
+			parts = append(parts, strings.TrimSpace(typeset.Printable(p.Name)+" no values"))
 			continue
 		}
-		parts = append(parts, strings.TrimSpace(printable(p.Name)+" "+h.place("lowest", p, e.low, n)+", "+h.place("highest", p, e.high, n)))
+		parts = append(parts, strings.TrimSpace(typeset.Printable(p.Name)+" "+h.place("lowest", p, e.low, n)+", "+h.place("highest", p, e.high, n)))
 	}
 	rows, columns := h.shape()
 	return fmt.Sprintf("%s, %d rows by %d columns: %s.", h.Label, rows, columns, strings.Join(parts, "; "))
@@ -152,7 +154,7 @@ func (h Heatmap) place(what string, p Panel, v float64, decimals int) string {
 	for r, row := range p.Values {
 		for c := range row {
 			if row[c] == v {
-				return fmt.Sprintf("%s %s (row %s, column %s)", what, fixed(v, decimals), h.rowName(r), h.columnName(c))
+				return fmt.Sprintf("%s %s (row %s, column %s)", what, typeset.Fixed(v, decimals), h.rowName(r), h.columnName(c))
 			}
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // heatmapDrawing is a Heatmap with its places on the page: panels in lines, names at the left of a line's first panel and
@@ -158,7 +160,7 @@ func (d *heatmapDrawing) drawPanel(p page, i int) {
 		y := at.Max.Y - d.cell.Y*vg.Length(r)
 		for c, v := range row {
 			x := at.Min.X + d.cell.X*vg.Length(c)
-			if !finite(v) {
+			if !typeset.Finite(v) {
 				p.StrokeLine2(draw.LineStyle{Color: axisInk, Width: 0.6}, x, y-d.cell.Y, x+d.cell.X, y)
 				continue
 			}
@@ -213,12 +215,12 @@ func (d *heatmapDrawing) drawColorBar(p page) {
 	p.frame(bar)
 	s := scale{min: d.low, max: d.high}.place(bar.Min.Y, bar.Max.Y)
 	for _, t := range s.ticks(4) {
-		p.StrokeLine2(axisLine, bar.Max.X, s.at(t.value), bar.Max.X+3, s.at(t.value))
-		p.write(aligned(tickFace, text.XLeft), bar.Max.X+tickGap, s.at(t.value), t.label)
+		p.StrokeLine2(axisLine, bar.Max.X, s.at(t.Value), bar.Max.X+3, s.at(t.Value))
+		p.write(aligned(tickFace, text.XLeft), bar.Max.X+tickGap, s.at(t.Value), t.Label)
 	}
 }
 
-// paint fills a box to whole pixels, so that neighbors leave no seam.
+// paint fills a box to whole pixels, so that neighbors leave no seam, as those of gonum's HeatMap do.
 func (p page) paint(r ramp, t float64, left, bottom, right, top vg.Length) {
 	img := p.img.Image()
 	pixel := func(v vg.Length) int { return int(math.Round(v.Dots(dpi))) }

@@ -3,74 +3,59 @@
 package viz
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 
-	"github.com/janpfeifer/gonb/gonbui/protocol"
+	"metrolab/viz/display"
+	"metrolab/viz/internal/typeset"
 )
 
 // Pointable is a picture that has a form to point at.
 type Pointable interface {
-	Output
-	pointable() (form, error)
-}
-
-// form is another form of a picture, by its type and as a file.
-type form struct {
-	mime protocol.MIMEType
-	data string
-	file string // end of the file's name
-	text []byte
+	display.Output
+	pointable() (mime string, form []byte, err error)
 }
 
 // Interactive adds to a picture a form to point at, in the same output: Vega-Lite for charts, to zoom and to read values
 // from, and HTML for a [Correction]. JupyterLab shows it without a network, also in a notebook that is not trusted;
 // what cannot, shows the PNG. Of a long curve it holds about 300 points, spikes among them.
-func Interactive(p Pointable) Output { return interactive{p} }
+func Interactive(p Pointable) display.Output { return interactive{p} }
 
 type interactive struct{ Pointable }
 
-func (i interactive) bundle() (bundle, error) {
-	b, err := i.Pointable.bundle()
+// Bundle implements [display.Output].
+func (i interactive) Bundle() (display.Bundle, error) {
+	b, err := i.Pointable.Bundle()
 	if err != nil {
-		return bundle{}, err
+		return display.Bundle{}, err
 	}
-	f, err := i.pointable()
+	mime, form, err := i.pointable()
 	if err != nil {
-		return bundle{}, err
+		return display.Bundle{}, err
 	}
-	b.forms[f.mime] = f.data
-	for name := range b.files {
-		b.files[name[:len(name)-len(".png")]+f.file] = f.text
-		break
-	}
+	b.Forms[mime] = form
 	return b, nil
 }
 
-func (c Correction) pointable() (form, error) {
+func (c Correction) pointable() (mime string, form []byte, err error) {
 	page, err := c.HTML()
-	return form{protocol.MIMETextHTML, string(page), ".html", []byte(page)}, err
+	return display.HTML, []byte(page), err
 }
 
 // object is one of JSON.
 type object = map[string]any
 
-const vegaLite protocol.MIMEType = "application/vnd.vegalite.v5+json"
-
-// vegaForm is a chart of Vega-Lite. The notebook's protocol takes strings only; its renderer takes one for an address, and
-// one that holds the data itself loads nothing.
-func vegaForm(title, caption string, rows []object, chart object) (form, error) {
-	chart["title"] = object{"text": title, "subtitle": wrapBy(func(s string) bool { return len(s) <= 90 }, caption), "anchor": "start"}
+// vegaLite is a chart of Vega-Lite with its data.
+func vegaLite(title, caption string, rows []object, chart object) (mime string, form []byte, err error) {
+	chart["title"] = object{"text": title, "subtitle": typeset.Wrap(func(s string) bool { return len(s) <= 90 }, caption), "anchor": "start"}
 	chart["data"] = object{"values": rows}
 	chart["config"] = object{"font": "sans-serif", "view": object{"stroke": nil}}
-	text, err := json.Marshal(chart)
-	if err != nil {
-		return form{}, fmt.Errorf("viz: %q as Vega-Lite: %w", title, err)
+	if form, err = json.Marshal(chart); err != nil {
+		return "", nil, fmt.Errorf("viz: %q as Vega-Lite: %w", title, err)
 	}
-	return form{vegaLite, "data:application/json;base64," + base64.StdEncoding.EncodeToString(text), ".vl.json", text}, nil
+	return display.VegaLite, form, nil
 }
 
 // layers draw the same rows in a panel of a height in CSS pixels.
@@ -129,7 +114,7 @@ func mark(kind string, more object) object {
 
 // brief rounds to six digits, and says nil for what is no number.
 func brief(v float64) any {
-	if !finite(v) {
+	if !typeset.Finite(v) {
 		return nil
 	}
 	short, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 6, 64), 64)

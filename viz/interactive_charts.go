@@ -4,7 +4,7 @@ package viz
 
 import "fmt"
 
-func (c Curves) pointable() (form, error) {
+func (c Curves) pointable() (mime string, form []byte, err error) {
 	var rows []object
 	var names []string
 	for _, s := range c.Series {
@@ -28,14 +28,14 @@ func (c Curves) pointable() (form, error) {
 		}
 	}
 	x, y, by := field("x", c.X.Label, c.X.Log), field("y", c.Y.Label, c.Y.Log), seriesColors(names)
-	return vegaForm(c.Title, c.Caption, rows, zoomable(layers(panelHeight,
+	return vegaLite(c.Title, c.Caption, rows, zoomable(layers(panelHeight,
 		object{"mark": object{"type": "area", "opacity": 0.15, "clip": true},
 			"encoding": object{"x": x, "y": field("low", c.Y.Label, c.Y.Log), "y2": object{"field": "high"}, "color": by}},
 		object{"mark": mark("line", object{"point": object{"size": 12}, "clip": true}),
 			"encoding": object{"x": x, "y": y, "color": by, "strokeDash": dash(names), "detail": nominal("run", "")}})))
 }
 
-func (f Forest) pointable() (form, error) {
+func (f Forest) pointable() (mime string, form []byte, err error) {
 	var rows []object
 	for _, e := range f.Effects {
 		rows = append(rows, object{"arm": e.Name, "difference": brief(e.Diff), "low": brief(e.Low), "high": brief(e.High), "p (Holm)": brief(e.HolmP),
@@ -46,14 +46,14 @@ func (f Forest) pointable() (form, error) {
 	by := object{"field": "verdict", "type": "nominal", "title": nil,
 		"scale": object{"domain": verdicts, "range": []string{"#008662", "#c45200", "#6b727c"}}}
 	shape := object{"field": "verdict", "type": "nominal", "title": nil, "scale": object{"domain": verdicts, "range": []string{"triangle-up", "triangle-down", "circle"}}}
-	return vegaForm(f.Title, f.Caption, rows, layers(rowHeight,
+	return vegaLite(f.Title, f.Caption, rows, layers(rowHeight,
 		object{"mark": mark("rule", nil), "encoding": object{"y": arm, "x": field("low", label, false), "x2": object{"field": "high"}, "color": by}},
 		object{"mark": mark("point", object{"filled": true, "size": 60}),
 			"encoding": object{"y": arm, "x": field("difference", label, false), "color": by, "shape": shape}},
 		object{"mark": "rule", "encoding": object{"x": object{"datum": 0}}}))
 }
 
-func (b Bars) pointable() (form, error) {
+func (b Bars) pointable() (mime string, form []byte, err error) {
 	var rows []object
 	var names []string
 	for _, s := range b.Series {
@@ -65,16 +65,16 @@ func (b Bars) pointable() (form, error) {
 	}
 	value := object{"field": "value", "type": "quantitative", "title": b.Label}
 	group, offset := nominal("group", ""), nominal("series", "")
-	return vegaForm(b.Title, b.Caption, rows, layers(panelHeight,
+	return vegaLite(b.Title, b.Caption, rows, layers(panelHeight,
 		object{"mark": mark("bar", object{"opacity": 0.55}), "encoding": object{"x": group, "xOffset": offset, "y": value, "color": seriesColors(names)}},
 		object{"mark": "rule", "encoding": object{"x": group, "xOffset": offset, "y": object{"field": "low", "type": "quantitative"}, "y2": object{"field": "high"}}}))
 }
 
-func (h Heatmap) pointable() (form, error) {
+func (h Heatmap) pointable() (mime string, form []byte, err error) {
 	const most = 8192 // cells, some 400 kB
 	rowCount, columnCount := h.shape()
 	if cells := len(h.Panels) * rowCount * columnCount; cells > most {
-		return form{}, fmt.Errorf("viz: heat map %q: %d cells are too many to point at, %d are not; show it without Interactive, or show less", h.Name, cells, most)
+		return "", nil, fmt.Errorf("viz: heat map %q: %d cells are too many to point at, %d are not; show it without Interactive, or show less", h.Name, cells, most)
 	}
 	rowNames, columnNames := apart(rowCount, h.rowName), apart(columnCount, h.columnName)
 	var rows []object
@@ -94,9 +94,9 @@ func (h Heatmap) pointable() (form, error) {
 		"x": nominal("column", h.ColumnLabel), "y": nominal("row", h.RowLabel),
 		"color": object{"field": "value", "type": "quantitative", "title": h.Label, "scale": object{"domain": []float64{low, high}, "range": steps}}}}
 	if len(h.Panels) == 1 {
-		return vegaForm(h.Title, h.Caption, rows, panel)
+		return vegaLite(h.Title, h.Caption, rows, panel)
 	}
-	return vegaForm(h.Title, h.Caption, rows, object{"facet": nominal("panel", ""), "columns": 2, "spec": panel})
+	return vegaLite(h.Title, h.Caption, rows, object{"facet": nominal("panel", ""), "columns": 2, "spec": panel})
 }
 
 // apart are n names; those that are there before, as of a token in two places, get a number, or they would fall together.
@@ -111,7 +111,7 @@ func apart(n int, name func(int) string) []string {
 	return names
 }
 
-func (r ROC) pointable() (form, error) {
+func (r ROC) pointable() (mime string, form []byte, err error) {
 	var rows []object
 	var names []string
 	for _, s := range r.Series {
@@ -121,12 +121,12 @@ func (r ROC) pointable() (form, error) {
 		}
 		names = append(names, s.Name)
 	}
-	return vegaForm(r.Title, r.Caption, rows, zoomable(layers(panelHeight, object{"mark": mark("line", object{"point": object{"size": 12}}), "encoding": object{
+	return vegaLite(r.Title, r.Caption, rows, zoomable(layers(panelHeight, object{"mark": mark("line", object{"point": object{"size": 12}}), "encoding": object{
 		"x": field("x", "originals called replaced", false), "y": field("y", "replaced tokens found", false), "order": object{"field": "x"},
 		"color": seriesColors(names), "strokeDash": dash(names)}})))
 }
 
-func (c Calibration) pointable() (form, error) {
+func (c Calibration) pointable() (mime string, form []byte, err error) {
 	var rows []object
 	var names []string
 	if c.Bins == 0 {
@@ -142,25 +142,25 @@ func (c Calibration) pointable() (form, error) {
 		names = append(names, s.Name)
 	}
 	x, by := field("x", "probability of replaced, by the detector", false), seriesColors(names)
-	return vegaForm(c.Title, c.Caption, rows, layers(panelHeight,
+	return vegaLite(c.Title, c.Caption, rows, layers(panelHeight,
 		object{"mark": "rule", "encoding": object{"x": x, "y": field("low", "share that is replaced", false), "y2": object{"field": "high"}, "color": by}},
 		object{"mark": mark("line", object{"point": object{"size": 40}}),
 			"encoding": object{"x": x, "y": field("y", "share that is replaced", false), "color": by, "strokeDash": dash(names)}}))
 }
 
-func (g GeneratorSizes) pointable() (form, error) {
+func (g GeneratorSizes) pointable() (mime string, form []byte, err error) {
 	var rows []object
 	for _, s := range g.Sizes {
 		m := s.summarize()
 		rows = append(rows, object{"size": s.label(), "x": brief(s.Ratio), "mean": brief(m.mean), "low": brief(m.low), "high": brief(m.high), "seeds": m.runs})
 	}
 	x := field("x", "generator size / main model size", true)
-	return vegaForm(g.Title, g.Caption, rows, layers(panelHeight,
+	return vegaLite(g.Title, g.Caption, rows, layers(panelHeight,
 		object{"mark": "rule", "encoding": object{"x": x, "y": field("low", g.Outcome, false), "y2": object{"field": "high"}}},
 		object{"mark": mark("line", object{"point": object{"size": 40}}), "encoding": object{"x": x, "y": field("mean", g.Outcome, false)}}))
 }
 
-func (t Timings) pointable() (form, error) {
+func (t Timings) pointable() (mime string, form []byte, err error) {
 	longest := 0.0
 	for _, f := range t.Functions {
 		longest = max(longest, float64(f.Q95))
@@ -178,6 +178,6 @@ func (t Timings) pointable() (form, error) {
 	span := func(kind, from, to string, more object) object {
 		return object{"mark": mark(kind, more), "encoding": object{"y": function, "x": field(from, "time a call, "+unit.name, false), "x2": object{"field": to}}}
 	}
-	return vegaForm(t.Title, t.Caption, rows, layers(rowHeight, span("rule", "q5", "q95", nil), span("bar", "q25", "q75", object{"size": 10, "opacity": 0.5}),
+	return vegaLite(t.Title, t.Caption, rows, layers(rowHeight, span("rule", "q5", "q95", nil), span("bar", "q25", "q75", object{"size": 10, "opacity": 0.5}),
 		object{"mark": mark("point", object{"filled": true, "color": "black"}), "encoding": object{"y": function, "x": object{"field": "median", "type": "quantitative"}}}))
 }

@@ -3,16 +3,15 @@
 package viz
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"testing"
 
-	"github.com/janpfeifer/gonb/gonbui/protocol"
 	"github.com/stretchr/testify/require"
+
+	"metrolab/viz/display"
 )
 
 func TestInteractiveForms(t *testing.T) {
@@ -37,13 +36,10 @@ func TestInteractiveForms(t *testing.T) {
 		"timings":     {demoTimings(), 4},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, err := Interactive(c.picture).bundle()
+			b, err := Interactive(c.picture).Bundle()
 			require.NoError(t, err)
-			require.NotEmpty(t, b.forms[protocol.MIMEImagePNG], "the PNG stays")
-			text, found := strings.CutPrefix(b.forms[vegaLite].(string), "data:application/json;base64,")
-			require.True(t, found)
-			spec, err := base64.StdEncoding.DecodeString(text)
-			require.NoError(t, err)
+			require.NotEmpty(t, b.Forms[display.PNG], "the PNG stays")
+			spec := b.Forms[display.VegaLite]
 			require.NotContains(t, string(spec), "://", "nothing to load")
 			var chart struct {
 				Data struct{ Values []map[string]any }
@@ -51,17 +47,17 @@ func TestInteractiveForms(t *testing.T) {
 			require.NoError(t, json.Unmarshal(spec, &chart))
 			require.Equal(t, c.rows, len(chart.Data.Values))
 			require.Less(t, len(spec), 100_000)
-			again, err := c.picture.pointable()
+			_, again, err := c.picture.pointable()
 			require.NoError(t, err)
-			require.Equal(t, b.forms[vegaLite], again.data, "the same numbers give the same bytes")
+			require.Equal(t, spec, again, "the same numbers give the same bytes")
 		})
 	}
 }
 
 func TestInteractiveRefuses(t *testing.T) {
-	_, err := Interactive(demoSquares()).bundle()
+	_, err := Interactive(demoSquares()).Bundle()
 	require.EqualError(t, err, `viz: heat map "bias_by_position": 9216 cells are too many to point at, 8192 are not; show it without Interactive, or show less`)
-	_, err = Interactive(Curves{Name: "c"}).bundle()
+	_, err = Interactive(Curves{Name: "c"}).Bundle()
 	require.EqualError(t, err, `viz: curves "c": nothing to draw: 0 series, 0 runs, no finite value`)
 }
 
@@ -94,9 +90,9 @@ func TestBriefAndApart(t *testing.T) {
 }
 
 func ExampleInteractive() {
-	b, err := Interactive(demoCurves("baseline")).bundle()
-	for mime := range b.forms {
-		if mime != protocol.MIMETextPlain && mime != protocol.MIMEImagePNG {
+	b, err := Interactive(demoCurves("baseline")).Bundle()
+	for mime := range b.Forms {
+		if mime != display.Text && mime != display.PNG {
 			fmt.Println(mime, err)
 		}
 	}

@@ -7,7 +7,10 @@ import (
 	"sort"
 	"strings"
 
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // ROC draws how many replaced tokens a detector finds against how many originals it accuses, over all thresholds, with
@@ -44,7 +47,7 @@ func newROCDrawing(r ROC) *rocDrawing {
 	for i, s := range r.Series {
 		x, y, area := s.roc()
 		d.curves, d.areas = append(d.curves, Line{x, y}), append(d.areas, area)
-		d.keys = append(d.keys, newKey(i, s.Name, "AUC "+fixed(area, 3)))
+		d.keys = append(d.keys, newKey(i, s.Name, "AUC "+typeset.Fixed(area, 3)))
 	}
 	d.layout()
 	for i := range d.keys {
@@ -61,34 +64,31 @@ func (l Line) stepAt(x float64) float64 {
 func (d *rocDrawing) data() string {
 	var parts []string
 	for i, s := range d.Series {
-		parts = append(parts, fmt.Sprintf("%s %s (%d of %d tokens replaced)", printable(s.Name), fixed(d.areas[i], 3), s.replaced(), len(s.Replaced)))
+		parts = append(parts, fmt.Sprintf("%s %s (%d of %d tokens replaced)", typeset.Printable(s.Name), typeset.Fixed(d.areas[i], 3), s.replaced(), len(s.Replaced)))
 	}
 	return "Area under the ROC curve: " + strings.Join(parts, "; ") + "."
 }
 
 func (d *rocDrawing) draw(p page) {
-	inside := d.drawFrame(p)
-	from, to := d.at(0, 0), d.at(1, 1)
-	inside.StrokeLine2(levelLine, from.X, from.Y, to.X, to.Y)
+	d.drawFrame(p)
+	d.plot(p, d.level(0, 1))
 	for i, curve := range d.curves {
-		pts := visible(d.points(curve.X, curve.Y))
-		p.StrokeLines(seriesLine(i), pts)
-		for k := range 4 {
-			share := (float64(k) + (float64(i)+0.5)/float64(len(d.Series))) / 4
-			p.DrawGlyphNoClip(seriesMark(i), pointAt(pts, d.panel.Min.X+vg.Length(share)*d.panel.Size().X))
-		}
+		line := d.visible(curve.xys())
+		d.plot(p, &plotter.Line{XYs: line, LineStyle: seriesLine(i)})
+		d.drawMarks(p, i, len(d.Series), 4, d.points(line))
 	}
 	d.drawFoot(p)
 	d.drawKeys(p)
 }
 
 // visible leaves out points that are nearer to the one before than the eye can tell.
-func visible(pts []vg.Point) []vg.Point {
-	kept := pts[:1:1]
-	for i, pt := range pts[1:] {
-		last := kept[len(kept)-1]
-		if dx, dy := pt.X-last.X, pt.Y-last.Y; dx*dx+dy*dy > 0.2 || i == len(pts)-2 {
-			kept = append(kept, pt)
+func (c *chart) visible(line plotter.XYs) plotter.XYs {
+	kept := line[:1:1]
+	for i, xy := range line[1:] {
+		before := kept[len(kept)-1]
+		last, pt := c.at(before.X, before.Y), c.at(xy.X, xy.Y)
+		if dx, dy := pt.X-last.X, pt.Y-last.Y; dx*dx+dy*dy > 0.2 || i == len(line)-2 {
+			kept = append(kept, xy)
 		}
 	}
 	return kept

@@ -9,6 +9,9 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
+	"gonum.org/v1/plot/plotter"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Line is one run: Y over X, which grows strictly. From the first Y that is NaN or infinite on, the run counts as
@@ -25,12 +28,14 @@ type Series struct {
 
 // alive is the part of the run before it diverged.
 func (l Line) alive() Line {
-	end := slices.IndexFunc(l.Y, func(y float64) bool { return !finite(y) })
+	end := slices.IndexFunc(l.Y, func(y float64) bool { return !typeset.Finite(y) })
 	if end < 0 {
 		return l
 	}
 	return Line{l.X[:end], l.Y[:end]}
 }
+
+func (l Line) xys() plotter.XYs { return xys(l.X, l.Y) }
 
 func (l Line) diverged() bool { return len(l.alive().X) < len(l.X) }
 

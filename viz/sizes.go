@@ -5,13 +5,18 @@ package viz
 import (
 	"cmp"
 	"fmt"
+	"image/color"
 	"math"
 	"slices"
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // GeneratorSizes draws an outcome against the size of the generator: a dot a seed, the mean with its 95 % interval by
@@ -56,7 +61,7 @@ func (g GeneratorSizes) check() error {
 	}
 	outcomes := 0
 	for i, s := range g.Sizes {
-		if !finite(s.Ratio) || s.Ratio <= 0 {
+		if !typeset.Finite(s.Ratio) || s.Ratio <= 0 {
 			return fmt.Errorf("viz: generator sizes %q: size %q has the ratio %g; it must be above 0", g.Name, s.Label, s.Ratio)
 		}
 		if i > 0 && s.Ratio == g.Sizes[i-1].Ratio {
@@ -72,7 +77,7 @@ func (g GeneratorSizes) check() error {
 
 // finished are the outcomes of runs that have one.
 func (s GeneratorSize) finished() []float64 {
-	return slices.DeleteFunc(slices.Clone(s.Outcomes), func(v float64) bool { return !finite(v) })
+	return slices.DeleteFunc(slices.Clone(s.Outcomes), func(v float64) bool { return !typeset.Finite(v) })
 }
 
 // sizeSummary is what is known of one size: NaN where there are too few runs.
@@ -109,21 +114,21 @@ func newSizesDrawing(g GeneratorSizes) *sizesDrawing {
 		m := s.summarize()
 		d.sums, means = append(d.sums, m), append(means, m.mean)
 		ys.add(s.finished()...)
-		if finite(m.low) {
+		if typeset.Finite(m.low) {
 			ys.add(m.low, m.high)
 		}
-		if finite(m.mean) && (d.best < 0 || m.mean != means[d.best] && (m.mean < means[d.best]) == g.LowerIsBetter) {
+		if typeset.Finite(m.mean) && (d.best < 0 || m.mean != means[d.best] && (m.mean < means[d.best]) == g.LowerIsBetter) {
 			d.best = i
 		}
 	}
-	d.decimals = max(3, decimals(means...))
+	d.decimals = max(3, typeset.Decimals(means...))
 	d.title, d.subtitle, d.xAxis, d.yAxis = g.Title, d.says(), Axis{Label: "generator size / main model size"}.OnLogScale(), Axis{Label: g.Outcome}
 	d.x = newScale(g.Sizes[0].Ratio, g.Sizes[len(g.Sizes)-1].Ratio, true)
 	d.y = newScale(ys.low, ys.high, false)
 	for _, s := range g.Sizes {
-		d.xTicks = append(d.xTicks, tick{s.Ratio, s.label()})
+		d.xTicks = append(d.xTicks, plot.Tick{Value: s.Ratio, Label: s.label()})
 	}
-	d.keys = []key{newKey(0, "best: "+g.Sizes[d.best].label(), fixed(d.sums[d.best].mean, d.decimals))}
+	d.keys = []key{newKey(0, "best: "+g.Sizes[d.best].label(), typeset.Fixed(d.sums[d.best].mean, d.decimals))}
 	d.layout()
 	d.xTicks = d.roomyTicks()
 	d.keys[0].end = vg.Point{X: d.panel.Min.X, Y: d.y.at(d.sums[d.best].mean)}
@@ -132,16 +137,16 @@ func newSizesDrawing(g GeneratorSizes) *sizesDrawing {
 
 func (s GeneratorSize) label() string {
 	if s.Label != "" {
-		return printable(s.Label)
+		return typeset.Printable(s.Label)
 	}
 	return fmt.Sprintf("%.3g", s.Ratio)
 }
 
 // roomyTicks leaves out those that would touch the one before.
-func (d *sizesDrawing) roomyTicks() []tick {
-	var kept []tick
+func (d *sizesDrawing) roomyTicks() []plot.Tick {
+	var kept []plot.Tick
 	for _, t := range d.xTicks {
-		if len(kept) == 0 || roomy([]tick{kept[len(kept)-1], t}, d.x) {
+		if len(kept) == 0 || roomy([]plot.Tick{kept[len(kept)-1], t}, d.x) {
 			kept = append(kept, t)
 		}
 	}
@@ -162,9 +167,9 @@ func (d *sizesDrawing) says() string {
 func (d *sizesDrawing) data() string {
 	var parts []string
 	for i, s := range d.Sizes {
-		text := s.label() + " " + fixed(d.sums[i].mean, d.decimals)
-		if m := d.sums[i]; finite(m.low) {
-			text += fmt.Sprintf(" [%s, %s]", fixed(m.low, d.decimals), fixed(m.high, d.decimals))
+		text := s.label() + " " + typeset.Fixed(d.sums[i].mean, d.decimals)
+		if m := d.sums[i]; typeset.Finite(m.low) {
+			text += fmt.Sprintf(" [%s, %s]", typeset.Fixed(m.low, d.decimals), typeset.Fixed(m.high, d.decimals))
 		}
 		if failed := len(s.Outcomes) - d.sums[i].runs; failed > 0 {
 			text += fmt.Sprintf(" (%d of %d without an outcome)", failed, len(s.Outcomes))
@@ -178,30 +183,36 @@ func (d *sizesDrawing) data() string {
 }
 
 func (d *sizesDrawing) draw(p page) {
-	inside := d.drawFrame(p)
-	line := seriesLine(1)
-	var pts []vg.Point
+	d.drawFrame(p)
+	color := seriesColor(1)
+	var means, known plotter.XYs // known are the means with an interval
+	var lows, highs []float64
 	for i, s := range d.Sizes {
-		for _, y := range s.finished() {
-			at := d.at(s.Ratio, y)
-			at.X += 6
-			inside.DrawGlyph(draw.GlyphStyle{Color: faded(seriesColor(1), 0x90), Radius: 1.5, Shape: draw.CircleGlyph{}}, at)
-		}
+		d.drawSeeds(p, s, faded(color, 0x90))
 		m := d.sums[i]
-		if finite(m.low) {
-			drawError(inside, draw.LineStyle{Color: line.Color, Width: 1.1}, d.x.at(s.Ratio), d.y.at(m.low), d.y.at(m.high))
+		at := plotter.XY{X: s.Ratio, Y: m.mean}
+		if typeset.Finite(m.low) {
+			known, lows, highs = append(known, at), append(lows, m.low), append(highs, m.high)
 		}
-		if finite(m.mean) {
-			pts = append(pts, d.at(s.Ratio, m.mean))
+		if typeset.Finite(m.mean) {
+			means = append(means, at)
 		}
 	}
-	line.Dashes = nil
-	inside.StrokeLines(line, pts)
-	for _, at := range pts {
-		inside.DrawGlyph(draw.GlyphStyle{Color: line.Color, Radius: 3, Shape: draw.CircleGlyph{}}, at)
-	}
+	d.plot(p,
+		errorBars(draw.LineStyle{Color: color, Width: 1.1}, known, lows, highs),
+		&plotter.Line{XYs: means, LineStyle: draw.LineStyle{Color: color, Width: 1.5}},
+		&plotter.Scatter{XYs: means, GlyphStyle: draw.GlyphStyle{Color: color, Radius: 3, Shape: draw.CircleGlyph{}}})
 	d.drawBest(p)
 	d.drawFoot(p)
+}
+
+// drawSeeds draws the outcomes at one size beside their mean.
+func (d *sizesDrawing) drawSeeds(p page, s GeneratorSize, c color.Color) {
+	for _, y := range s.finished() {
+		at := d.at(s.Ratio, y)
+		at.X += 6
+		p.DrawGlyphNoClip(draw.GlyphStyle{Color: c, Radius: 1.5, Shape: draw.CircleGlyph{}}, at)
+	}
 }
 
 // drawBest rings the best mean, and writes which it is beside the panel.

@@ -64,6 +64,16 @@ func (h hollow) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
 	h.shape.DrawGlyph(c, s, at)
 }
 
+// cross is a thick ×, where [draw.CrossGlyph] is a thin one.
+type cross struct{}
+
+// DrawGlyph implements [draw.GlyphDrawer].
+func (cross) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
+	line, r := draw.LineStyle{Color: s.Color, Width: 1.4}, s.Radius
+	c.StrokeLine2(line, at.X-r, at.Y-r, at.X+r, at.Y+r)
+	c.StrokeLine2(line, at.X-r, at.Y+r, at.X+r, at.Y-r)
+}
+
 // invertedPyramid is a filled triangle that points down, as large as [draw.PyramidGlyph].
 type invertedPyramid struct{}
 

@@ -4,7 +4,8 @@
 //
 //	layers, metro/masking ← metro ← metro/{text,tokens,data,runs,training,tasks,hf,recipes} ← ablations ← scripts, notebooks
 //
-// metro/backend, the only package that imports go-xla, is for programs and tests; viz is for reports, scripts and notebooks
-// and imports no other room. Everything may use internal. The package holds no code, only the test over "go list" that
-// checks this.
+// metro/backend, the only package that imports go-xla, is for programs and tests; viz and the packages below it are for
+// reports, scripts and notebooks and import no other room. Of these, viz and viz/report link fonts, viz/notebook the
+// notebook's protocol, and viz/table neither. Everything may use internal. The package holds no code, only the tests over
+// "go list" that check this.
 package rooms

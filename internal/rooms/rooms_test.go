@@ -33,16 +33,21 @@ var mayImport = map[string][]string{
 	"metro/training":       aboveMetro,
 	"metro/cli":            everything,
 	"metro/workspace":      append([]string{"metro/backend"}, aboveMetro...),
-	"viz":                  {},
-	"ablations":            append([]string{"viz"}, aboveMetro...),
+	"viz":                  {"viz/display", "viz/internal", "viz/table"},
+	"viz/display":          {},
+	"viz/internal":         {},
+	"viz/notebook":         {"viz/display", "viz/internal"},
+	"viz/report":           {"viz", "viz/internal", "viz/table"},
+	"viz/table":            {"viz/display", "viz/internal"},
+	"ablations":            append([]string{"viz", "viz/report", "viz/table"}, aboveMetro...),
 	"scripts":              append([]string{"metro/cli"}, everything...),
-	"notebooks":            append([]string{"notebooks/shelf"}, everything...),
-	"notebooks/shelf":      {"metro/runs", "viz"},
+	"notebooks":            append([]string{"notebooks/shelf", "viz/notebook"}, everything...),
+	"notebooks/shelf":      {"metro/runs", "viz", "viz/notebook", "viz/table"},
 }
 
 var (
 	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/masking", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training"}
-	everything = append([]string{"ablations", "metro/backend", "metro/workspace", "viz"}, aboveMetro...)
+	everything = append([]string{"ablations", "metro/backend", "metro/workspace", "viz", "viz/report", "viz/table"}, aboveMetro...)
 )
 
 const module = "metrolab/"
@@ -76,6 +81,8 @@ func TestTheRules(t *testing.T) {
 	require.True(t, allowed("metro", "layers"))
 	require.True(t, allowed("metro/training", "metro/data"))
 	require.True(t, allowed("viz", "internal"))
+	require.True(t, allowed("viz/report", "viz"))
+	require.False(t, allowed("viz/table", "viz"))
 	require.True(t, allowed("layers", ""))
 	require.False(t, allowed("layers", "metro"))
 	require.True(t, allowed("metro", "metro/masking"))
@@ -106,6 +113,21 @@ func TestLibrariesLinkNoEngine(t *testing.T) {
 		for _, engine := range engines {
 			linked := func(dep string) bool { return dep == engine || strings.HasPrefix(dep, engine+"/") }
 			require.False(t, slices.ContainsFunc(p.Deps, linked), "%s links %s", p.ImportPath, engine)
+		}
+	}
+}
+
+// Fonts, the plotting library and the notebook's protocol are linked by those who draw, and by nobody else.
+func TestWhoPrintsLinksNoFontsAndNoNotebook(t *testing.T) {
+	drawing := []string{"gonum.org/v1/plot", "golang.org/x/image", "codeberg.org/go-fonts"}
+	const gonb = "github.com/janpfeifer/gonb"
+	draws := []string{"viz", "viz/report", "viz/notebook", "ablations", "metro/cli", "scripts", "notebooks", "notebooks/shelf"}
+	shows := []string{"viz/notebook", "notebooks", "notebooks/shelf"}
+	for _, p := range project(t) {
+		for _, dep := range p.Deps {
+			within := func(path string) bool { return dep == path || strings.HasPrefix(dep, path+"/") }
+			require.False(t, !slices.Contains(draws, room(p.ImportPath)) && slices.ContainsFunc(drawing, within), "%s links %s", p.ImportPath, dep)
+			require.False(t, !slices.Contains(shows, room(p.ImportPath)) && within(gonb), "%s links %s", p.ImportPath, dep)
 		}
 	}
 }

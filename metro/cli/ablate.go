@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"metrolab/ablations"
@@ -169,7 +170,7 @@ func describe(runner *training.Runner, results ablations.Results) ablations.Extr
 	c, total := results.Study.Baseline, runner.Corpus.Stats.Total()
 	return ablations.Extra{
 		Summary: fmt.Sprintf("Text: %s, %s paragraphs, %s words. Each run sees %d steps of %d rows of %d tokens.",
-			runner.Corpus.Source, count(total.Documents), count(total.Words), c.Training.Steps, c.Training.BatchSize, c.Data.SeqLen),
+			runner.Corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words), c.Training.Steps, c.Training.BatchSize, c.Data.SeqLen),
 		Notes: []string{
 			"The outcome was fixed before any run: how well the main model tells replaced from original tokens on rows of the test split whose fakes are drawn from the unigrams of the training split, the same for every run. The set with fakes from its bigrams is harder and stands beside it in the table of runs.",
 			"A model of this size says what matters early and small. It does not say what matters at the size of the published models.",

@@ -5,10 +5,11 @@ package cli
 import (
 	"fmt"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"metrolab/metro/text"
-	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 func dataCommand() *cobra.Command {
@@ -31,18 +32,18 @@ func dataShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := viz.Table{Columns: []viz.Column{
-				{Name: "split"}, {Name: "paragraphs", Align: viz.Right}, {Name: "words", Align: viz.Right}, {Name: "MB", Align: viz.Right, Format: "%.2f"},
+			t := table.Table{Columns: []table.Column{
+				{Name: "split"}, {Name: "paragraphs", Align: table.Right}, {Name: "words", Align: table.Right}, {Name: "size", Align: table.Right},
 			}}
 			for _, split := range []text.Split{text.Train, text.Validation, text.Test} {
 				s := corpus.Stats.Splits[split]
-				t.Rows = append(t.Rows, []any{string(split), count(s.Documents), count(s.Words), float64(s.Bytes) / 1e6})
+				t.Rows = append(t.Rows, []any{string(split), humanize.Comma(s.Documents), humanize.Comma(s.Words), size(s.Bytes)})
 			}
 			out, s := cmd.OutOrStdout(), corpus.Stats
 			fmt.Fprintf(out, "%s\n", corpus.Source)
 			printTable(out, t)
 			fmt.Fprintf(out, "%s files read; left out: %s duplicates, %s licence paragraphs, %s of fewer than 8 words; %s bytes that were not UTF-8 replaced\nhash %s\nin %s\n",
-				count(s.Files), count(s.Duplicates), count(s.LicenseHeaders), count(s.Short), count(s.InvalidBytes), corpus.Hash, corpus.Dir)
+				humanize.Comma(s.Files), humanize.Comma(s.Duplicates), humanize.Comma(s.LicenseHeaders), humanize.Comma(s.Short), humanize.Comma(s.InvalidBytes), corpus.Hash, corpus.Dir)
 			return printDocuments(cmd, corpus, n)
 		},
 	}

@@ -7,11 +7,12 @@ import (
 	"io"
 	"runtime"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"metrolab/metro/backend"
 	"metrolab/metro/text"
-	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 func doctorCommand() *cobra.Command {
@@ -33,7 +34,7 @@ the corpus, and a line for each thing that is missing or broken with the way to 
 
 func doctor(cmd *cobra.Command, w workspaceFlags) error {
 	machine := backend.Probe()
-	t := viz.Table{Columns: []viz.Column{{Name: "what"}, {Name: "found"}}}
+	t := table.Table{Columns: []table.Column{{Name: "what"}, {Name: "found"}}}
 	add := func(what, format string, args ...any) {
 		t.Rows = append(t.Rows, []any{what, fmt.Sprintf(format, args...)})
 	}
@@ -53,7 +54,7 @@ func doctor(cmd *cobra.Command, w workspaceFlags) error {
 	add("NVIDIA GPUs", "%d", len(machine.GPUs))
 	add("vector instructions", "%s", map[bool]string{true: "yes (GOEXPERIMENT=simd)", false: "no"}[machine.SIMD])
 	add("cores", "%d", machine.Cores)
-	add("memory", "%.1f GB, %.1f GB free", float64(machine.Memory.Total)/1e9, float64(machine.Memory.Available)/1e9)
+	add("memory", "%s, %s free", size(machine.Memory.Total), size(machine.Memory.Available))
 	add("go", "%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	corpus, err := prepareCorpus(cmd.Context(), w.corpus)
 	if err != nil {
@@ -61,7 +62,7 @@ func doctor(cmd *cobra.Command, w workspaceFlags) error {
 		advice = append(advice, err.Error())
 	} else {
 		total := corpus.Stats.Total()
-		add("corpus", "%s: %s paragraphs, %s words, %.1f MB, hash %s", corpus.Source, count(total.Documents), count(total.Words), float64(total.Bytes)/1e6, corpus.Hash[:12])
+		add("corpus", "%s: %s paragraphs, %s words, %s, hash %s", corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words), size(total.Bytes), corpus.Hash[:12])
 		add("corpus folder", "%s", corpus.Dir)
 	}
 	if cache, err := text.CacheDir(); err == nil {

@@ -9,13 +9,14 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
 	"metrolab/metro/workspace"
-	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 // finetuneFlags choose model, texts and schedule.
@@ -80,7 +81,7 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 	}
 	about := task.About()
 	fmt.Fprintf(os.Stderr, "task %s: %s training and %s test texts of %d classes from %s\n",
-		about.Name, count(int64(about.TrainTexts)), count(int64(about.TestTexts)), len(about.Classes), about.Source)
+		about.Name, humanize.Comma(int64(about.TrainTexts)), humanize.Comma(int64(about.TestTexts)), len(about.Classes), about.Source)
 	bar := newBar("fine-tuning")
 	result, err := tasks.Finetune(cmd.Context(), runner, model, task, f.options, func(p training.Progress) {
 		bar.describe(p.Step, p.Steps, progressWords(p))
@@ -139,8 +140,8 @@ func (f finetuneFlags) task(ctx context.Context) (tasks.Task, error) {
 }
 
 func printScores(w io.Writer, r tasks.Result) {
-	t := viz.Table{Columns: []viz.Column{
-		{Name: "classifier"}, {Name: "balanced accuracy", Align: viz.Right, Format: "%.3f"}, {Name: "accuracy", Align: viz.Right, Format: "%.3f"},
+	t := table.Table{Columns: []table.Column{
+		{Name: "classifier"}, {Name: "balanced accuracy", Align: table.Right, Format: "%.3f"}, {Name: "accuracy", Align: table.Right, Format: "%.3f"},
 	}}
 	model := fmt.Sprintf("main model, %d steps of pretraining", r.PretrainedSteps)
 	if r.FromScratch {
@@ -153,7 +154,7 @@ func printScores(w io.Writer, r tasks.Result) {
 		t.Rows = append(t.Rows, []any{row.name, row.scores.BalancedAccuracy, row.scores.Accuracy})
 	}
 	printTable(w, t)
-	recall := viz.Table{Columns: []viz.Column{{Name: "class"}, {Name: "recall", Align: viz.Right, Format: "%.3f"}}}
+	recall := table.Table{Columns: []table.Column{{Name: "class"}, {Name: "recall", Align: table.Right, Format: "%.3f"}}}
 	for i, class := range r.Classes {
 		recall.Rows = append(recall.Rows, []any{class, r.Model.Recall[i]})
 	}

@@ -9,7 +9,7 @@ import (
 
 	"metrolab/metro"
 	"metrolab/metro/training"
-	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 // tokenize learns the tokenizer and writes the token files, with a bar, unless the cache has them.
@@ -22,7 +22,7 @@ func tokenize(ctx context.Context, runner *training.Runner, c metro.Config) erro
 
 // printMetrics prints what a finished run measured last, with the baselines that the numbers mean something against.
 func printMetrics(w io.Writer, r training.Result) {
-	t := viz.Table{Columns: []viz.Column{{Name: "held out"}, {Name: "value", Align: viz.Right, Format: "%.4f"}, {Name: "what it is"}}}
+	t := table.Table{Columns: []table.Column{{Name: "held out"}, {Name: "value", Align: table.Right, Format: "%.4f"}, {Name: "what it is"}}}
 	for _, m := range []struct{ name, meaning string }{
 		{"frozen_auc_bigram", "main model tells plausible fakes from originals, a set that is the same for every run; 0.5 = chance"},
 		{"frozen_auc_unigram", "the same with random fakes"},
@@ -36,7 +36,7 @@ func printMetrics(w io.Writer, r training.Result) {
 	printTable(w, t)
 }
 
-func printTable(w io.Writer, t viz.Table) {
+func printTable(w io.Writer, t table.Table) {
 	text, err := t.Text(terminalWidth(w))
 	if err != nil {
 		text = err.Error() + "\n"

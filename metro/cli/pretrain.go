@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"metrolab/internal/usererr"
@@ -152,7 +153,7 @@ func progressWords(p training.Progress) string {
 	}
 	words := fmt.Sprintf("loss %.3f", p.Loss)
 	if p.TokensPerSecond > 0 {
-		words += fmt.Sprintf(", %s tokens/s", count(int64(p.TokensPerSecond)))
+		words += fmt.Sprintf(", %s tokens/s", humanize.Comma(int64(p.TokensPerSecond)))
 	}
 	return words
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
@@ -89,14 +90,8 @@ func (b *bar) finish() {
 	}
 }
 
-// count writes a number with thousands apart.
-func count(n int64) string {
-	s := fmt.Sprint(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
+// size writes a number of bytes with three digits, such as "11.7 MB".
+func size[N int64 | uint64](bytes N) string { return humanize.BytesN(uint64(bytes), 3) }
 
 // duration writes a time as people say it.
 func duration(d time.Duration) string {

@@ -12,12 +12,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"metrolab/metro"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
-	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 func recipeCommand() *cobra.Command {
@@ -36,10 +37,10 @@ func recipeCommand() *cobra.Command {
 	return cmd
 }
 
-func recipeTable() viz.Table {
-	t := viz.Table{Columns: []viz.Column{
-		{Name: "recipe"}, {Name: "main"}, {Name: "generator"}, {Name: "weights", Align: viz.Right},
-		{Name: "rows × tokens", Align: viz.Right}, {Name: "steps", Align: viz.Right}, {Name: "certainty"},
+func recipeTable() table.Table {
+	t := table.Table{Columns: []table.Column{
+		{Name: "recipe"}, {Name: "main"}, {Name: "generator"}, {Name: "weights", Align: table.Right},
+		{Name: "rows × tokens", Align: table.Right}, {Name: "steps", Align: table.Right}, {Name: "certainty"},
 	}}
 	for _, r := range slices.Concat(recipes.All(), recipes.Shapes()) {
 		c := r.Config()
@@ -48,7 +49,7 @@ func recipeTable() viz.Table {
 			generator = shape(c.Generator)
 		}
 		if c.Training.Steps > 0 {
-			rows, steps = fmt.Sprintf("%d × %d", c.Training.BatchSize, c.Data.SeqLen), count(int64(c.Training.Steps))
+			rows, steps = fmt.Sprintf("%d × %d", c.Training.BatchSize, c.Data.SeqLen), humanize.Comma(int64(c.Training.Steps))
 		}
 		weights := magnitude(recipes.Count(c, c.Data.VocabSize).Encoder)
 		t.Rows = append(t.Rows, []any{r.Name, shape(c.Main), generator, weights, rows, steps, r.Certainty})
@@ -127,7 +128,7 @@ func showRecipe(w io.Writer, r recipes.Recipe, c metro.Config, changed bool) err
 	if err != nil {
 		return err
 	}
-	t := viz.Table{Columns: []viz.Column{{Name: "path"}, {Name: "value"}, {Name: "other values"}}}
+	t := table.Table{Columns: []table.Column{{Name: "path"}, {Name: "value"}, {Name: "other values"}}}
 	others := otherValues()
 	for path := range others {
 		if _, isField := flat[path]; !isField {
@@ -146,8 +147,8 @@ func weightsAndCost(c metro.Config) string {
 	p := recipes.Count(c, c.Data.VocabSize)
 	return fmt.Sprintf("  - Parameters: %s in the encoder, %s with the RTD head; %s in the generator.\n"+
 		"  - Cost: %s tokens, about %s floating-point operations.\n",
-		count(int64(p.Encoder)), count(int64(p.Encoder+p.RTDHead)), count(int64(p.Generator)),
-		count(int64(recipes.TrainTokens(c))), strings.Replace(fmt.Sprintf("%.0e", recipes.TrainFLOPs(c, c.Data.VocabSize)), "e+", "e", 1))
+		humanize.Comma(int64(p.Encoder)), humanize.Comma(int64(p.Encoder+p.RTDHead)), humanize.Comma(int64(p.Generator)),
+		humanize.Comma(int64(recipes.TrainTokens(c))), strings.Replace(fmt.Sprintf("%.0e", recipes.TrainFLOPs(c, c.Data.VocabSize)), "e+", "e", 1))
 }
 
 // valuesOf lists what can be assigned to a path.

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"metrolab/metro/runs"
-	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 func runsCommand() *cobra.Command {
@@ -59,15 +59,15 @@ func listRuns(cmd *cobra.Command, store runs.Store) error {
 		fmt.Fprintf(cmd.OutOrStdout(), "no runs in %s yet; metro pretrain --recipe tiny makes one\n", store.Root)
 		return nil
 	}
-	t := viz.Table{Columns: []viz.Column{
-		{Name: "run"}, {Name: "state"}, {Name: "step", Align: viz.Right}, {Name: "MB", Align: viz.Right, Format: "%.1f"}, {Name: "changed"},
+	t := table.Table{Columns: []table.Column{
+		{Name: "run"}, {Name: "state"}, {Name: "step", Align: table.Right}, {Name: "size", Align: table.Right}, {Name: "changed"},
 	}}
 	for _, s := range list {
 		step := fmt.Sprintf("%d", s.Step)
 		if s.Total > 0 {
 			step += fmt.Sprintf(" of %d", s.Total)
 		}
-		t.Rows = append(t.Rows, []any{s.ID, string(s.State), step, float64(s.Size) / 1e6, s.Modified.Format(time.DateTime)})
+		t.Rows = append(t.Rows, []any{s.ID, string(s.State), step, size(s.Size), s.Modified.Format(time.DateTime)})
 	}
 	printTable(cmd.OutOrStdout(), t)
 	return nil
@@ -82,7 +82,7 @@ func diffRuns(cmd *cobra.Command, store runs.Store, a, b string) error {
 		fmt.Fprintln(cmd.OutOrStdout(), "the configs are equal")
 		return nil
 	}
-	t := viz.Table{Columns: []viz.Column{{Name: "field"}, {Name: a}, {Name: b}}}
+	t := table.Table{Columns: []table.Column{{Name: "field"}, {Name: a}, {Name: b}}}
 	for _, d := range differences {
 		t.Rows = append(t.Rows, []any{d.Path, d.A, d.B})
 	}

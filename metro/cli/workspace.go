@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"metrolab/metro"
@@ -50,7 +51,7 @@ func (w *workspaceFlags) open(ctx context.Context) (*training.Runner, error) {
 	}
 	bar.finish()
 	total := runner.Corpus.Stats.Total()
-	fmt.Fprintf(os.Stderr, "corpus: %s, %s paragraphs, %s words\n", runner.Corpus.Source, count(total.Documents), count(total.Words))
+	fmt.Fprintf(os.Stderr, "corpus: %s, %s paragraphs, %s words\n", runner.Corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words))
 	return runner, nil
 }
 

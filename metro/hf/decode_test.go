@@ -12,7 +12,10 @@ import (
 )
 
 // Every binary16 against the definition of the format, and the values that IEEE 754 is usually checked by.
-func TestFromHalf(t *testing.T) {
+func TestDecodeHalf(t *testing.T) {
+	fromHalf := func(bits uint16) float32 {
+		return decoders["F16"].decode(binary.LittleEndian.AppendUint16(nil, bits))
+	}
 	for bits := range 1 << 16 {
 		got := float64(fromHalf(uint16(bits)))
 		sign, exponent, fraction := 1-2*float64(bits>>15), bits>>10&31, float64(bits&1023)
@@ -31,6 +34,14 @@ func TestFromHalf(t *testing.T) {
 		require.Equal(t, want, fromHalf(bits))
 	}
 	require.True(t, math.Signbit(float64(fromHalf(0x8000))))
+}
+
+// A bfloat16 is the upper half of a float32, whatever it holds.
+func TestDecodeBFloat16(t *testing.T) {
+	for bits := range 1 << 16 {
+		got := decoders["BF16"].decode(binary.LittleEndian.AppendUint16(nil, uint16(bits)))
+		require.Equal(t, uint32(bits)<<16, math.Float32bits(got))
+	}
 }
 
 func TestDecoders(t *testing.T) {

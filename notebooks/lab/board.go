@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"metrolab/ablations"
-	"metrolab/viz"
+	"metrolab/viz/notebook"
+	"metrolab/viz/table"
 )
 
 // board is the live table of a study.
@@ -43,10 +44,10 @@ func (b *board) hear(e ablations.Event) {
 	}
 }
 
-func (b *board) frame() []viz.Output {
-	where := viz.Table{Columns: []viz.Column{{Name: "study " + b.results.Study.Name}}, Rows: [][]any{{b.line}}}
+func (b *board) frame() []notebook.Output {
+	where := table.Table{Columns: []table.Column{{Name: "study " + b.results.Study.Name}}, Rows: [][]any{{b.line}}}
 	if len(b.results.Runs) == 0 {
-		return []viz.Output{where}
+		return []notebook.Output{where}
 	}
-	return []viz.Output{b.results.Table(), where}
+	return []notebook.Output{b.results.Table(), where}
 }

@@ -20,7 +20,7 @@ import (
 	"metrolab/metro/training"
 	"metrolab/metro/workspace"
 	"metrolab/notebooks/shelf"
-	"metrolab/viz"
+	"metrolab/viz/notebook"
 )
 
 // Lab is a workspace of a cell: a backend, a text, and the folder of runs.
@@ -57,7 +57,7 @@ func (l *Lab) Train(name string, config metro.Config) *shelf.Run {
 	defer stop()
 	job := shelf.Must(l.Runner.Open(ctx, name, config))
 	run := job.Run
-	live, begun, from := viz.NewLive(), time.Now(), -1
+	live, begun, from := notebook.NewLive(), time.Now(), -1
 	result, err := job.Train(ctx, func(p training.Progress) {
 		if from < 0 {
 			from = p.Step
@@ -66,10 +66,10 @@ func (l *Lab) Train(name string, config metro.Config) *shelf.Run {
 		if done := p.Step - from; done > 0 {
 			left = (time.Since(begun) / time.Duration(done) * time.Duration(p.Steps-p.Step)).Round(time.Second).String()
 		}
-		live.Update(func() []viz.Output { return shelf.Frame(shelf.Load(run), p.Steps, left) })
+		live.Update(func() []notebook.Output { return shelf.Frame(shelf.Load(run), p.Steps, left) })
 	})
 	// Of a run that was finished before, this is the only frame.
-	live.Update(func() []viz.Output { return shelf.Frame(shelf.Load(run), config.Training.Steps, "") })
+	live.Update(func() []notebook.Output { return shelf.Frame(shelf.Load(run), config.Training.Steps, "") })
 	_ = live.Close() // it has said below the cell what it could not draw
 	finish(err)
 	if result.Diverged != "" {
@@ -98,7 +98,7 @@ func (l *Lab) Study(s ablations.Study) ablations.Results {
 	if l.Runner.BackendKind == "go" {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	live, board := viz.NewLive(), newBoard(s)
+	live, board := notebook.NewLive(), newBoard(s)
 	results, err := s.Run(ctx, l.Runner, workers, func(e ablations.Event) {
 		board.hear(e)
 		live.Update(board.frame)

@@ -18,7 +18,7 @@ import (
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/notebooks/shelf"
-	"metrolab/viz"
+	"metrolab/viz/notebook"
 )
 
 // TestMain gives the tests a text and folders of their own. Started again by [Lab.Start], it is the background program.
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	} {
 		os.Setenv(name, value)
 	}
-	viz.Dir = filepath.Join(dir, "figures")
+	notebook.Dir = filepath.Join(dir, "figures")
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

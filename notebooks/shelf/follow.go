@@ -14,6 +14,8 @@ import (
 	"metrolab/internal/usererr"
 	"metrolab/metro/runs"
 	"metrolab/viz"
+	"metrolab/viz/notebook"
+	"metrolab/viz/table"
 )
 
 // LogFile is what a run in the background has printed, in its directory.
@@ -28,7 +30,7 @@ func Follow(id string) *Run {
 }
 
 func follow(ctx context.Context, r *Run) (*Run, error) {
-	live := viz.NewLive()
+	live := notebook.NewLive()
 	for {
 		state := r.Summary()
 		fresh, err := load(r.Run)
@@ -36,7 +38,7 @@ func follow(ctx context.Context, r *Run) (*Run, error) {
 			return r, err
 		}
 		r = fresh
-		live.Update(func() []viz.Output { return Frame(r, 0, "") })
+		live.Update(func() []notebook.Output { return Frame(r, 0, "") })
 		if state.State != runs.Running {
 			_ = live.Close()
 			return r, ended(r, state)
@@ -94,7 +96,7 @@ func stop(r *Run, patience time.Duration) error {
 
 // Frame is a picture of a run under way: its losses so far and a line on where it stands. total is the number of steps and
 // left the time that is left, 0 and "" if they are not known.
-func Frame(r *Run, total int, left string) []viz.Output {
+func Frame(r *Run, total int, left string) []notebook.Output {
 	c := viz.Curves{Name: "training", Title: r.Name, X: viz.Steps, Y: viz.Axis{Label: "loss"}}
 	for _, metric := range []string{"generator_loss", "rtd_loss", "clm_loss", "lm_loss", "scl_loss", "loss"} {
 		if metric == "loss" && len(c.Series) > 0 {
@@ -108,9 +110,9 @@ func Frame(r *Run, total int, left string) []viz.Output {
 		return nil
 	}
 	last := r.Rows[len(r.Rows)-1]
-	t := viz.Table{Columns: []viz.Column{{Name: "step", Align: viz.Right}}, Rows: [][]any{{last.Step}}}
+	t := table.Table{Columns: []table.Column{{Name: "step", Align: table.Right}}, Rows: [][]any{{last.Step}}}
 	add := func(name, format string, value any) {
-		t.Columns = append(t.Columns, viz.Column{Name: name, Align: viz.Right, Format: format})
+		t.Columns = append(t.Columns, table.Column{Name: name, Align: table.Right, Format: format})
 		t.Rows[0] = append(t.Rows[0], value)
 	}
 	if total > 0 {
@@ -126,5 +128,5 @@ func Frame(r *Run, total int, left string) []viz.Output {
 	if left != "" {
 		add("time left", "", left)
 	}
-	return []viz.Output{c, t}
+	return []notebook.Output{c, t}
 }

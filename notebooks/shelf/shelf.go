@@ -16,6 +16,7 @@ import (
 	"metrolab/internal/usererr"
 	"metrolab/metro/runs"
 	"metrolab/viz"
+	"metrolab/viz/table"
 )
 
 // Root is the folder of the runs: $METROLAB_RUNS, or the folder runs of the checkout that the kernel belongs to, or of the
@@ -159,9 +160,9 @@ func curves(metric string, of []*Run) (viz.Curves, error) {
 }
 
 // List is a table of all runs.
-func List() viz.Table {
-	t := viz.Table{Columns: []viz.Column{
-		{Name: "run"}, {Name: "state"}, {Name: "step", Align: viz.Right}, {Name: "of", Align: viz.Right}, {Name: "last change"},
+func List() table.Table {
+	t := table.Table{Columns: []table.Column{
+		{Name: "run"}, {Name: "state"}, {Name: "step", Align: table.Right}, {Name: "of", Align: table.Right}, {Name: "last change"},
 	}}
 	for _, run := range Must(runs.Store{Root: Root()}.List()) {
 		t.Rows = append(t.Rows, []any{run.ID, string(run.State), run.Step, run.Total, run.Modified.Format("2006-01-02 15:04")})

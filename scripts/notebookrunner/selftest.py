@@ -36,7 +36,7 @@ LYING = {
     "%%bash\nexit 4": "exit status 4",
     "%nosuchmagic": "nosuchmagic",
     '%%\nfmt.Fprintln(os.Stderr, "panic: caught somewhere")': "panic: caught",
-    'import "metrolab/viz"\n\n%%\nviz.Show(viz.Curves{Name: "nothing"})': "viz: ",
+    'import (\n\t"metrolab/viz"\n\t"metrolab/viz/notebook"\n)\n\n%%\nnotebook.Show(viz.Curves{Name: "nothing"})': "viz: ",
     "!echo $HOME": "path of this machine",
     '%%\ngonbui.DisplayHTML("<script>draw()</script>")': "needs a script",
     '%%\ngonbui.DisplaySvg("<svg></svg>")': "SVG",

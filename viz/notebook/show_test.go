@@ -2,7 +2,7 @@
 
 //go:build unix
 
-package viz
+package notebook
 
 import (
 	"bytes"
@@ -18,15 +18,19 @@ import (
 
 	"github.com/janpfeifer/gonb/gonbui/protocol"
 	"github.com/stretchr/testify/require"
+
+	"metrolab/viz"
+	"metrolab/viz/display"
+	"metrolab/viz/table"
 )
 
 // cells are programs that a notebook runs in TestMain of another process.
 var cells = map[string]func(){
 	"show": func() {
-		Show(demoCurves("a"), demoTable(), Interactive(demoCorrection()), Interactive(demoSizes()))
+		Show(demoCurves("a"), demoTable(), viz.Interactive(demoCorrection()), viz.Interactive(demoSizes()))
 	},
 	"bad": func() {
-		Show(Curves{Name: "empty"}, demoTable(), BiasMap([]string{"only one"}, demoBias(2, 3)))
+		Show(viz.Curves{Name: "empty"}, demoTable(), viz.BiasMap([]string{"only one"}, [][]float64{{1, 2, 3}, {4, 5, 6}}))
 	},
 	"live": func() {
 		live := NewLive()
@@ -34,7 +38,7 @@ var cells = map[string]func(){
 		for i := range 3 {
 			live.now = func() time.Time { return time.Unix(60*int64(i), 0) }
 			live.Update(func() []Output {
-				return []Output{demoCurves("a"), Table{Columns: []Column{{Name: "step"}}, Rows: [][]any{{i}}}}
+				return []Output{demoCurves("a"), table.Table{Columns: []table.Column{{Name: "step"}}, Rows: [][]any{{i}}}}
 			})
 		}
 	},
@@ -112,7 +116,7 @@ func TestShowInNotebook(t *testing.T) {
 	markdown, err := demoTable().Markdown()
 	require.NoError(t, err)
 	require.Equal(t, markdown, shown[1].Data[protocol.MIMETextMarkdown])
-	for i, more := range map[int]protocol.MIMEType{2: protocol.MIMETextHTML, 3: vegaLite} {
+	for i, more := range map[int]protocol.MIMEType{2: protocol.MIMETextHTML, 3: display.VegaLite} {
 		require.Len(t, shown[i].Data, 3)
 		require.Contains(t, shown[i].Data, more)
 		require.Contains(t, shown[i].Data, protocol.MIMEImagePNG)
@@ -144,7 +148,7 @@ func TestLiveReplacesItsFrames(t *testing.T) {
 
 func TestShowWritesFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
-	require.NoError(t, Show(demoCurves("a"), Interactive(demoCurves("b")), Interactive(demoCorrection())))
+	require.NoError(t, Show(demoCurves("a"), viz.Interactive(demoCurves("b")), viz.Interactive(demoCorrection())))
 	entries, err := os.ReadDir(Dir)
 	require.NoError(t, err)
 	var names []string
@@ -152,7 +156,7 @@ func TestShowWritesFiles(t *testing.T) {
 		names = append(names, e.Name())
 	}
 	require.Equal(t, []string{"corrected.html", "corrected.png", "outcome.png", "outcome.vl.json"}, names)
-	require.EqualError(t, Show(Figure{Name: "f"}), `viz: figure "f" holds no picture; make it by Curves, Forest, Bars or another picture of this package`)
+	require.EqualError(t, Show(viz.Figure{Name: "f"}), `viz: figure "f" holds no picture; make it by Curves, Forest, Bars or another picture of this package`)
 	require.NoError(t, os.WriteFile("taken", nil, 0o600))
 	defer func(dir string) { Dir = dir }(Dir)
 	Dir = "taken"
@@ -165,11 +169,11 @@ func ExampleShow() {
 	defer os.Chdir(os.Getenv("PWD"))
 	os.Chdir(dir)
 	err := Show(
-		Table{Columns: []Column{{Name: "arm"}, {Name: "RTD AUC", Align: Right, Format: "%.3f"}}, Rows: [][]any{{"baseline", 0.7697}}},
-		Curves{Name: "loss", Title: "Training loss", X: Tokens, Y: Axis{Label: "loss"}, Series: []Series{
-			{Name: "baseline", Runs: []Line{{X: []float64{2048, 20480, 204800}, Y: []float64{5.7, 4.1, 2.4}}}},
+		table.Table{Columns: []table.Column{{Name: "arm"}, {Name: "RTD AUC", Align: table.Right, Format: "%.3f"}}, Rows: [][]any{{"baseline", 0.7697}}},
+		viz.Curves{Name: "loss", Title: "Training loss", X: viz.Tokens, Y: viz.Axis{Label: "loss"}, Series: []viz.Series{
+			{Name: "baseline", Runs: []viz.Line{{X: []float64{2048, 20480, 204800}, Y: []float64{5.7, 4.1, 2.4}}}},
 		}},
-		Curves{Name: "empty"},
+		viz.Curves{Name: "empty"},
 	)
 	fmt.Println(err)
 	// Output:

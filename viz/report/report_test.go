@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package viz
+package report
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"metrolab/viz"
 )
 
 // TestDemoReport builds a full report of made-up numbers; METROLAB_KEEP_DEMO=dir keeps it for a look in a browser.
@@ -50,7 +52,7 @@ func requireSelfContained(t *testing.T, page string) {
 
 func TestReportEscapesHostileNames(t *testing.T) {
 	r := demoReport(1)
-	r.Figures = []Figure{{Name: "x", PNG: []byte{1}}}
+	r.Figures = []viz.Figure{{Name: "x", PNG: []byte{1}}}
 	evil := `"><script src=x>alert(1)</script><img src=x onerror=alert(1)>{{.}}</style>`
 	r.Title, r.Summary, r.Outcome, r.Baseline.Name = evil, evil, evil, evil
 	r.Effects[0].Name, r.Effects[0].Note = evil, evil
@@ -67,15 +69,15 @@ func TestReportEscapesHostileNames(t *testing.T) {
 }
 
 func TestReportSaysTheAnswerFirst(t *testing.T) {
-	effect := func(name string, v Verdict) Effect {
-		return Effect{Name: name, Low: math.NaN(), High: math.NaN(), Verdict: v}
+	effect := func(name string, v viz.Verdict) viz.Effect {
+		return viz.Effect{Name: name, Low: math.NaN(), High: math.NaN(), Verdict: v}
 	}
-	for want, effects := range map[string][]Effect{
-		"Worse than METRO: no bias. Undecided: 1 of 2 changes.":           {effect("no bias", Worse), effect("b", Undecided)},
-		"Better than METRO: a, b. Worse than METRO: c.":                   {effect("a", Better), effect("b", Better), effect("c", Worse)},
-		"Undecided: these runs cannot tell any change from the baseline.": {effect("a", Undecided), effect("b", Undecided)},
-		"Undecided: these runs cannot tell the change from the baseline.": {effect("a", Undecided)},
-		"Better than METRO: 1 change. Worse than METRO: 1 change.":        {effect(strings.Repeat("long ", 12), Better), effect(strings.Repeat("name ", 12), Worse)},
+	for want, effects := range map[string]viz.Effects{
+		"Worse than METRO: no bias. Undecided: 1 of 2 changes.":           {effect("no bias", viz.Worse), effect("b", viz.Undecided)},
+		"Better than METRO: a, b. Worse than METRO: c.":                   {effect("a", viz.Better), effect("b", viz.Better), effect("c", viz.Worse)},
+		"Undecided: these runs cannot tell any change from the baseline.": {effect("a", viz.Undecided), effect("b", viz.Undecided)},
+		"Undecided: these runs cannot tell the change from the baseline.": {effect("a", viz.Undecided)},
+		"Better than METRO: 1 change. Worse than METRO: 1 change.":        {effect(strings.Repeat("long ", 12), viz.Better), effect(strings.Repeat("name ", 12), viz.Worse)},
 	} {
 		require.Equal(t, want, Report{Baseline: Baseline{Name: "METRO"}, Effects: effects}.headline())
 	}
@@ -112,9 +114,9 @@ func TestReportRefusesWhatWouldMislead(t *testing.T) {
 	for want, spoil := range map[string]func(*Report){
 		"needs a title, an outcome and a baseline name": func(r *Report) { r.Outcome = "" },
 		"no arms to compare with the baseline":          func(r *Report) { r.Effects = nil },
-		`has the verdict ""`:                            func(r *Report) { r.Effects = []Effect{{Name: "a"}} },
-		"outside its interval":                          func(r *Report) { r.Effects = []Effect{{Verdict: Better, Low: 1, High: 2}} },
-		`figure 1 ("x") has no picture or no caption`:   func(r *Report) { r.Figures = []Figure{{Name: "x"}} },
+		`has the verdict ""`:                            func(r *Report) { r.Effects = viz.Effects{{Name: "a"}} },
+		"outside its interval":                          func(r *Report) { r.Effects = viz.Effects{{Verdict: viz.Better, Low: 1, High: 2}} },
+		`figure 1 ("x") has no picture or no caption`:   func(r *Report) { r.Figures = []viz.Figure{{Name: "x"}} },
 		"failed run 6 is not among the 6 runs":          func(r *Report) { r.Failed = map[int]string{6: "x"} },
 		"row 1 of 1 has 0 cells for 8 columns":          func(r *Report) { r.Runs.Rows, r.Failed = [][]any{{}}, nil },
 	} {
@@ -135,7 +137,7 @@ func ExampleReport() {
 		Summary:  "Two seeds each of a made-up study.",
 		Outcome:  "RTD AUC on the frozen held-out set",
 		Baseline: Baseline{Name: "METRO", Mean: 0.77, Runs: 3},
-		Effects:  []Effect{{Name: "no relative positions", Pairs: 3, Mean: 0.514, Diff: -0.256, Low: -0.339, High: -0.173, P: 0.006, HolmP: 0.006, Verdict: Worse}},
+		Effects:  viz.Effects{{Name: "no relative positions", Pairs: 3, Mean: 0.514, Diff: -0.256, Low: -0.339, High: -0.173, P: 0.006, HolmP: 0.006, Verdict: viz.Worse}},
 	}.HTML()
 	fmt.Println(err, bytes.Contains(page, []byte("<h2>Worse than METRO: no relative positions.</h2>")))
 	// Output:

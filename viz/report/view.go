@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package viz
+package report
 
 import (
 	"encoding/base64"
@@ -8,10 +8,14 @@ import (
 	"html/template"
 	"slices"
 	"strings"
+
+	"metrolab/viz"
+	"metrolab/viz/internal/typeset"
+	"metrolab/viz/table"
 )
 
-// reportView is a Report as the template needs it: text, places and flags.
-type reportView struct {
+// view is a Report as the template needs it: text, places and flags.
+type view struct {
 	Report
 	CSS      template.CSS
 	Headline string
@@ -24,14 +28,14 @@ type reportView struct {
 }
 
 type effectView struct {
-	Effect
+	viz.Effect
 	NameParts                                         []string // between which a line may break
 	MeanText, DiffText, IntervalText, PText, HolmText string
 	From, At, To                                      string // places in the small picture; empty if not known
 }
 
 type pictureView struct {
-	Figure
+	viz.Figure
 	Source template.URL
 }
 
@@ -60,14 +64,15 @@ type fieldView struct {
 	Changed bool
 }
 
-func (r Report) view() reportView {
-	v := reportView{Report: r, CSS: template.CSS(reportCSS), Headline: r.headline(), Changes: r.changes()}
-	digits := effectDecimals(r.Effects)
-	v.Mean = fixed(r.Baseline.Mean, digits)
-	x := effectScale(r.Effects).place(6, 134) // of 140 wide
-	v.ZeroAt = fmt.Sprintf("%.1f", float64(x.at(0)))
+func (r Report) view() view {
+	v := view{Report: r, CSS: template.CSS(reportCSS), Headline: r.headline(), Changes: r.changes()}
+	digits := r.Effects.Decimals()
+	v.Mean = typeset.Fixed(r.Baseline.Mean, digits)
+	low, high := r.Effects.Range()
+	place := func(x float64) string { return fmt.Sprintf("%.1f", 6+128*(x-low)/(high-low)) } // of 140 wide
+	v.ZeroAt = place(0)
 	for _, e := range r.Effects {
-		v.Rows = append(v.Rows, e.view(x, digits))
+		v.Rows = append(v.Rows, viewEffect(e, place, digits))
 	}
 	for _, f := range r.Figures {
 		source := template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(f.PNG))
@@ -81,28 +86,28 @@ func (r Report) view() reportView {
 
 // headline is the answer: who is better, who is worse (or how many, where the names are long), and how many are open.
 func (r Report) headline() string {
-	names := map[Verdict][]string{}
+	names := map[viz.Verdict][]string{}
 	for _, e := range r.Effects {
 		names[e.Verdict] = append(names[e.Verdict], e.Name)
 	}
-	all, open := len(r.Effects), len(names[Undecided])
+	all, open := len(r.Effects), len(names[viz.Undecided])
 	if open == all {
 		return fmt.Sprintf("Undecided: these runs cannot tell %s from the baseline.", map[bool]string{true: "the change", false: "any change"}[all == 1])
 	}
 	const longest = 80 // bytes of names
-	decided := append(slices.Clone(names[Better]), names[Worse]...)
+	decided := append(slices.Clone(names[viz.Better]), names[viz.Worse]...)
 	var parts []string
-	for _, verdict := range []Verdict{Better, Worse} {
+	for _, verdict := range []viz.Verdict{viz.Better, viz.Worse} {
 		who := strings.Join(names[verdict], ", ")
 		if len(strings.Join(decided, ", ")) > longest {
-			who = plural(len(names[verdict]), "change")
+			who = typeset.Plural(len(names[verdict]), "change")
 		}
 		if len(names[verdict]) > 0 {
 			parts = append(parts, fmt.Sprintf("%s than %s: %s.", verdict, r.Baseline.Name, who))
 		}
 	}
 	if open > 0 {
-		parts = append(parts, fmt.Sprintf("undecided: %d of %s.", open, plural(all, "change")))
+		parts = append(parts, fmt.Sprintf("undecided: %d of %s.", open, typeset.Plural(all, "change")))
 	}
 	for i, p := range parts {
 		parts[i] = strings.ToUpper(p[:1]) + p[1:]
@@ -110,16 +115,15 @@ func (r Report) headline() string {
 	return strings.Join(parts, " ")
 }
 
-func (e Effect) view(x scale, digits int) effectView {
-	v := effectView{Effect: e, NameParts: parts(e.Name), MeanText: fixed(e.Mean, digits), DiffText: signed(e.Diff, digits),
-		PText: probability(e.P), HolmText: probability(e.HolmP)}
-	place := func(value float64) string { return fmt.Sprintf("%.1f", float64(x.at(value))) }
-	if finite(e.Diff) {
+func viewEffect(e viz.Effect, place func(float64) string, digits int) effectView {
+	v := effectView{Effect: e, NameParts: parts(e.Name), MeanText: typeset.Fixed(e.Mean, digits), DiffText: typeset.Signed(e.Diff, digits),
+		PText: typeset.Probability(e.P), HolmText: typeset.Probability(e.HolmP)}
+	if typeset.Finite(e.Diff) {
 		v.At = place(e.Diff)
 	}
-	if finite(e.Low) {
+	if typeset.Finite(e.Low) {
 		v.From, v.To = place(e.Low), place(e.High)
-		v.IntervalText = fmt.Sprintf("[%s, %s]", signed(e.Low, digits), signed(e.High, digits))
+		v.IntervalText = fmt.Sprintf("[%s, %s]", typeset.Signed(e.Low, digits), typeset.Signed(e.High, digits))
 	}
 	return v
 }
@@ -128,7 +132,7 @@ func (e Effect) view(x scale, digits int) effectView {
 func parts(name string) []string {
 	var all []string
 	for {
-		i := strings.IndexAny(name, joints) + 1
+		i := strings.IndexAny(name, typeset.Joints) + 1
 		if i == 0 {
 			return append(all, name)
 		}
@@ -140,7 +144,7 @@ func (r Report) run(i int) runView {
 	failure, failed := r.Failed[i]
 	v := runView{Failure: failure, Failed: failed}
 	for k, c := range r.Runs.Columns {
-		v.Cells = append(v.Cells, cellView{c.showTypeset(r.Runs.Rows[i][k]), c.Align == Right})
+		v.Cells = append(v.Cells, cellView{c.Typeset(r.Runs.Rows[i][k]), c.Align == table.Right})
 	}
 	if failed && len(v.Cells) > 0 {
 		v.Cells[0].Text = "failed"
@@ -150,7 +154,7 @@ func (r Report) run(i int) runView {
 
 // changes compares every config with the first. A field that an arm lacks is listed at its end, without a value.
 func (r Report) changes() []configView {
-	var views []configView
+	var list []configView
 	for i, config := range r.Configs {
 		view := configView{Name: config.Name, Baseline: i == 0}
 		base := r.Configs[0].Fields
@@ -158,13 +162,13 @@ func (r Report) changes() []configView {
 			view.add(f, value(base, f.Name))
 		}
 		for _, f := range base {
-			if value(config.Fields, f.Name) == missing {
-				view.add(Field{f.Name, missing}, f.Value)
+			if value(config.Fields, f.Name) == typeset.Missing {
+				view.add(Field{f.Name, typeset.Missing}, f.Value)
 			}
 		}
-		views = append(views, view)
+		list = append(list, view)
 	}
-	return views
+	return list
 }
 
 func (v *configView) add(f Field, was string) {
@@ -184,5 +188,5 @@ func value(fields []Field, name string) string {
 	if i := slices.IndexFunc(fields, func(f Field) bool { return f.Name == name }); i >= 0 {
 		return fields[i].Value
 	}
-	return missing
+	return typeset.Missing
 }

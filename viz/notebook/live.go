@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package viz
+package notebook
 
 import (
 	"strconv"
 	"time"
 
 	"github.com/janpfeifer/gonb/gonbui"
+
+	"metrolab/viz/display"
 )
 
 // Live is a place below a notebook's cell whose outputs change while the cell runs. Frames are as frequent as costs at most
@@ -17,7 +19,7 @@ import (
 type Live struct {
 	notebook    bool
 	now         func() time.Time
-	show        func(b bundle, id string) error
+	show        func(b display.Bundle, id string) error
 	id          string
 	begun, last time.Time     // of the first and the last frame
 	cost, spent time.Duration // of the last frame, and of all
@@ -33,7 +35,7 @@ const (
 
 // NewLive returns a place that is empty until the first Update.
 func NewLive() *Live {
-	return &Live{notebook: gonbui.IsNotebook, now: time.Now, show: bundle.show, id: gonbui.UniqueId()}
+	return &Live{notebook: gonbui.IsNotebook, now: time.Now, show: show, id: gonbui.UniqueId()}
 }
 
 // Update shows a new frame if one is due, and calls frame only then or, for the last one, in Close. What cannot be drawn
@@ -69,7 +71,7 @@ func (l *Live) draw() {
 	}
 	start := l.now()
 	for i, o := range l.waiting() {
-		b, err := o.bundle()
+		b, err := o.Bundle()
 		if err == nil {
 			err = l.show(b, l.id+"-"+strconv.Itoa(i))
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package viz
+package table
 
 import (
 	"encoding/csv"
@@ -17,9 +17,9 @@ func demoTable() Table {
 	return Table{
 		Columns: []Column{{"arm", Left, ""}, {"diff", Right, "%+.3f"}, {"p", Right, "%.3f"}, {"pairs", Right, ""}, {"verdict", Left, ""}},
 		Rows: [][]any{
-			{"no relative positions", -0.25631, 0.0112, 3, Worse},
-			{"\u65e5\u672c\u8a9e e\u0301 tokenizer", 0.00471, 0.4928, 3, Undecided},
-			{"no CLM", math.NaN(), nil, 1, Undecided},
+			{"no relative positions", -0.25631, 0.0112, 3, "worse"},
+			{"\u65e5\u672c\u8a9e e\u0301 tokenizer", 0.00471, 0.4928, 3, "undecided"},
+			{"no CLM", math.NaN(), nil, 1, "undecided"},
 		},
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package viz
+package notebook
 
 import (
 	"errors"
@@ -10,13 +10,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"metrolab/viz"
+	"metrolab/viz/display"
+	"metrolab/viz/table"
 )
 
 // liveOn is a Live on a clock of its own, in a notebook where a frame takes as long as cost says; shown are the times of
 // its frames.
 func liveOn(clock *time.Time, cost func() time.Duration) (l *Live, shown *[]time.Time) {
 	shown = new([]time.Time)
-	return &Live{notebook: true, now: func() time.Time { return *clock }, show: func(bundle, string) error {
+	return &Live{notebook: true, now: func() time.Time { return *clock }, show: func(display.Bundle, string) error {
 		*shown = append(*shown, *clock)
 		*clock = clock.Add(cost())
 		return nil
@@ -24,7 +28,7 @@ func liveOn(clock *time.Time, cost func() time.Duration) (l *Live, shown *[]time
 }
 
 func TestLiveFramesAreRare(t *testing.T) {
-	table := func() []Output { return []Output{demoTable()} }
+	frame := func() []Output { return []Output{demoTable()} }
 	for name, c := range map[string]struct {
 		step, cost  time.Duration
 		least, most time.Duration // between frames
@@ -39,7 +43,7 @@ func TestLiveFramesAreRare(t *testing.T) {
 			l, shown := liveOn(&clock, func() time.Duration { return c.cost })
 			for clock.Before(time.Unix(600, 0)) {
 				clock = clock.Add(c.step)
-				l.Update(table)
+				l.Update(frame)
 			}
 			frames := *shown
 			require.Greater(t, len(frames), 10)
@@ -74,13 +78,13 @@ func TestLiveNeverStopsTraining(t *testing.T) {
 	l, shown := liveOn(&clock, func() time.Duration { return 0 })
 	for i := range 3 {
 		clock = clock.Add(time.Minute)
-		l.Update(func() []Output { return []Output{Curves{Name: fmt.Sprint("c", i)}, demoTable()} })
+		l.Update(func() []Output { return []Output{viz.Curves{Name: fmt.Sprint("c", i)}, demoTable()} })
 	}
 	require.Len(t, *shown, 3, "the others are shown")
 	require.EqualError(t, l.Close(), `viz: curves "c0": nothing to draw: 0 series, 0 runs, no finite value`)
 	gone := errors.New("gone")
 	l, _ = liveOn(&clock, nil)
-	l.show = func(bundle, string) error { return gone }
+	l.show = func(display.Bundle, string) error { return gone }
 	l.Update(func() []Output { return []Output{demoTable()} })
 	require.ErrorIs(t, l.Close(), gone)
 }
@@ -94,7 +98,7 @@ func ExampleLive() {
 	for step := range 1000 { // of training
 		loss = append(loss, 1/float64(1+step))
 		live.Update(func() []Output {
-			return []Output{Table{Columns: []Column{{Name: "steps"}, {Name: "loss", Format: "%.3f"}}, Rows: [][]any{{len(loss), loss[step]}}}}
+			return []Output{table.Table{Columns: []table.Column{{Name: "steps"}, {Name: "loss", Format: "%.3f"}}, Rows: [][]any{{len(loss), loss[step]}}}}
 		})
 	}
 	fmt.Println(live.Close())

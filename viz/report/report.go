@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package viz
+package report
 
 import (
 	"bytes"
 	_ "embed"
 	"fmt"
 	"html/template"
+
+	"metrolab/viz"
+	"metrolab/viz/internal/files"
+	"metrolab/viz/table"
 )
 
 // Report is everything a reader needs to believe, doubt or repeat a study. It becomes one HTML file that loads nothing:
@@ -17,9 +21,9 @@ type Report struct {
 	Outcome       string // the outcome that was fixed beforehand
 	LowerIsBetter bool
 	Baseline      Baseline
-	Effects       []Effect // one an arm
-	Figures       []Figure
-	Runs          Table          // one row a run, outcome columns first
+	Effects       viz.Effects // one an arm
+	Figures       []viz.Figure
+	Runs          table.Table    // one row a run, outcome columns first
 	Failed        map[int]string // rows of Runs, from 0, that ended without an outcome, and why
 	Configs       []Config       // the first is the baseline's, with which the others are compared
 	Provenance    []Field        // where the numbers come from: revision, versions, machine
@@ -72,7 +76,7 @@ func (r Report) Save(path string) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, page)
+	return files.Write(path, page)
 }
 
 func (r Report) check() error {
@@ -82,10 +86,8 @@ func (r Report) check() error {
 	if len(r.Effects) == 0 {
 		return fmt.Errorf("no arms to compare with the baseline")
 	}
-	for _, e := range r.Effects {
-		if err := e.check(); err != nil {
-			return fmt.Errorf("arm %w", err)
-		}
+	if err := r.Effects.Check(); err != nil {
+		return err
 	}
 	for i, f := range r.Figures {
 		if len(f.PNG) == 0 || f.Alt == "" {
@@ -100,5 +102,5 @@ func (r Report) check() error {
 	if len(r.Runs.Columns) == 0 && len(r.Runs.Rows) == 0 {
 		return nil
 	}
-	return r.Runs.check()
+	return r.Runs.Check()
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package viz
+package table
 
 import (
 	"encoding/csv"
@@ -9,6 +9,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"metrolab/viz/internal/typeset"
 )
 
 // Align is the side of a column that its cells keep to.
@@ -36,7 +38,7 @@ type Table struct {
 
 // Markdown returns the table in the form that GitHub and notebooks show. Text is escaped.
 func (t Table) Markdown() (string, error) {
-	if err := t.check(); err != nil {
+	if err := t.Check(); err != nil {
 		return "", err
 	}
 	var b strings.Builder
@@ -57,11 +59,11 @@ func (t Table) Markdown() (string, error) {
 var markdownEscapes = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`, "]", `\]`, "~", `\~`, "$", `\$`,
 	"&", "&amp;", "<", "&lt;", ">", "&gt;")
 
-func escapeMarkdown(s string) string { return markdownEscapes.Replace(printable(s)) }
+func escapeMarkdown(s string) string { return markdownEscapes.Replace(typeset.Printable(s)) }
 
 // HTML returns the table as one escaped <table>; cells to the right carry the class "num".
 func (t Table) HTML() (template.HTML, error) {
-	if err := t.check(); err != nil {
+	if err := t.Check(); err != nil {
 		return "", err
 	}
 	var b strings.Builder
@@ -79,7 +81,7 @@ func (t Table) HTML() (template.HTML, error) {
 	for _, row := range t.Rows {
 		b.WriteString("<tr>")
 		for i, c := range t.Columns {
-			cell("td", "", c, c.showTypeset(row[i]))
+			cell("td", "", c, c.Typeset(row[i]))
 		}
 		b.WriteString("</tr>\n")
 	}
@@ -90,7 +92,7 @@ func (t Table) HTML() (template.HTML, error) {
 // CSV returns the table with a line of column names, numbers in full precision whatever the column's format, and
 // nothing where a cell is nil.
 func (t Table) CSV() (string, error) {
-	if err := t.check(); err != nil {
+	if err := t.Check(); err != nil {
 		return "", err
 	}
 	var b strings.Builder
@@ -110,7 +112,8 @@ func (t Table) CSV() (string, error) {
 	return b.String(), w.Error()
 }
 
-func (t Table) check() error {
+// Check fails on a table that has no columns, or a row with more or fewer cells than those.
+func (t Table) Check() error {
 	if len(t.Columns) == 0 {
 		return fmt.Errorf("viz: table has no columns")
 	}
@@ -127,19 +130,19 @@ func (c Column) show(cell any) string {
 	v, isFloat := float(cell)
 	switch {
 	case cell == nil, isFloat && math.IsNaN(v):
-		return missing
+		return typeset.Missing
 	case c.Format != "" && isFloat:
-		return unsignedZero(fmt.Sprintf(c.Format, cell))
+		return typeset.UnsignedZero(fmt.Sprintf(c.Format, cell))
 	default:
 		return exact(cell)
 	}
 }
 
-// showTypeset is show with real minus signs on numbers.
-func (c Column) showTypeset(cell any) string {
+// Typeset formats a cell of the column for print: as in [Table.Text], with real minus signs on numbers.
+func (c Column) Typeset(cell any) string {
 	s := c.show(cell)
 	if isNumber(cell) {
-		s = strings.Replace(s, "-", minusSign, 1)
+		s = strings.Replace(s, "-", typeset.Minus, 1)
 	}
 	return s
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package viz
+package table
 
 import (
 	"strings"
 
 	"github.com/rivo/uniseg"
+
+	"metrolab/viz/internal/typeset"
 )
 
 const (
@@ -16,14 +18,14 @@ const (
 // Text returns the table for a terminal of so many cells, 0 for any width: no boxes, aligned also where characters
 // take two cells or none. Columns of words are wrapped, the widest first, until the table fits or none can give more.
 func (t Table) Text(width int) (string, error) {
-	if err := t.check(); err != nil {
+	if err := t.Check(); err != nil {
 		return "", err
 	}
 	rows := [][]string{t.headNames()}
 	for _, row := range t.Rows {
 		cells := make([]string, len(row))
 		for i, cell := range row {
-			cells[i] = printable(t.Columns[i].show(cell))
+			cells[i] = typeset.Printable(t.Columns[i].show(cell))
 		}
 		rows = append(rows, cells)
 	}
@@ -45,7 +47,7 @@ func (t Table) Text(width int) (string, error) {
 func (t Table) headNames() []string {
 	names := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
-		names[i] = printable(c.Name)
+		names[i] = typeset.Printable(c.Name)
 	}
 	return names
 }
@@ -79,7 +81,7 @@ func (t Table) textWidths(rows [][]string, width int) []int {
 func (t Table) writeTextRow(b *strings.Builder, row []string, widths []int) {
 	cells, height := make([][]string, len(row)), 1
 	for i, text := range row {
-		cells[i] = wrapBy(func(s string) bool { return uniseg.StringWidth(s) <= widths[i] }, text)
+		cells[i] = typeset.Wrap(func(s string) bool { return uniseg.StringWidth(s) <= widths[i] }, text)
 		height = max(height, len(cells[i]))
 	}
 	for k := range height {
