@@ -257,6 +257,8 @@ const (
 type Evaluation struct {
 	Rows    int    `json:"rows" class:"data"`
 	Metrics string `json:"metrics" class:"graph" neutral:""` // names from [RegisterMetric], with commas, that are recorded beside the usual ones
+
+	Options Options `json:"options,omitzero"` // of the metrics, as METRIC.OPTION
 }
 
 // Task is what is trained. The zero Task is pretraining; any other trains the main model of training.init_from further, and

@@ -109,12 +109,12 @@ func (c *Config) fields() map[string]state {
 		s.used = c.meetsAll(s.when, states)
 		states[path] = s
 	}
-	for _, s := range slots() {
-		for _, option := range s.parts.part(s.named(c)).Options {
+	for _, s := range c.slots() {
+		for _, option := range s.part.Options {
 			path := s.options + "." + option.Name
 			states[path] = state{
 				Field: Field{Path: path, Class: option.Class, Neutral: fmt.Sprint(option.Neutral), HasNeutral: true},
-				value: s.values(c).value(option), neutral: option.Neutral, used: states[s.path].used,
+				value: s.value(option), neutral: option.Neutral, used: states[s.path].used,
 			}
 		}
 	}
@@ -163,7 +163,11 @@ func (c *Config) meets(condition string, states map[string]state) bool {
 	case "trained_generator":
 		return unknown || o.Samples && (use == GeneratorTrained || use == GeneratorUnknown)
 	case "head":
-		return unknown || o.Heads == nil || slices.ContainsFunc(strings.Split(of, "|"), func(head string) bool { return slices.Contains(o.Heads, head) })
+		if unknown || o.Heads == nil {
+			return true
+		}
+		trained := o.Heads(*c)
+		return slices.ContainsFunc(strings.Split(of, "|"), func(head string) bool { return slices.Contains(trained, head) })
 	case "own_tokenizer":
 		return c.Training.InitFrom == "" && c.Replacements.Checkpoint == ""
 	}

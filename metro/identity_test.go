@@ -35,7 +35,7 @@ func init() { // an objective that uses whatever there is
 			{Name: "sharpness", Neutral: 1.0, Class: metro.ClassInput, Low: 0, High: 100}, {Name: "rounds", Neutral: 2, Low: 1, High: 9},
 			{Name: "side", Neutral: "left", Choices: []string{"left", "right"}}, {Name: "twice", Neutral: false},
 		}},
-		Samples: true, Heads: []string{"rtd", "clm", "lm", "scl"},
+		Samples: true, Heads: func(metro.Config) []string { return []string{"rtd", "clm", "lm", "scl"} },
 	})
 }
 

@@ -23,9 +23,10 @@ type MetricEntry struct {
 var metrics = newRegistry("metric", MetricEntry{Part{Name: "tie_cosine", Version: 1}, tieCosine})
 
 // RegisterMetric makes a metric of one's own available to evaluation.metrics. It is computed from the pass of the
-// training step (name) and of the validation (val_name). See [RegisterObjective] for name and version.
-func RegisterMetric(name string, version int, build MetricFunc) {
-	metrics.add(MetricEntry{Part{Name: name, Version: version}, build})
+// training step (name) and of the validation (val_name), and has its options as evaluation.options.NAME.OPTION. See
+// [RegisterObjective] for name and version.
+func RegisterMetric(name string, version int, build MetricFunc, options ...Option) {
+	metrics.add(MetricEntry{Part{Name: name, Version: version, Options: options}, build})
 }
 
 // tieCosine is the mean over the vocabulary of the cosine between a token's embedding in the generator and in the main

@@ -24,19 +24,33 @@ type ObjectiveEntry struct {
 	// Samples says that it asks for replaced tokens ([Pass.Samples] and what follows from them), so that the source of
 	// replacements, the generator and their settings are in use.
 	Samples bool
-	// Heads are the shipped heads on the main model that it trains: of "rtd", "clm", "lm" and "scl". Each has its weight
-	// and its settings in the config. nil stands for not known: whatever the graph turns out to have.
-	Heads []string
+	// Heads says which of this package's heads on the main model it trains under a config: of "rtd", "clm", "lm" and "scl".
+	// Each has its weight and its settings in the config. nil stands for not known: whatever the graph turns out to have.
+	Heads func(c Config) []string
+}
+
+// train is a [ObjectiveEntry.Heads] that does not depend on the config.
+func train(heads ...string) func(Config) []string { return func(Config) []string { return heads } }
+
+// corrective adds the heads of corrective language modelling to others: CLMWithoutCopy trains no RTD.
+func corrective(others ...string) func(Config) []string {
+	return func(c Config) []string {
+		heads := append([]string{"clm"}, others...)
+		if c.Objective.CLM != CLMWithoutCopy {
+			heads = append(heads, "rtd")
+		}
+		return heads
+	}
 }
 
 var objectives = newRegistry("objective",
-	ObjectiveEntry{Part{Name: "mlm", Version: 1}, mlm, false, []string{"lm"}},
-	ObjectiveEntry{Part{Name: "replace_mlm", Version: 1}, replaceMLM, true, []string{"lm"}},
-	ObjectiveEntry{Part{Name: "rtd_masked", Version: 1}, rtdMasked, true, []string{"rtd"}},
-	ObjectiveEntry{Part{Name: "rtd", Version: 1}, rtd, true, []string{"rtd"}},
-	ObjectiveEntry{Part{Name: "all_token_lm", Version: 1}, allTokenLM, true, []string{"rtd", "lm"}},
-	ObjectiveEntry{Part{Name: "rtd_clm", Version: 1}, rtdCLM, true, []string{"rtd", "clm"}},
-	ObjectiveEntry{Part{Name: "rtd_clm_scl", Version: 1}, rtdCLMSCL, true, []string{"rtd", "clm", "scl"}},
+	ObjectiveEntry{Part{Name: "mlm", Version: 1}, mlm, false, train("lm")},
+	ObjectiveEntry{Part{Name: "replace_mlm", Version: 1}, replaceMLM, true, train("lm")},
+	ObjectiveEntry{Part{Name: "rtd_masked", Version: 1}, rtdMasked, true, train("rtd")},
+	ObjectiveEntry{Part{Name: "rtd", Version: 1}, rtd, true, train("rtd")},
+	ObjectiveEntry{Part{Name: "all_token_lm", Version: 1}, allTokenLM, true, train("rtd", "lm")},
+	ObjectiveEntry{Part{Name: "rtd_clm", Version: 1}, rtdCLM, true, corrective()},
+	ObjectiveEntry{Part{Name: "rtd_clm_scl", Version: 1}, rtdCLMSCL, true, corrective("scl")},
 )
 
 // RegisterObjective makes an objective of one's own available as objective.name, in configs, in studies and on the

@@ -5,6 +5,7 @@ package metro
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/gomlx/gomlx/support/exceptions"
@@ -89,23 +90,51 @@ type slot struct {
 	kind    string // "objective"
 	path    string // of the field with the name
 	options string // path of the options
-	named   func(c *Config) string
-	values  func(c *Config) *Options
-	parts   interface {
-		part(name string) Part
-		names() []string
-	}
+	name    string // that stands there
+	part    Part   // of that name; the zero Part if there is none
+	values  *Options
+	prefix  string // of the options' names in values
 }
 
-// slots lists the places where a config names parts, but for its metrics, of which it can name several.
-func slots() []slot {
-	return []slot{
-		{"objective", "objective.name", "objective.options", func(c *Config) string { return c.Objective.Name }, func(c *Config) *Options { return &c.Objective.Options }, objectives},
-		{"source", "replacements.source", "replacements.options", func(c *Config) string { return c.Replacements.Source }, func(c *Config) *Options { return &c.Replacements.Options }, sources},
-		{"temperature", "replacements.temperature_schedule", "replacements.temperature_options", func(c *Config) string { return c.Replacements.TemperatureSchedule }, func(c *Config) *Options { return &c.Replacements.TemperatureOptions }, temperatures},
-		{"pattern", "masking.pattern", "masking.options", func(c *Config) string { return c.Masking.Pattern }, func(c *Config) *Options { return &c.Masking.Options }, patterns},
-		{"schedule", "optimizer.schedule", "optimizer.schedule_options", func(c *Config) string { return c.Optimizer.Schedule }, func(c *Config) *Options { return &c.Optimizer.ScheduleOptions }, schedules},
+// slots lists the places where c names parts.
+func (c *Config) slots() []slot {
+	list := []slot{
+		{kind: "objective", path: "objective.name", options: "objective.options", name: c.Objective.Name, part: objectives.part(c.Objective.Name), values: &c.Objective.Options},
+		{kind: "source", path: "replacements.source", options: "replacements.options", name: c.Replacements.Source, part: sources.part(c.Replacements.Source), values: &c.Replacements.Options},
+		{kind: "temperature", path: "replacements.temperature_schedule", options: "replacements.temperature_options", name: c.Replacements.TemperatureSchedule,
+			part: temperatures.part(c.Replacements.TemperatureSchedule), values: &c.Replacements.TemperatureOptions},
+		{kind: "pattern", path: "masking.pattern", options: "masking.options", name: c.Masking.Pattern, part: patterns.part(c.Masking.Pattern), values: &c.Masking.Options},
+		{kind: "schedule", path: "optimizer.schedule", options: "optimizer.schedule_options", name: c.Optimizer.Schedule, part: schedules.part(c.Optimizer.Schedule), values: &c.Optimizer.ScheduleOptions},
 	}
+	for _, name := range c.Evaluation.metrics() {
+		list = append(list, slot{
+			kind: "metric", path: "evaluation.metrics", options: "evaluation.options." + name, name: name, part: metrics.part(name),
+			values: &c.Evaluation.Options, prefix: name + ".",
+		})
+	}
+	return list
+}
+
+// value returns the value of one of the part's options.
+func (s slot) value(option Option) any {
+	option.Name = s.prefix + option.Name
+	return s.values.value(option)
+}
+
+// set changes the value of one of the part's options.
+func (s slot) set(option Option, value any) {
+	option.Name = s.prefix + option.Name
+	*s.values = s.values.with(option, value)
+}
+
+// given lists the options that are set, under whatever names: those of the part, and those that it has not.
+func (s slot) given() (names []string) {
+	for _, name := range s.values.names() {
+		if name, ok := strings.CutPrefix(name, s.prefix); ok {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Components returns the registered parts that c names, "objective/rtd_clm" and so on, with their versions. They belong
@@ -119,14 +148,10 @@ func (c Config) Components() map[string]int {
 func (c Config) components(belongs func(Class) bool) map[string]int {
 	versions := map[string]int{}
 	states := c.fields()
-	for _, s := range slots() {
-		p := s.parts.part(s.named(&c))
-		if f := states[s.path]; belongs(f.Class) && f.used && (!f.isNeutral() || p.Version > 1) {
-			versions[s.kind+"/"+p.Name] = p.Version
+	for _, s := range c.slots() {
+		if f := states[s.path]; belongs(f.Class) && f.used && (!f.isNeutral() || s.part.Version > 1) {
+			versions[s.kind+"/"+s.name] = s.part.Version
 		}
-	}
-	for _, name := range c.Evaluation.metrics() {
-		versions["metric/"+name] = metrics.part(name).Version
 	}
 	return versions
 }

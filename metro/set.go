@@ -40,12 +40,12 @@ func (c *Config) Set(assignment string) error {
 
 // setOption sets an option of one of the parts that c names. It reports false if the path is no option's.
 func (c *Config) setOption(path, value string) (bool, error) {
-	for _, s := range slots() {
+	for _, s := range c.slots() {
 		name, ok := strings.CutPrefix(path, s.options+".")
 		if !ok {
 			continue
 		}
-		option, err := s.option(c, name)
+		option, err := s.option(name)
 		if err != nil {
 			return true, err
 		}
@@ -53,38 +53,37 @@ func (c *Config) setOption(path, value string) (bool, error) {
 		if err != nil {
 			return true, usererr.New("%s %w", path, err)
 		}
-		*s.values(c) = s.values(c).with(option, parsed)
+		s.set(option, parsed)
 		return true, nil
 	}
 	return false, nil
 }
 
-// option finds an option of the part that c names, or says which there are.
-func (s slot) option(c *Config, name string) (Option, error) {
-	options := s.parts.part(s.named(c)).Options
+// option finds an option of the part, or says which there are.
+func (s slot) option(name string) (Option, error) {
 	var names []string
-	for _, option := range options {
+	for _, option := range s.part.Options {
 		if option.Name == name {
 			return option, nil
 		}
 		names = append(names, option.Name)
 	}
 	if len(names) == 0 {
-		return Option{}, usererr.New("%s.%s: %s %q has no options", s.options, name, s.kind, s.named(c))
+		return Option{}, usererr.New("%s.%s: %s %q has no options", s.options, name, s.kind, s.name)
 	}
-	return Option{}, usererr.New("%s.%s: %s %q has no such option; it has %s", s.options, name, s.kind, s.named(c), strings.Join(names, ", "))
+	return Option{}, usererr.New("%s.%s: %s %q has no such option; it has %s", s.options, name, s.kind, s.name, strings.Join(names, ", "))
 }
 
 // Option returns the value of an option of a part that c names, by its path, "objective.options.gamma": a float64, int, bool
 // or string, as its neutral value is. It panics if the part has no such option.
 func (c Config) Option(path string) any {
-	for _, s := range slots() {
+	for _, s := range c.slots() {
 		if name, ok := strings.CutPrefix(path, s.options+"."); ok {
-			option, err := s.option(&c, name)
+			option, err := s.option(name)
 			if err != nil {
 				panic(err)
 			}
-			return s.values(&c).value(option)
+			return s.value(option)
 		}
 	}
 	panic("metro: " + path + " is no option's path")
@@ -99,8 +98,8 @@ func (c Config) optionsAt(path string) func(name string) any {
 // the class [ClassInput].
 func (c Config) InputOptions() []string {
 	var paths []string
-	for _, s := range slots() {
-		for _, option := range s.parts.part(s.named(&c)).Options {
+	for _, s := range c.slots() {
+		for _, option := range s.part.Options {
 			if option.Class == ClassInput {
 				paths = append(paths, s.options+"."+option.Name)
 			}
@@ -144,8 +143,8 @@ func (c *Config) Paths() []string {
 	for _, f := range declared() {
 		paths = append(paths, f.Path)
 	}
-	for _, s := range slots() {
-		for _, option := range s.parts.part(s.named(c)).Options {
+	for _, s := range c.slots() {
+		for _, option := range s.part.Options {
 			paths = append(paths, s.options+"."+option.Name)
 		}
 	}

@@ -69,14 +69,14 @@ func (v *validation) names(c *Config) {
 			v.bad("%s must be one of %q, it is %q", path, choices[path], value)
 		}
 	}
-	for _, s := range slots() {
-		if s.parts.part(s.named(c)).Name == "" {
-			continue // said above
+	for _, s := range c.slots() {
+		if s.part.Name == "" {
+			continue // said above, or below
 		}
-		for _, name := range s.values(c).names() {
-			option, err := s.option(c, name)
+		for _, name := range s.given() {
+			option, err := s.option(name)
 			if err == nil {
-				if _, err = option.parse(fmt.Sprint(s.values(c).values()[name])); err != nil {
+				if _, err = option.parse(fmt.Sprint(s.values.values()[s.prefix+name])); err != nil {
 					err = usererr.New("%s.%s %w", s.options, name, err)
 				}
 			}
