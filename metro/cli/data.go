@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metrolab/internal/humanize"
 	"metrolab/metro/text"
 	"metrolab/viz"
 )
@@ -36,13 +37,13 @@ func dataShowCommand() *cobra.Command {
 			}}
 			for _, split := range []text.Split{text.Train, text.Validation, text.Test} {
 				s := corpus.Stats.Splits[split]
-				t.Rows = append(t.Rows, []any{string(split), count(s.Documents), count(s.Words), float64(s.Bytes) / 1e6})
+				t.Rows = append(t.Rows, []any{string(split), humanize.Count(s.Documents), humanize.Count(s.Words), float64(s.Bytes) / 1e6})
 			}
 			out, s := cmd.OutOrStdout(), corpus.Stats
 			fmt.Fprintf(out, "%s\n", corpus.Source)
 			printTable(out, t)
 			fmt.Fprintf(out, "%s files read; left out: %s duplicates, %s licence paragraphs, %s of fewer than 8 words; %s bytes that were not UTF-8 replaced\nhash %s\nin %s\n",
-				count(s.Files), count(s.Duplicates), count(s.LicenseHeaders), count(s.Short), count(s.InvalidBytes), corpus.Hash, corpus.Dir)
+				humanize.Count(s.Files), humanize.Count(s.Duplicates), humanize.Count(s.LicenseHeaders), humanize.Count(s.Short), humanize.Count(s.InvalidBytes), corpus.Hash, corpus.Dir)
 			return printDocuments(cmd, corpus, n)
 		},
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metrolab/internal/humanize"
 	"metrolab/metro/backend"
 	"metrolab/metro/text"
 	"metrolab/viz"
@@ -61,7 +62,7 @@ func doctor(cmd *cobra.Command, w workspaceFlags) error {
 		advice = append(advice, err.Error())
 	} else {
 		total := corpus.Stats.Total()
-		add("corpus", "%s: %s paragraphs, %s words, %.1f MB, hash %s", corpus.Source, count(total.Documents), count(total.Words), float64(total.Bytes)/1e6, corpus.Hash[:12])
+		add("corpus", "%s: %s paragraphs, %s words, %.1f MB, hash %s", corpus.Source, humanize.Count(total.Documents), humanize.Count(total.Words), float64(total.Bytes)/1e6, corpus.Hash[:12])
 		add("corpus folder", "%s", corpus.Dir)
 	}
 	if cache, err := text.CacheDir(); err == nil {

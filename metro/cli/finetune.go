@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metrolab/internal/humanize"
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
@@ -80,10 +81,10 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 	}
 	about := task.About()
 	fmt.Fprintf(os.Stderr, "task %s: %s training and %s test texts of %d classes from %s\n",
-		about.Name, count(int64(about.TrainTexts)), count(int64(about.TestTexts)), len(about.Classes), about.Source)
+		about.Name, humanize.Count(int64(about.TrainTexts)), humanize.Count(int64(about.TestTexts)), len(about.Classes), about.Source)
 	bar := newBar("fine-tuning")
 	result, err := tasks.Finetune(cmd.Context(), runner, model, task, f.options, func(p training.Progress) {
-		bar.describe(p.Step, p.Steps, progressWords(p))
+		bar.describe(p.Step, p.Steps, p.String())
 	})
 	bar.finish()
 	if err != nil {

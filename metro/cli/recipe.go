@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metrolab/internal/humanize"
 	"metrolab/metro"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
@@ -48,7 +49,7 @@ func recipeTable() viz.Table {
 			generator = shape(c.Generator)
 		}
 		if c.Training.Steps > 0 {
-			rows, steps = fmt.Sprintf("%d × %d", c.Training.BatchSize, c.Data.SeqLen), count(int64(c.Training.Steps))
+			rows, steps = fmt.Sprintf("%d × %d", c.Training.BatchSize, c.Data.SeqLen), humanize.Count(int64(c.Training.Steps))
 		}
 		weights := magnitude(recipes.Count(c, c.Data.VocabSize).Encoder)
 		t.Rows = append(t.Rows, []any{r.Name, shape(c.Main), generator, weights, rows, steps, r.Certainty})
@@ -146,8 +147,8 @@ func weightsAndCost(c metro.Config) string {
 	p := recipes.Count(c, c.Data.VocabSize)
 	return fmt.Sprintf("  - Parameters: %s in the encoder, %s with the RTD head; %s in the generator.\n"+
 		"  - Cost: %s tokens, about %s floating-point operations.\n",
-		count(int64(p.Encoder)), count(int64(p.Encoder+p.RTDHead)), count(int64(p.Generator)),
-		count(int64(recipes.TrainTokens(c))), strings.Replace(fmt.Sprintf("%.0e", recipes.TrainFLOPs(c, c.Data.VocabSize)), "e+", "e", 1))
+		humanize.Count(int64(p.Encoder)), humanize.Count(int64(p.Encoder+p.RTDHead)), humanize.Count(int64(p.Generator)),
+		humanize.Count(int64(recipes.TrainTokens(c))), strings.Replace(fmt.Sprintf("%.0e", recipes.TrainFLOPs(c, c.Data.VocabSize)), "e+", "e", 1))
 }
 
 // valuesOf lists what can be assigned to a path.

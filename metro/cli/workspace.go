@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metrolab/internal/humanize"
 	"metrolab/metro"
 	"metrolab/metro/text"
 	"metrolab/metro/training"
@@ -50,7 +51,7 @@ func (w *workspaceFlags) open(ctx context.Context) (*training.Runner, error) {
 	}
 	bar.finish()
 	total := runner.Corpus.Stats.Total()
-	fmt.Fprintf(os.Stderr, "corpus: %s, %s paragraphs, %s words\n", runner.Corpus.Source, count(total.Documents), count(total.Words))
+	fmt.Fprintf(os.Stderr, "corpus: %s, %s paragraphs, %s words\n", runner.Corpus.Source, humanize.Count(total.Documents), humanize.Count(total.Words))
 	return runner, nil
 }
 
