@@ -90,13 +90,19 @@ func TestPlanGoesSeedBySeed(t *testing.T) {
 // lab trains in a folder of its own, in pure Go.
 func lab(t *testing.T) *training.Runner {
 	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "text.txt")
+	path := filepath.Join(t.TempDir(), "text.txt")
 	var prose strings.Builder
 	for i := range 1500 {
 		fmt.Fprintf(&prose, "caller %d waits for %d locks and then holds %d of them.\n\n", i%7, i%5, i%3)
 	}
 	require.NoError(t, os.WriteFile(path, []byte(prose.String()), 0o600))
+	return labOn(t, path)
+}
+
+// labOn trains on the text at path.
+func labOn(t *testing.T, path string) *training.Runner {
+	t.Helper()
+	dir := t.TempDir()
 	corpus, err := text.Prepare(t.Context(), path, filepath.Join(dir, "cache"), nil)
 	require.NoError(t, err)
 	be := backendtest.Go(t)
