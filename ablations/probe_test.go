@@ -35,7 +35,7 @@ func TestProbe(t *testing.T) {
 
 	var begun, steps int
 	figure, err := results.Probe(t.Context(), runner, func(p training.Progress) {
-		if p.Step == 0 {
+		if p.Phase == "compiling" {
 			begun++
 		}
 		steps = max(steps, p.Step)

@@ -53,6 +53,16 @@ var table = []Metric{
 	{Key: "tie_cosine", Label: "cosine of the embeddings", Format: ratio,
 		Meaning: "mean cosine between a token's embeddings in the generator and in the main model"},
 
+	{Key: "accuracy", Label: "accuracy", Format: ratio, Better: HigherIsBetter, Meaning: "part of the training texts whose class is right"},
+	{Key: "test_accuracy", Label: "accuracy on test texts", Format: ratio, Better: HigherIsBetter,
+		Meaning: "part of the test texts whose class is right"},
+	{Key: "test_balanced_accuracy", Label: "balanced accuracy on test texts", Format: ratio, Better: HigherIsBetter,
+		Meaning: "mean over the classes of the part of their test texts that is right"},
+	{Key: "test_bag_of_words_balanced_accuracy", Label: "balanced accuracy of a bag of words", Format: ratio, Better: HigherIsBetter,
+		Meaning: "what a logistic regression on the words of the same texts reaches"},
+	{Key: "test_majority_balanced_accuracy", Label: "balanced accuracy of the largest class", Format: ratio, Better: HigherIsBetter,
+		Meaning: "what always saying the class with the most training texts reaches"},
+
 	{Key: "gradient_norm", Label: "gradient norm", Format: "%.4g", Meaning: "mean norm of the gradients before clipping"},
 	{Key: "learning_rate", Label: "learning rate", Format: "%.3g", Meaning: "of the main model, at that step"},
 	{Key: "tokens", Label: "tokens", Format: "%.0f", Meaning: "real tokens trained on so far"},
