@@ -3,81 +3,131 @@
 package ablations
 
 import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
 	"metrolab/viz"
 )
 
-// curves are the metrics drawn over training in every report, after the outcome itself.
-var curves = []struct{ metric, title, caption string }{
-	{"val_generator_loss", "Generator loss on held-out text",
-		"Cross-entropy of the generator at masked positions of the validation split. It stands beside the outcome because a stronger generator sets its own main model a harder task."},
-	{"val_rtd_auc", "RTD AUC against the run's own generator",
-		"A diagnostic, not comparable across arms: each arm is tested on the fakes of its own generator."},
-	{"val_clm_accuracy_replaced", "CLM accuracy at replaced positions",
-		"How often the main model's first choice at a replaced token is the original."},
-}
-
-// figures draws the forest of differences and the curves.
-func (r Results) figures(store runs.Store) ([]viz.Figure, error) {
-	outcome := r.Study.Outcome
-	forest, err := viz.Forest{
-		Name: "forest", Title: "Difference to the baseline", Outcome: outcome.Label, LowerIsBetter: outcome.Better == LowerIsBetter,
+// Forest draws each change's difference to the baseline with its interval and verdict.
+func (r Results) Forest() viz.Forest {
+	return viz.Forest{
+		Name: "forest", Title: "Difference to the baseline", Outcome: r.Study.Outcome.Label, LowerIsBetter: r.Study.Outcome.Better == LowerIsBetter,
 		Caption: "Paired by seed: the mean difference and its 95 % interval by Student's t. Verdicts are after Holm's correction over all changes.",
 		Effects: r.effects(),
-	}.Figure()
+	}
+}
+
+func (r Results) effects() []viz.Effect {
+	var effects []viz.Effect
+	for _, c := range r.Compare() {
+		effects = append(effects, viz.Effect{
+			Name: c.Name, Pairs: c.Pairs, Mean: c.Mean, Diff: c.Diff, Low: c.Low, High: c.High,
+			P: c.P, HolmP: c.HolmP, Verdict: viz.Verdict(c.Verdict), Note: c.Note,
+		})
+	}
+	return effects
+}
+
+// Curves draws a metric over training: a line for each arm, the mean over its seeds, with a band from the lowest to the
+// highest. A metric that no run has recorded is the user's error, which lists those that there are.
+func (r Results) Curves(metric string) (viz.Curves, error) {
+	logs, err := r.logs()
+	if err != nil {
+		return viz.Curves{}, err
+	}
+	c := r.curves(logs, metric)
+	if len(c.Series) == 0 {
+		return c, usererr.New("no run of study %s has recorded %q; there are %s", r.Study.Name, metric, strings.Join(logs.keys(), ", "))
+	}
+	return c, nil
+}
+
+// curves has no series where no run has recorded the metric.
+func (r Results) curves(logs logs, metric string) viz.Curves {
+	m := metrics.Of(metric)
+	if metric == r.Study.Outcome.Metric {
+		m.Label = r.Study.Outcome.Label
+	}
+	c := viz.Curves{
+		Name: metric, Title: capitalized(m.Label), Caption: "Thin lines are seeds, the band is their range.", Band: viz.MinMax,
+		X: viz.Axis{Label: "training step"}, Y: viz.Axis{Label: m.Label},
+	}
+	if m.Meaning != "" {
+		c.Caption = capitalized(m.Meaning) + ". " + c.Caption
+	}
+	if m.Chance != 0 {
+		c.Levels = []viz.Level{{Y: m.Chance, Label: "guessing"}}
+	}
+	for _, arm := range r.Arms {
+		series := viz.Series{Name: arm.Name}
+		for _, rows := range logs[arm.Name] {
+			if x, y := runs.Curve(rows, metric); len(x) > 0 {
+				series.Runs = append(series.Runs, viz.Line{X: x, Y: y})
+			}
+		}
+		if len(series.Runs) > 0 {
+			c.Series = append(c.Series, series)
+		}
+	}
+	return c
+}
+
+// reported are the metrics drawn in every report after the outcome, and what to keep in mind about them.
+var reported = []struct{ metric, remark string }{
+	{"val_generator_loss", "It stands beside the outcome because a stronger generator sets its own main model a harder task."},
+	{"val_rtd_auc", "A diagnostic, not comparable across arms: each arm is tested on the fakes of its own generator."},
+	{"val_clm_accuracy_replaced", ""},
+}
+
+// figures draws those of the report: the differences, and the curves that there are.
+func (r Results) figures() ([]viz.Figure, error) {
+	forest, err := r.Forest().Figure()
 	if err != nil {
 		return nil, err
 	}
 	figures := []viz.Figure{forest}
-	logs, err := r.logs(store)
+	logs, err := r.logs()
 	if err != nil {
 		return nil, err
 	}
-	draw := func(metric, title, caption string) error {
-		c := viz.Curves{
-			Name: metric, Title: title, Caption: caption, Band: viz.MinMax,
-			X: viz.Axis{Label: "training step"}, Y: viz.Axis{Label: metric},
+	draw := func(metric, remark string) error {
+		c := r.curves(logs, metric)
+		if len(c.Series) == 0 {
+			return nil // no run has come to its first evaluation, or the objective has no such metric
 		}
-		points := 0
-		for _, arm := range r.Arms {
-			series := viz.Series{Name: arm.Name}
-			for _, line := range logs[arm.Name] {
-				if l := lineOf(line, metric); len(l.X) > 0 {
-					series.Runs = append(series.Runs, l)
-					points += len(l.X)
-				}
-			}
-			if len(series.Runs) > 0 {
-				c.Series = append(c.Series, series)
-			}
-		}
-		if points == 0 {
-			return nil // no run has come to its first evaluation
-		}
+		c.Caption = strings.TrimSpace(c.Caption + " " + remark)
 		figure, err := c.Figure()
 		if err == nil {
 			figures = append(figures, figure)
 		}
 		return err
 	}
-	if err := draw(outcome.Metric, outcome.Label, "The outcome on the way. Thin lines are seeds, the band is their range."); err != nil {
+	if err := draw(r.Study.Outcome.Metric, ""); err != nil {
 		return nil, err
 	}
-	for _, c := range curves {
-		if c.metric == outcome.Metric {
+	for _, c := range reported {
+		if c.metric == r.Study.Outcome.Metric {
 			continue
 		}
-		if err := draw(c.metric, c.title, c.caption); err != nil {
+		if err := draw(c.metric, c.remark); err != nil {
 			return nil, err
 		}
 	}
 	return figures, nil
 }
 
-// logs reads the metrics of every run that has started, by arm.
-func (r Results) logs(store runs.Store) (map[string][][]runs.Row, error) {
-	logs := map[string][][]runs.Row{}
-	err := r.eachStarted(store, func(run Run, dir *runs.Run) error {
+// logs are the records of runs, by arm.
+type logs map[string][][]runs.Row
+
+// logs reads those of every run that has started.
+func (r Results) logs() (logs, error) {
+	logs := logs{}
+	err := r.eachStarted(func(run Run, dir *runs.Run) error {
 		rows, err := runs.ReadMetrics(dir.Path(runs.MetricsFile))
 		logs[run.Arm] = append(logs[run.Arm], rows)
 		return err
@@ -85,29 +135,19 @@ func (r Results) logs(store runs.Store) (map[string][][]runs.Row, error) {
 	return logs, err
 }
 
-// eachStarted calls visit with every run that has a directory, until one fails.
-func (r Results) eachStarted(store runs.Store, visit func(Run, *runs.Run) error) error {
-	for _, run := range r.Runs {
-		if run.ID == "" {
-			continue
-		}
-		dir, err := store.Open(run.ID)
-		if err != nil {
-			return err
-		}
-		if err := visit(run, dir); err != nil {
-			return err
+// keys lists the metrics that were recorded.
+func (l logs) keys() []string {
+	var all []runs.Row
+	for _, arm := range l {
+		for _, rows := range arm {
+			all = append(all, rows...)
 		}
 	}
-	return nil
+	return runs.Recorded(all)
 }
 
-func lineOf(rows []runs.Row, metric string) viz.Line {
-	var l viz.Line
-	for _, row := range rows {
-		if v, ok := row.Values[metric]; ok {
-			l.X, l.Y = append(l.X, float64(row.Step)), append(l.Y, v)
-		}
-	}
-	return l
+// capitalized begins text with a capital letter.
+func capitalized(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:]
 }

@@ -3,15 +3,8 @@
 package ablations
 
 import (
-	"errors"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
-	"reflect"
-	"slices"
 
-	"metrolab/internal/usererr"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
 )
@@ -30,68 +23,8 @@ type Results struct {
 	Study Study
 	Arms  []Arm // the baseline first
 	Runs  []Run
-}
-
-// Plan is what a study's folder remembers, in study.json: enough to make its report again from the run store.
-type Plan struct {
-	Name     string  `json:"name"`
-	Question string  `json:"question"`
-	Recipe   string  `json:"recipe"`
-	Outcome  Outcome `json:"outcome"`
-	Seeds    []int64 `json:"seeds"`
-	Arms     []Arm   `json:"arms"`
-	Runs     []Run   `json:"runs"`
-	Extra    Extra   `json:"extra"` // what stood in the report beside the runs
-}
-
-// Plan returns what [Load] needs.
-func (r Results) Plan() Plan {
-	s := r.Study
-	return Plan{Name: s.Name, Question: s.Question, Recipe: s.Recipe, Outcome: s.Outcome, Seeds: s.Seeds, Arms: r.Arms, Runs: r.Runs}
-}
-
-// ReadPlan reads the plan of a study's folder. One that is no study's is the user's error.
-func ReadPlan(dir string) (plan Plan, err error) {
-	if err := runs.ReadJSON(filepath.Join(dir, PlanFile), &plan); err != nil {
-		return plan, usererr.New("%s is not the folder of a study: %w", dir, err)
-	}
-	if len(plan.Arms) == 0 {
-		return plan, usererr.New("%s names no arms: it is not a study's", filepath.Join(dir, PlanFile))
-	}
-	return plan, nil
-}
-
-// Fits returns the user's error if dir holds the report of a study with other arms, or with seeds that s has not: its
-// report would be lost. An empty or missing folder fits, and so does one of the same study with fewer seeds.
-func (s Study) Fits(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, PlanFile)); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	plan, err := ReadPlan(dir)
-	if err != nil {
-		return err
-	}
-	arms, err := s.Arms()
-	if err != nil {
-		return err
-	}
-	missing := slices.ContainsFunc(plan.Seeds, func(seed int64) bool { return !slices.Contains(s.Seeds, seed) })
-	if missing || !reflect.DeepEqual(plan.Arms, arms) {
-		return usererr.New("%s holds the report of another study: %d arms at seeds %v; choose another --out, or move it away", dir, len(plan.Arms), plan.Seeds)
-	}
-	return nil
-}
-
-func (p Plan) study() Study {
-	s := Study{Name: p.Name, Question: p.Question, Recipe: p.Recipe, Outcome: p.Outcome, Seeds: p.Seeds}
-	for i, arm := range p.Arms {
-		if i == 0 {
-			s.Baseline = arm.Config
-		} else {
-			s.Changes = append(s.Changes, Change{arm.Name, arm.Set})
-		}
-	}
-	return s
+	Store runs.Store // holds the directories of the runs
+	Extra Extra      // what stands in the report beside the study itself
 }
 
 // Compare compares every change with the baseline on the study's outcome, with the runs that have ended.
@@ -113,6 +46,17 @@ func (r Results) outcomes(arm string) Outcomes {
 	return o
 }
 
+// baseline returns the mean outcome of the baseline's ended runs and their number.
+func (r Results) baseline() (mean float64, n int) {
+	for _, v := range r.outcomes(BaselineName).BySeed {
+		if finite(v) {
+			mean += v
+			n++
+		}
+	}
+	return mean / float64(n), n // NaN where there is none
+}
+
 // metric returns a number of the last evaluation, NaN for a run that diverged.
 func (r Run) metric(name string) float64 {
 	if v, ok := r.Result.Metrics[name]; ok && r.Result.Diverged == "" {
@@ -130,4 +74,21 @@ func (r Results) Ended() int {
 		}
 	}
 	return n
+}
+
+// eachStarted calls visit with every run that has a directory, until one fails.
+func (r Results) eachStarted(visit func(Run, *runs.Run) error) error {
+	for _, run := range r.Runs {
+		if run.ID == "" {
+			continue
+		}
+		dir, err := r.Store.Open(run.ID)
+		if err != nil {
+			return err
+		}
+		if err := visit(run, dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -6,9 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
-	"metrolab/metro/runs"
 	"metrolab/metro/training"
 )
 
@@ -45,6 +45,15 @@ func (s Study) plan() ([]job, error) {
 	return jobs, nil
 }
 
+// Workers is how many runs at a time a kind of backend can use: one with XLA, which uses all cores itself, and one a core
+// in pure Go.
+func Workers(kind string) int {
+	if kind == "go" {
+		return runtime.GOMAXPROCS(0)
+	}
+	return 1
+}
+
 // Run trains all runs of the study that are not finished, workers at a time, and returns the results. Events are
 // reported from one goroutine at a time. When ctx ends, the runs under way are saved, and the error wraps
 // [training.ErrInterrupted]; Run again goes on from there. Errors of single runs do not stop the others; divergence is
@@ -57,9 +66,12 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 	if report == nil {
 		report = func(Event) {}
 	}
-	results := Results{Study: s, Runs: make([]Run, len(jobs))}
+	results := Results{Study: s, Runs: make([]Run, len(jobs)), Store: runner.Store, Extra: s.extra(runner.Corpus)}
 	if results.Arms, err = s.Arms(); err != nil {
 		return Results{}, err
+	}
+	for i, j := range jobs {
+		results.Runs[i] = Run{Arm: j.arm.Name, Seed: j.seed}
 	}
 	var mu sync.Mutex // guards what follows, and report
 	done, problems := 0, []error(nil)
@@ -77,7 +89,8 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 					report(event)
 				})
 				mu.Lock()
-				results.Runs[i] = Run{Arm: j.arm.Name, Seed: j.seed, ID: runID(result), Result: result, Ended: err == nil}
+				run := &results.Runs[i]
+				run.ID, run.Result, run.Ended = runID(result), result, err == nil
 				if err != nil {
 					problems = append(problems, fmt.Errorf("%s, seed %d: %w", j.arm.Name, j.seed, err))
 				} else {
@@ -108,25 +121,4 @@ func runID(r training.Result) string {
 		return ""
 	}
 	return r.Run.ID
-}
-
-// Load reads a study's results from the run store without training anything: what is finished stands in them, the
-// rest is missing.
-func Load(store runs.Store, plan Plan) (Results, error) {
-	results := Results{Study: plan.study(), Arms: plan.Arms}
-	for _, run := range plan.Runs {
-		if run.ID != "" {
-			found, err := store.Open(run.ID)
-			if err != nil {
-				return Results{}, err
-			}
-			result, ended, err := training.ReadResult(found)
-			if err != nil {
-				return Results{}, err
-			}
-			run.Result, run.Ended = result, ended
-		}
-		results.Runs = append(results.Runs, run)
-	}
-	return results, nil
 }

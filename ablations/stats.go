@@ -12,6 +12,8 @@ import (
 	"gonum.org/v1/gonum/integrate/quad"
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"metrolab/metro/metrics"
 )
 
 const (
@@ -24,12 +26,12 @@ const (
 )
 
 // Direction says which way an outcome is good.
-type Direction string
+type Direction = metrics.Direction
 
 // The two directions.
 const (
-	HigherIsBetter Direction = "higher"
-	LowerIsBetter  Direction = "lower"
+	HigherIsBetter = metrics.HigherIsBetter
+	LowerIsBetter  = metrics.LowerIsBetter
 )
 
 // Verdict is what a study knows about one arm against the baseline.

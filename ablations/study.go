@@ -9,6 +9,7 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
+	"metrolab/metro/metrics"
 )
 
 // Study is a baseline and named changes to it, all trained at the same seeds. At one seed every arm starts from the
@@ -36,6 +37,13 @@ type Outcome struct {
 	Better Direction `json:"better"`
 }
 
+// OutcomeOf is the metric of that key as an outcome, with the label and the direction that [metrics.Of] gives it. A
+// metric without a direction needs an Outcome that says which way is better.
+func OutcomeOf(key string) Outcome {
+	m := metrics.Of(key)
+	return Outcome{Metric: key, Label: m.Label, Better: m.Better}
+}
+
 // Arm is the baseline or one change, made whole.
 type Arm struct {
 	Name   string       `json:"name"`
@@ -46,10 +54,10 @@ type Arm struct {
 // BaselineName is the name of the arm without a change.
 const BaselineName = "baseline"
 
-// Arms returns the baseline and the changes, each a valid config. Two arms of one name, a change that changes nothing
-// and a study without seeds or with one seed twice are the user's errors.
+// Arms returns the baseline and the changes, each a valid config. Two arms of one name, a change that changes nothing,
+// a study without seeds or with one seed twice, and an outcome without a direction are the user's errors.
 func (s Study) Arms() ([]Arm, error) {
-	problems := []error{s.checkSeeds()}
+	problems := []error{s.checkSeeds(), s.Outcome.check()}
 	arms := []Arm{{Name: BaselineName, Config: s.Baseline}}
 	seen := map[string]string{configText(s.Baseline): BaselineName}
 	names := map[string]bool{BaselineName: true}
@@ -107,6 +115,13 @@ func (s Study) changeNames() (names []string) {
 		names = append(names, c.Name)
 	}
 	return names
+}
+
+func (o Outcome) check() error {
+	if o.Better != HigherIsBetter && o.Better != LowerIsBetter {
+		return usererr.New("outcome %q: which way is better? say %q or %q, not %q", o.Metric, HigherIsBetter, LowerIsBetter, o.Better)
+	}
+	return nil
 }
 
 func (s Study) checkSeeds() error {

@@ -18,6 +18,7 @@ import (
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
 	"metrolab/metro/training"
+	"metrolab/viz"
 )
 
 func small() Study {
@@ -52,6 +53,7 @@ func TestStudiesThatMakeNoSense(t *testing.T) {
 		"changes nothing":  {func(s *Study) { s.Changes[0].Set = []string{"objective.clm_weight=1"} }, "changes nothing"},
 		"two arms alike":   {func(s *Study) { s.Changes[0].Set = s.Changes[1].Set }, `same config as "no CLM"`},
 		"unknown field":    {func(s *Study) { s.Changes[0].Set = []string{"objective.clm=1"} }, `arm "no CLM"`},
+		"no direction":     {func(s *Study) { s.Outcome = OutcomeOf("gradient_norm") }, "which way is better"},
 		"invalid baseline": {func(s *Study) { s.Baseline.Main.Heads = 3 }, `arm "baseline": main.heads`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,13 +90,19 @@ func TestPlanGoesSeedBySeed(t *testing.T) {
 // lab trains in a folder of its own, in pure Go.
 func lab(t *testing.T) *training.Runner {
 	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "text.txt")
+	path := filepath.Join(t.TempDir(), "text.txt")
 	var prose strings.Builder
 	for i := range 1500 {
 		fmt.Fprintf(&prose, "caller %d waits for %d locks and then holds %d of them.\n\n", i%7, i%5, i%3)
 	}
 	require.NoError(t, os.WriteFile(path, []byte(prose.String()), 0o600))
+	return labOn(t, path)
+}
+
+// labOn trains on the text at path.
+func labOn(t *testing.T, path string) *training.Runner {
+	t.Helper()
+	dir := t.TempDir()
 	corpus, err := text.Prepare(t.Context(), path, filepath.Join(dir, "cache"), nil)
 	require.NoError(t, err)
 	be := backendtest.Go(t)
@@ -110,18 +118,24 @@ func TestRunStopsAndGoesOn(t *testing.T) {
 
 	runner := lab(t)
 	ctx, stop := context.WithCancel(t.Context())
-	_, err = small().Run(ctx, runner, 2, func(e Event) {
+	stopped, err := small().Run(ctx, runner, 2, func(e Event) {
 		if e.Done >= 2 {
 			stop()
 		}
 	})
 	require.ErrorIs(t, err, training.ErrInterrupted)
+	for i, run := range stopped.Runs { // those that had not begun, too
+		require.Equal(t, whole.Runs[i].Arm, run.Arm)
+		require.Equal(t, whole.Runs[i].Seed, run.Seed)
+	}
 	results, err := small().Run(t.Context(), runner, 2, nil)
 	require.NoError(t, err)
 	require.Equal(t, whole.Table().Rows, results.Table().Rows)
 
 	dir := filepath.Join(runner.Store.Root, "small")
-	files, err := results.Write(dir, runner.Store, Extra{Notes: []string{"made text"}})
+	require.Contains(t, results.Extra.Summary, "Each run sees 6 steps of 8 rows of 16 tokens.")
+	results.Extra.Notes = append(results.Extra.Notes, "made text")
+	files, err := results.Write(dir)
 	require.NoError(t, err)
 	page, err := os.ReadFile(files.Report)
 	require.NoError(t, err)
@@ -140,11 +154,27 @@ func TestRunStopsAndGoesOn(t *testing.T) {
 		change(&other)
 		require.ErrorContains(t, other.Fits(dir), "another study")
 	}
-	plan, err := ReadPlan(dir)
-	require.NoError(t, err)
-	loaded, err := Load(runner.Store, plan)
+	loaded, err := Open(dir)
 	require.NoError(t, err)
 	require.Equal(t, results.Table().Rows, loaded.Table().Rows)
+	require.Equal(t, results.Extra, loaded.Extra)
+	again, err := loaded.Report()
+	require.NoError(t, err)
+	html, err := again.HTML()
+	require.NoError(t, err)
+	require.Equal(t, page, html)
+
+	curves, err := loaded.Curves("frozen_auc_bigram")
+	require.NoError(t, err)
+	require.Equal(t, "RTD AUC", curves.Title)
+	require.Len(t, curves.Series, 3)
+	require.Len(t, curves.Series[0].Runs, 2)
+	require.Equal(t, []float64{3, 6}, curves.Series[0].Runs[0].X)
+	require.Equal(t, []viz.Level{{Y: 0.5, Label: "guessing"}}, curves.Levels)
+	_, err = loaded.Curves("frozen_acu")
+	require.True(t, usererr.Is(err))
+	require.ErrorContains(t, err, "frozen_auc_bigram")
+	require.Len(t, loaded.Forest().Effects, 2)
 
 	trained := 0
 	_, err = small().Run(t.Context(), runner, 1, func(e Event) {

@@ -34,6 +34,4 @@ func Quickstart(backend string) ablations.Study {
 // FrozenAUC is the outcome that the shipped studies are decided on: how well the main model tells replaced from
 // original tokens in a corrupted held-out text that is the same for every run. Its fakes are drawn from the unigram
 // distribution. The set with bigram fakes is reported beside it; a model of a minute has little to say on it yet.
-var FrozenAUC = ablations.Outcome{
-	Metric: "frozen_auc_unigram", Label: "RTD AUC on the frozen set", Better: ablations.HigherIsBetter,
-}
+var FrozenAUC = ablations.OutcomeOf("frozen_auc_unigram")

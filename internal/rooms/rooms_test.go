@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"metro/data":           aboveMetro,
 	"metro/hf":             aboveMetro,
 	"metro/masking":        {},
+	"metro/metrics":        {},
 	"metro/recipes":        aboveMetro,
 	"metro/runs":           aboveMetro,
 	"metro/tasks":          aboveMetro,
@@ -42,11 +43,11 @@ var mayImport = map[string][]string{
 	"ablations":            append([]string{"viz", "viz/report", "viz/table"}, aboveMetro...),
 	"scripts":              append([]string{"metro/cli"}, everything...),
 	"notebooks":            append([]string{"notebooks/shelf", "viz/notebook"}, everything...),
-	"notebooks/shelf":      {"metro/runs", "viz", "viz/notebook", "viz/table"},
+	"notebooks/shelf":      {"metro/metrics", "metro/runs", "viz", "viz/notebook", "viz/table"},
 }
 
 var (
-	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/masking", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training"}
+	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/masking", "metro/metrics", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training"}
 	everything = append([]string{"ablations", "metro/backend", "metro/workspace", "viz", "viz/report", "viz/table"}, aboveMetro...)
 )
 

@@ -3,21 +3,21 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"metrolab/ablations"
 	"metrolab/ablations/studies"
-	"metrolab/metro/runs"
+	"metrolab/internal/progress"
 	"metrolab/metro/training"
+	"metrolab/viz"
 )
 
 func ablateCommand() *cobra.Command {
@@ -82,10 +82,7 @@ func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, name string) e
 	}
 	workers := f.workers
 	if workers <= 0 {
-		workers = 1
-		if runner.BackendKind == "go" {
-			workers = runtime.GOMAXPROCS(0)
-		}
+		workers = ablations.Workers(runner.BackendKind)
 	}
 	announce(study, runner.BackendKind, workers)
 	if err := tokenize(cmd.Context(), runner, study.Baseline); err != nil {
@@ -98,8 +95,7 @@ func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, name string) e
 		return runErr
 	}
 	// Written before the probe as well, so that whatever ends that leaves a report.
-	extra := describe(runner, results)
-	if _, err := results.Write(dir, runner.Store, extra); err != nil || runErr != nil {
+	if _, err := results.Write(dir); err != nil || runErr != nil {
 		return errors.Join(runErr, err)
 	}
 	figure, err := probe(cmd.Context(), runner, results)
@@ -107,9 +103,9 @@ func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, name string) e
 		return err
 	}
 	if figure != nil {
-		extra.Figures = append(extra.Figures, *figure)
+		results.Extra.Figures = append(results.Extra.Figures, *figure)
 	}
-	return writeStudy(cmd, results, dir, runner.Store, extra)
+	return writeStudy(cmd, results, dir)
 }
 
 // announce says what is coming and how long it may take.
@@ -122,7 +118,7 @@ func announce(s ablations.Study, kind string, workers int) {
 	if kind == "go" {
 		// 0.37 s a step: quickstart, two runs at a time on two AVX2 cores (docs/results.md).
 		expected := time.Duration((1+len(s.Changes))*len(s.Seeds)*s.Baseline.Training.Steps) * 370 * time.Millisecond
-		fmt.Fprintf(os.Stderr, "  pure Go is slow: expect about %s on two cores, and some minutes for the probe; ./scripts/setup installs XLA, much faster\n", duration(expected))
+		fmt.Fprintf(os.Stderr, "  pure Go is slow: expect about %s on two cores, and some minutes for the probe; ./scripts/setup installs XLA, much faster\n", progress.Duration(expected))
 	}
 }
 
@@ -131,23 +127,17 @@ func ablateReportCommand() *cobra.Command {
 		Use: "report FOLDER", Short: "Write a study's report again from what its runs have left, finished or not", Args: args(cobra.ExactArgs(1)),
 		Example: "  metro ablate report runs/quickstart",
 		RunE: func(cmd *cobra.Command, given []string) error {
-			dir := given[0]
-			plan, err := ablations.ReadPlan(dir)
+			results, err := ablations.Open(given[0])
 			if err != nil {
 				return err
 			}
-			store := runs.Store{Root: filepath.Dir(filepath.Clean(dir))}
-			results, err := ablations.Load(store, plan)
-			if err != nil {
-				return err
-			}
-			return writeStudy(cmd, results, dir, store, plan.Extra)
+			return writeStudy(cmd, results, given[0])
 		},
 	}
 }
 
-func writeStudy(cmd *cobra.Command, results ablations.Results, dir string, store runs.Store, extra ablations.Extra) error {
-	files, err := results.Write(dir, store, extra)
+func writeStudy(cmd *cobra.Command, results ablations.Results, dir string) error {
+	files, err := results.Write(dir)
 	if err != nil {
 		return err
 	}
@@ -165,16 +155,16 @@ func writeStudy(cmd *cobra.Command, results ablations.Results, dir string, store
 	return nil
 }
 
-// describe adds to a study's report what the runs alone do not tell: the text, the size, and what they cannot show.
-func describe(runner *training.Runner, results ablations.Results) ablations.Extra {
-	c, total := results.Study.Baseline, runner.Corpus.Stats.Total()
-	return ablations.Extra{
-		Summary: fmt.Sprintf("Text: %s, %s paragraphs, %s words. Each run sees %d steps of %d rows of %d tokens.",
-			runner.Corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words), c.Training.Steps, c.Training.BatchSize, c.Data.SeqLen),
-		Notes: []string{
-			"The outcome was fixed before any run: how well the main model tells replaced from original tokens on rows of the test split whose fakes are drawn from the unigrams of the training split, the same for every run. The set with fakes from its bigrams is harder and stands beside it in the table of runs.",
-			"A model of this size says what matters early and small. It does not say what matters at the size of the published models.",
-			"Few seeds decide large differences only. An arm that is undecided is not shown to be equal.",
-		},
-	}
+// probe fine-tunes the baseline's first run, with a bar for each of the two models; see [ablations.Results.Probe].
+func probe(ctx context.Context, runner *training.Runner, results ablations.Results) (*viz.Figure, error) {
+	const name = "probing the baseline"
+	bar := newBar(name)
+	defer func() { bar.finish() }()
+	return results.Probe(ctx, runner, func(p training.Progress) {
+		if p.Phase == "compiling" {
+			bar.finish()
+			bar = newBar(name)
+		}
+		bar.describe(p.Step, p.Steps, p.String())
+	})
 }

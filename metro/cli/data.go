@@ -37,7 +37,7 @@ func dataShowCommand() *cobra.Command {
 			}}
 			for _, split := range []text.Split{text.Train, text.Validation, text.Test} {
 				s := corpus.Stats.Splits[split]
-				t.Rows = append(t.Rows, []any{string(split), humanize.Comma(s.Documents), humanize.Comma(s.Words), size(s.Bytes)})
+				t.Rows = append(t.Rows, []any{string(split), humanize.Comma(s.Documents), humanize.Comma(s.Words), float64(s.Bytes) / 1e6})
 			}
 			out, s := cmd.OutOrStdout(), corpus.Stats
 			fmt.Fprintf(out, "%s\n", corpus.Source)

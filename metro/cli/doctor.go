@@ -62,7 +62,7 @@ func doctor(cmd *cobra.Command, w workspaceFlags) error {
 		advice = append(advice, err.Error())
 	} else {
 		total := corpus.Stats.Total()
-		add("corpus", "%s: %s paragraphs, %s words, %s, hash %s", corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words), size(total.Bytes), corpus.Hash[:12])
+		add("corpus", "%s: %s paragraphs, %s words, %.1f MB, hash %s", corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words), float64(total.Bytes)/1e6, corpus.Hash[:12])
 		add("corpus folder", "%s", corpus.Dir)
 	}
 	if cache, err := text.CacheDir(); err == nil {

@@ -84,7 +84,7 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 		about.Name, humanize.Comma(int64(about.TrainTexts)), humanize.Comma(int64(about.TestTexts)), len(about.Classes), about.Source)
 	bar := newBar("fine-tuning")
 	result, err := tasks.Finetune(cmd.Context(), runner, model, task, f.options, func(p training.Progress) {
-		bar.describe(p.Step, p.Steps, progressWords(p))
+		bar.describe(p.Step, p.Steps, p.String())
 	})
 	bar.finish()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"metrolab/metro"
+	"metrolab/metro/metrics"
 	"metrolab/metro/training"
 	"metrolab/viz/table"
 )
@@ -23,15 +24,12 @@ func tokenize(ctx context.Context, runner *training.Runner, c metro.Config) erro
 // printMetrics prints what a finished run measured last, with the baselines that the numbers mean something against.
 func printMetrics(w io.Writer, r training.Result) {
 	t := table.Table{Columns: []table.Column{{Name: "held out"}, {Name: "value", Align: table.Right, Format: "%.4f"}, {Name: "what it is"}}}
-	for _, m := range []struct{ name, meaning string }{
-		{"frozen_auc_bigram", "main model tells plausible fakes from originals, a set that is the same for every run; 0.5 = chance"},
-		{"frozen_auc_unigram", "the same with random fakes"},
-		{"val_rtd_auc", "against the run's own generator"},
-		{"val_clm_accuracy_replaced", "corrections right at replaced tokens"},
-		{"val_generator_accuracy", "generator's first choice right at masked positions"},
-		{"val_generator_loss", "its cross-entropy, nats"},
+	for _, key := range []string{
+		"frozen_auc_bigram", "frozen_auc_unigram", "val_rtd_auc", "val_clm_accuracy_replaced", "val_generator_accuracy", "val_generator_loss",
 	} {
-		t.Rows = append(t.Rows, []any{m.name, r.Metrics[m.name], m.meaning})
+		if value, measured := r.Metrics[key]; measured {
+			t.Rows = append(t.Rows, []any{key, value, metrics.Of(key).Meaning})
+		}
 	}
 	printTable(w, t)
 }

@@ -5,10 +5,8 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"metrolab/internal/usererr"
@@ -132,7 +130,7 @@ func train(cmd *cobra.Command, run *training.Job) error {
 	fmt.Fprintf(os.Stderr, "run: %s\n", run.Dir)
 	bar := newBar("training")
 	result, err := run.Train(cmd.Context(), func(p training.Progress) {
-		bar.describe(p.Step, p.Steps, progressWords(p))
+		bar.describe(p.Step, p.Steps, p.String())
 	})
 	bar.finish()
 	if err != nil {
@@ -144,16 +142,4 @@ func train(cmd *cobra.Command, run *training.Job) error {
 	printMetrics(cmd.OutOrStdout(), result)
 	fmt.Fprintf(cmd.OutOrStdout(), "\nmodel: %s\nnext:  metro finetune --model %s\n", run.Dir, run.Dir)
 	return nil
-}
-
-// progressWords are the words beside a training bar.
-func progressWords(p training.Progress) string {
-	if p.Phase == "compiling" || math.IsNaN(p.Loss) {
-		return p.Phase
-	}
-	words := fmt.Sprintf("loss %.3f", p.Loss)
-	if p.TokensPerSecond > 0 {
-		words += fmt.Sprintf(", %s tokens/s", humanize.Comma(int64(p.TokensPerSecond)))
-	}
-	return words
 }

@@ -12,31 +12,9 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"metrolab/internal/progress"
 )
-
-// estimate tells the time left from what was done while it watched: work that was found done does not count, pauses
-// for compiling and evaluating do.
-type estimate struct {
-	started time.Time
-	done    int
-}
-
-// add notes n more units done.
-func (e *estimate) add(n int) {
-	if e.started.IsZero() {
-		e.started = time.Now() // how long these took is not known
-		return
-	}
-	e.done += n
-}
-
-// left is the time that the remaining units will take, in words; empty while it is not known.
-func (e *estimate) left(remaining int) string {
-	if e.done == 0 || remaining == 0 {
-		return ""
-	}
-	return ", " + duration(time.Since(e.started)*time.Duration(remaining)/time.Duration(e.done)) + " left"
-}
 
 // bar is a progress bar on stderr with an estimate of the time left. On something that is no terminal it prints a line
 // every quarter of the way instead.
@@ -45,8 +23,7 @@ type bar struct {
 	shown    *progressbar.ProgressBar
 	quarter  int
 	plain    bool
-	last     int
-	estimate estimate
+	estimate progress.Estimate
 }
 
 func newBar(name string) *bar {
@@ -58,11 +35,11 @@ func (b *bar) set(done, total int) { b.describe(done, total, "") }
 
 // describe moves the bar and puts words beside it, with the time left.
 func (b *bar) describe(done, total int, words string) {
-	if done > b.last {
-		b.estimate.add(done - b.last)
-		b.last = done
+	b.estimate.Reach(done)
+	if left := b.estimate.Words(total - done); left != "" {
+		words += ", " + left
 	}
-	b.show(done, total, words+b.estimate.left(total-done))
+	b.show(done, total, words)
 }
 
 // show moves the bar and puts words beside it.
@@ -92,18 +69,6 @@ func (b *bar) finish() {
 
 // size writes a number of bytes with three digits, such as "11.7 MB".
 func size[N int64 | uint64](bytes N) string { return humanize.BytesN(uint64(bytes), 3) }
-
-// duration writes a time as people say it.
-func duration(d time.Duration) string {
-	switch {
-	case d < 90*time.Second:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < 90*time.Minute:
-		return fmt.Sprintf("%.0f min", d.Minutes())
-	default:
-		return fmt.Sprintf("%.1f h", d.Hours())
-	}
-}
 
 // terminalWidth is the width to print tables at.
 func terminalWidth(w io.Writer) int {

@@ -29,7 +29,7 @@
 //	last, found, err := checkpoints.Latest(report)                // load last.Dir if found, else begin with step 0
 //	log, err := lease.Metrics()
 //	err = log.TruncateAfter(last.Step)                            // -1 if none was found
-//	for each step: log.Append(step, values); and now and then:
+//	for each step: log.Record(step, values); and now and then:
 //	    lease.Progress(step, total); log.Sync(); checkpoints.Save(step, write)
 //	lease.WriteJSON(runs.ProvenanceFile, provenance)
 //	lease.WriteJSON(runs.ResultFile, result)                      // last: it means finished

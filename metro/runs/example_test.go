@@ -36,7 +36,7 @@ func Example() {
 		check(err)
 		check(log.TruncateAfter(last.Step))
 		for step := last.Step + 1; step <= 4; step++ {
-			check(log.Append(step, runs.Values{"loss": 1 / float64(1+step)}))
+			check(log.Record(step, runs.Values{"loss": 1 / float64(1+step)}))
 			if step == 2 {
 				check(log.Sync())
 				check(checkpoints.Save(step, func(dir string) error {

@@ -172,7 +172,7 @@ func TestCreateAndAcquireAreDurable(t *testing.T) {
 		require.NoError(t, err)
 		log, err := lease.Metrics()
 		require.NoError(t, err)
-		require.NoError(t, log.Append(1, nil))
+		require.NoError(t, log.Record(1, nil))
 		require.NoError(t, log.Sync())
 		left = d.after(rand.New(rand.NewPCG(seed, 2)))
 		run, err = second(left).Open(toyID)

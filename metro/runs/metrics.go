@@ -72,9 +72,9 @@ func (m *Metrics) scan(each func(line) bool) error {
 	return scanLines(file, each)
 }
 
-// Append writes one line. Steps do not go back: a step below the last one is an error, and so is a value named "step".
+// Record implements [Sink]: it writes one line. A step below the last one is an error, and so is a value named "step".
 // If the line cannot be written whole, on a full disk say, what was written of it is taken back.
-func (m *Metrics) Append(step int, values Values) error {
+func (m *Metrics) Record(step int, values Values) error {
 	if step < m.last || step < 0 {
 		return fmt.Errorf("metrics %s: step %d comes after step %d", m.path, step, m.last)
 	}

@@ -21,9 +21,9 @@ func TestMetricsText(t *testing.T) {
 	path := filepath.Join(t.TempDir(), MetricsFile)
 	log, err := OpenMetrics(path, nil)
 	require.NoError(t, err)
-	require.NoError(t, log.Append(0, nil))
-	require.NoError(t, log.Append(10, Values{"loss/rtd": 0.1, "a<b": 1e21, "nan": math.NaN(), "up": math.Inf(1), "down": math.Inf(-1)}))
-	require.NoError(t, log.Append(10, Values{"auc": 1}), "a step may have several lines")
+	require.NoError(t, log.Record(0, nil))
+	require.NoError(t, log.Record(10, Values{"loss/rtd": 0.1, "a<b": 1e21, "nan": math.NaN(), "up": math.Inf(1), "down": math.Inf(-1)}))
+	require.NoError(t, log.Record(10, Values{"auc": 1}), "a step may have several lines")
 	require.NoError(t, log.Sync())
 	require.NoError(t, log.Close())
 	text, err := os.ReadFile(path)
@@ -46,11 +46,11 @@ func TestAppendRefuses(t *testing.T) {
 	log, err := OpenMetrics(path, nil)
 	require.NoError(t, err)
 	defer log.Close()
-	require.ErrorContains(t, log.Append(-1, nil), "step -1 comes after step -1")
-	require.NoError(t, log.Append(5, nil))
-	require.ErrorContains(t, log.Append(4, nil), "step 4 comes after step 5")
-	require.ErrorContains(t, log.Append(6, Values{"step": 1}), `no value can be named "step"`)
-	require.ErrorContains(t, log.Append(6, Values{strings.Repeat("n", maxLine): 1}), "has 1048592 bytes; lines of up to 1048576")
+	require.ErrorContains(t, log.Record(-1, nil), "step -1 comes after step -1")
+	require.NoError(t, log.Record(5, nil))
+	require.ErrorContains(t, log.Record(4, nil), "step 4 comes after step 5")
+	require.ErrorContains(t, log.Record(6, Values{"step": 1}), `no value can be named "step"`)
+	require.ErrorContains(t, log.Record(6, Values{strings.Repeat("n", maxLine): 1}), "has 1048592 bytes; lines of up to 1048576")
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, "{\"step\":5}\n", string(text))
@@ -142,7 +142,7 @@ func TestTruncateAfter(t *testing.T) {
 			} else {
 				require.NoError(t, err)
 				next := max(c.step, 0) + 1
-				require.NoError(t, log.Append(next, nil))
+				require.NoError(t, log.Record(next, nil))
 				c.left += string(rowText(next, nil))
 			}
 			text, err := os.ReadFile(path)
@@ -159,20 +159,20 @@ func TestAppendOnAFullDisk(t *testing.T) {
 		d := newMemDisk()
 		log, err := openMetrics(d, "/metrics.jsonl", nil)
 		require.NoError(t, err)
-		require.NoError(t, log.Append(1, Values{"loss": 1}))
+		require.NoError(t, log.Record(1, Values{"loss": 1}))
 		d.ops, d.failAt, d.forever = 0, 1, forever
-		err = log.Append(2, Values{"loss": 2})
+		err = log.Record(2, Values{"loss": 2})
 		require.ErrorIs(t, err, syscall.ENOSPC)
 		require.ErrorContains(t, err, "metrics /metrics.jsonl, step 2, 20 bytes")
 		d.heal()
-		err = log.Append(2, Values{"loss": 3})
+		err = log.Record(2, Values{"loss": 3})
 		text, _ := readFile(d, "/metrics.jsonl")
 		if forever {
 			require.ErrorContains(t, err, "ends in a torn line")
 			require.Equal(t, "{\"step\":1,\"loss\":1}\n{\"step\":2,", string(text))
 			log, err = openMetrics(d, "/metrics.jsonl", nil)
 			require.NoError(t, err)
-			require.NoError(t, log.Append(2, Values{"loss": 3}))
+			require.NoError(t, log.Record(2, Values{"loss": 3}))
 			text, _ = readFile(d, "/metrics.jsonl")
 		}
 		require.Equal(t, "{\"step\":1,\"loss\":1}\n{\"step\":2,\"loss\":3}\n", string(text))
@@ -243,7 +243,7 @@ func FuzzMetrics(f *testing.F) {
 	})
 }
 
-func BenchmarkAppend(b *testing.B) {
+func BenchmarkRecord(b *testing.B) {
 	run, err := Store{Root: b.TempDir()}.Create("bench", 1)
 	require.NoError(b, err)
 	lease, err := run.Acquire()
@@ -259,6 +259,6 @@ func BenchmarkAppend(b *testing.B) {
 	step := 0
 	for b.Loop() {
 		step++
-		require.NoError(b, log.Append(step, values))
+		require.NoError(b, log.Record(step, values))
 	}
 }

@@ -8,7 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -21,6 +24,28 @@ const (
 type Row struct {
 	Step   int
 	Values Values
+}
+
+// Recorded lists the keys of all values in rows, in the order of their bytes.
+func Recorded(rows []Row) []string {
+	keys := map[string]bool{}
+	for _, row := range rows {
+		for key := range row.Values {
+			keys[key] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
+// Curve returns the steps at which rows have a value of that key, and the values. It leaves out NaN, which is what a rate
+// over nothing is.
+func Curve(rows []Row, key string) (steps, values []float64) {
+	for _, row := range rows {
+		if v, ok := row.Values[key]; ok && !math.IsNaN(v) {
+			steps, values = append(steps, float64(row.Step)), append(values, v)
+		}
+	}
+	return steps, values
 }
 
 func rowText(step int, values Values) []byte {

@@ -193,7 +193,7 @@ func TestRemovedUnderItsHolder(t *testing.T) {
 	require.NoError(t, err)
 	defer log.Close()
 	require.NoError(t, there.Remove("tiny"))
-	require.ErrorIs(t, log.Append(1, nil), ErrLost)
+	require.ErrorIs(t, log.Record(1, nil), ErrLost)
 	require.ErrorIs(t, lease.Checkpoints(1).Save(1, saver(osDisk{}, 1)), ErrLost)
 	require.ErrorIs(t, lease.Release(), ErrLost)
 	require.NoDirExists(t, run.Dir)

@@ -110,7 +110,7 @@ func train(s Store, id string, steps int, each func(step int)) (err error) {
 	}
 	for step := max(begin, 0) + 1; step <= steps; step++ {
 		each(step)
-		if err := log.Append(step, Values{"loss": 1 / float64(step)}); err != nil {
+		if err := log.Record(step, Values{"loss": 1 / float64(step)}); err != nil {
 			return err
 		}
 		if step%toyEvery != 0 {

@@ -67,6 +67,7 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 		workload: w, config: c, program: program, report: report,
 		lease: lease, metrics: metrics, checkpoints: lease.Checkpoints(c.Training.KeepCheckpoints),
 	}
+	l.sink = runs.Sinks{metrics, &l.progress}
 	values, err := l.run(ctx)
 	result := Result{Steps: l.state.Step, Metrics: values, Seconds: l.state.Seconds, Run: j.Run}
 	var diverged *Divergence

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"metrolab/metro"
+	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
 )
 
@@ -19,7 +20,7 @@ import (
 var ErrInterrupted = errors.New("interrupted; the state is saved, run the same command again to go on")
 
 // TimingMetrics are the metrics that differ between equal runs.
-var TimingMetrics = []string{"seconds", "tokens_per_second", "loader_wait_seconds"}
+var TimingMetrics = metrics.Timings()
 
 // Progress is how far a run is.
 type Progress struct {
@@ -38,6 +39,7 @@ type loop struct {
 
 	lease       *runs.Lease
 	metrics     *runs.Metrics
+	sink        runs.Sink // of what is measured: the log above, and whoever else is told
 	checkpoints runs.Checkpoints
 
 	state    state
@@ -116,7 +118,7 @@ func (l *loop) step(batches <-chan prefetched) error {
 	return nil
 }
 
-// record writes one line of metrics.
+// record hands what was measured to the sink.
 func (l *loop) record(out StepOutput, log, evaluate bool) error {
 	values := runs.Values{}
 	if log {
@@ -132,7 +134,6 @@ func (l *loop) record(out StepOutput, log, evaluate bool) error {
 		values["learning_rate"] = l.config.LearningRate(l.state.Step)
 		values["tokens"] = l.state.Tokens
 		l.addTimings(values)
-		l.progress.Loss, l.progress.TokensPerSecond = values["loss"], values["tokens_per_second"]
 		l.state.Window = window{}
 	}
 	if evaluate {
@@ -142,7 +143,7 @@ func (l *loop) record(out StepOutput, log, evaluate bool) error {
 		}
 		maps.Copy(values, measured)
 	}
-	if err := l.metrics.Append(l.state.Step, values); err != nil {
+	if err := l.sink.Record(l.state.Step, values); err != nil {
 		return err
 	}
 	return l.lease.Progress(l.state.Step, l.config.Training.Steps)

@@ -8,18 +8,17 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
-	"time"
 
 	"github.com/janpfeifer/gonb/gonbui"
 
-	"metrolab/ablations"
+	"metrolab/internal/progress"
 	"metrolab/metro"
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
 	"metrolab/metro/workspace"
 	"metrolab/notebooks/shelf"
+	"metrolab/viz/display"
 	"metrolab/viz/notebook"
 )
 
@@ -57,16 +56,11 @@ func (l *Lab) Train(name string, config metro.Config) *shelf.Run {
 	defer stop()
 	job := shelf.Must(l.Runner.Open(ctx, name, config))
 	run := job.Run
-	live, begun, from := notebook.NewLive(), time.Now(), -1
+	live := notebook.NewLive()
+	var estimate progress.Estimate
 	result, err := job.Train(ctx, func(p training.Progress) {
-		if from < 0 {
-			from = p.Step
-		}
-		left := ""
-		if done := p.Step - from; done > 0 {
-			left = (time.Since(begun) / time.Duration(done) * time.Duration(p.Steps-p.Step)).Round(time.Second).String()
-		}
-		live.Update(func() []notebook.Output { return shelf.Frame(shelf.Load(run), p.Steps, left) })
+		estimate.Reach(p.Step)
+		live.Update(func() []display.Output { return shelf.Frame(shelf.Load(run), p.Steps, estimate.Words(p.Steps-p.Step)) })
 	})
 	// Of a run that was finished before, this is the only frame.
 	live.Update(func() []notebook.Output { return shelf.Frame(shelf.Load(run), config.Training.Steps, "") })
@@ -88,24 +82,6 @@ func finish(err error) {
 		os.Exit(0)
 	}
 	shelf.Check(err)
-}
-
-// Study trains what is missing of a study, with a table that fills, and returns its results.
-func (l *Lab) Study(s ablations.Study) ablations.Results {
-	ctx, stop := interruptible()
-	defer stop()
-	workers := 1
-	if l.Runner.BackendKind == "go" {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	live, board := notebook.NewLive(), newBoard(s)
-	results, err := s.Run(ctx, l.Runner, workers, func(e ablations.Event) {
-		board.hear(e)
-		live.Update(board.frame)
-	})
-	_ = live.Close() // it has said below the cell what it could not draw
-	finish(err)
-	return results
 }
 
 // Reader loads a model for reading texts, from the folder of a run or a Hugging Face folder; see [tasks.Reader].

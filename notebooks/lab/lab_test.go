@@ -109,4 +109,11 @@ func TestStudy(t *testing.T) {
 	results := Open().Study(study)
 	require.Equal(t, 4, results.Ended())
 	require.Len(t, results.Table().Rows, 2)
+
+	dir := filepath.Join(shelf.Root(), "weights")
+	require.FileExists(t, filepath.Join(dir, ablations.ReportFile))
+	written := shelf.Must(ablations.Open(dir))
+	require.Equal(t, results.Table(), written.Table())
+	require.Len(t, written.Extra.Notes, 3)
+	require.Len(t, shelf.Must(written.Curves("frozen_auc_unigram")).Series, 2)
 }

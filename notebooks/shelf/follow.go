@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"metrolab/internal/usererr"
+	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
 	"metrolab/viz"
+	"metrolab/viz/display"
 	"metrolab/viz/notebook"
 	"metrolab/viz/table"
 )
@@ -95,8 +97,8 @@ func stop(r *Run, patience time.Duration) error {
 }
 
 // Frame is a picture of a run under way: its losses so far and a line on where it stands. total is the number of steps and
-// left the time that is left, 0 and "" if they are not known.
-func Frame(r *Run, total int, left string) []notebook.Output {
+// left the time that is left in words ("3 min left"), 0 and "" if they are not known.
+func Frame(r *Run, total int, left string) []display.Output {
 	c := viz.Curves{Name: "training", Title: r.Name, X: viz.Steps, Y: viz.Axis{Label: "loss"}}
 	for _, metric := range []string{"generator_loss", "rtd_loss", "clm_loss", "lm_loss", "scl_loss", "loss"} {
 		if metric == "loss" && len(c.Series) > 0 {
@@ -118,15 +120,14 @@ func Frame(r *Run, total int, left string) []notebook.Output {
 	if total > 0 {
 		add("of", "", total)
 	}
-	for _, m := range []struct{ metric, name, format string }{
-		{"rtd_auc", "RTD AUC", "%.3f"}, {"generator_accuracy", "generator accuracy", "%.3f"}, {"replaced_fraction", "replaced", "%.3f"}, {"tokens_per_second", "tokens/s", "%.0f"},
-	} {
-		if x, ok := last.Values[m.metric]; ok {
-			add(m.name, m.format, x)
+	for _, key := range []string{"rtd_auc", "generator_accuracy", "replaced_fraction", "tokens_per_second"} {
+		if x, ok := last.Values[key]; ok {
+			m := metrics.Of(key)
+			add(m.Label, m.Format, x)
 		}
 	}
 	if left != "" {
-		add("time left", "", left)
+		add("time", "", left)
 	}
 	return []notebook.Output{c, t}
 }

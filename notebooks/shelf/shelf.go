@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"metrolab/internal/usererr"
+	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
 	"metrolab/viz"
 	"metrolab/viz/table"
@@ -119,32 +119,20 @@ func (r *Run) Config(v any) {
 func (r *Run) Line(metric string) viz.Line { return Must(r.line(metric)) }
 
 func (r *Run) line(metric string) (viz.Line, error) {
-	var line viz.Line
-	names := map[string]bool{}
-	for _, row := range r.Rows {
-		for name := range row.Values {
-			names[name] = true
-		}
-		if y, ok := row.Values[metric]; ok && !math.IsNaN(y) {
-			line.X, line.Y = append(line.X, float64(row.Step)), append(line.Y, y)
-		}
-	}
-	if len(line.X) > 0 {
+	x, y := runs.Curve(r.Rows, metric)
+	line := viz.Line{X: x, Y: y}
+	if len(x) > 0 {
 		return line, nil
 	}
-	var have []string
-	for name := range names {
-		have = append(have, name)
-	}
-	slices.Sort(have)
-	return line, usererr.New("run %s has no metric %q; it has %s", r.ID, metric, strings.Join(have, ", "))
+	return line, usererr.New("run %s has no metric %q; it has %s", r.ID, metric, strings.Join(runs.Recorded(r.Rows), ", "))
 }
 
 // Curves draws a metric of several runs. Runs of one name, such as the seeds of an arm, are one series with a band.
 func Curves(metric string, of ...*Run) viz.Curves { return Must(curves(metric, of)) }
 
 func curves(metric string, of []*Run) (viz.Curves, error) {
-	c := viz.Curves{Name: metric, Title: metric, X: viz.Steps, Y: viz.Axis{Label: metric}}
+	m := metrics.Of(metric)
+	c := viz.Curves{Name: metric, Title: m.Label, X: viz.Steps, Y: viz.Axis{Label: m.Label}}
 	for _, run := range of {
 		line, err := run.line(metric)
 		if err != nil {

@@ -26,7 +26,7 @@ func put(t *testing.T, name string, seed int) *runs.Run {
 	log, err := lease.Metrics()
 	require.NoError(t, err)
 	for step := 1; step <= 3; step++ {
-		require.NoError(t, log.Append(step, runs.Values{"loss": float64(10*seed + step), "val_loss": math.NaN()}))
+		require.NoError(t, log.Record(step, runs.Values{"loss": float64(10*seed + step), "val_loss": math.NaN()}))
 	}
 	require.NoError(t, log.Close())
 	require.NoError(t, lease.WriteJSON(runs.ResultFile, map[string]any{"metrics": runs.Values{"val_loss": 1}, "seconds": 2}))

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ablations
+
+import (
+	"fmt"
+	"time"
+
+	"metrolab/internal/progress"
+)
+
+// Board is where a study under way stands, for a terminal, a cell or a page to show: fed with the events of
+// [Study.Run], it has the results so far, the steps that are done, and the time left.
+type Board struct {
+	Results     Results // of the runs that have ended while it watched
+	Done, Total int     // steps of all runs
+
+	last     Event
+	lengths  map[string]int // steps of a run, by arm
+	ended    int            // steps of the runs that have ended
+	under    map[int]int    // by worker: steps of the run under way
+	estimate progress.Estimate
+}
+
+// NewBoard returns the board of a study that has not begun. Its arms should be valid: [Study.Run] says what is wrong.
+func NewBoard(s Study) *Board {
+	b := &Board{Results: Results{Study: s}, lengths: map[string]int{}, under: map[int]int{}}
+	b.Results.Arms, _ = s.Arms()
+	for _, arm := range b.Results.Arms {
+		b.lengths[arm.Name] = arm.Config.Training.Steps
+		b.Total += len(s.Seeds) * arm.Config.Training.Steps
+	}
+	return b
+}
+
+// Update takes an event. Events come in their order, from one goroutine at a time.
+func (b *Board) Update(e Event) {
+	b.last = e
+	if e.Result != nil {
+		b.Results.Runs = append(b.Results.Runs, Run{Arm: e.Arm, Seed: e.Seed, Result: *e.Result, Ended: true})
+		b.ended += b.lengths[e.Arm]
+		delete(b.under, e.Worker)
+	} else {
+		if before, known := b.under[e.Worker]; known && e.Progress.Step > before {
+			b.estimate.Add(e.Progress.Step - before)
+		}
+		b.under[e.Worker] = e.Progress.Step
+	}
+	b.Done = b.ended
+	for _, step := range b.under {
+		b.Done += step
+	}
+}
+
+// Left is the time that the study will take from now on; 0 while that is not known.
+func (b *Board) Left() time.Duration { return b.estimate.Left(b.Total - b.Done) }
+
+// String says in a line where the study stands: "3 of 9 runs, baseline seed 1, loss 5.678, 12,345 tokens/s, 4 min left".
+func (b *Board) String() string {
+	words := fmt.Sprintf("%d of %d runs", b.last.Done, b.last.Total)
+	if b.last.Total > 0 && b.last.Result == nil {
+		words += fmt.Sprintf(", %s seed %d, %s", b.last.Arm, b.last.Seed, b.last.Progress)
+	}
+	if left := b.estimate.Words(b.Total - b.Done); left != "" {
+		words += ", " + left
+	}
+	return words
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ablations
+
+import (
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+	"metrolab/metro/metrics"
+	"metrolab/metro/text"
+	"metrolab/viz"
+)
+
+// Extra is what stands in a report beside the study itself. [Study.Run] writes summary and notes; a program may add
+// to them.
+type Extra struct {
+	Summary string       `json:"summary"` // a paragraph for the head of the page: data, size, machine
+	Figures []viz.Figure `json:"figures"` // after the study's own
+	Notes   []string     `json:"notes"`   // what the study cannot show
+}
+
+// extra says what the runs alone do not tell: the text, the size, and what they cannot show.
+func (s Study) extra(corpus *text.Corpus) Extra {
+	c, total := s.Baseline, corpus.Stats.Total()
+	return Extra{
+		Summary: fmt.Sprintf("Text: %s, %s paragraphs, %s words. Each run sees %d steps of %d rows of %d tokens.",
+			corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words), c.Training.Steps, c.Training.BatchSize, c.Data.SeqLen),
+		Notes: []string{
+			s.Outcome.note(),
+			"A model of this size says what matters early and small. It does not say what matters at the size of the published models.",
+			"Few seeds decide large differences only. An arm that is undecided is not shown to be equal.",
+		},
+	}
+}
+
+// note says what the outcome is.
+func (o Outcome) note() string {
+	note := "The outcome was fixed before any run: " + o.Label
+	if meaning := metrics.Of(o.Metric).Meaning; meaning != "" {
+		note += ", " + meaning
+	}
+	if o.Metric == "frozen_auc_unigram" {
+		note += ". The set with plausible fakes is harder and stands beside it in the table of runs"
+	}
+	return note + "."
+}

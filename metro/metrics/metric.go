@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metrics
+
+import (
+	"slices"
+	"strings"
+)
+
+// Direction says which way a number is good.
+type Direction string
+
+// The two directions.
+const (
+	HigherIsBetter Direction = "higher"
+	LowerIsBetter  Direction = "lower"
+)
+
+// Metric is what there is to say of a number that a run records.
+type Metric struct {
+	Key     string    // in metrics.jsonl and result.json
+	Label   string    // for people: on an axis, at the head of a column
+	Meaning string    // a phrase, with the unit; empty where nothing is known of it
+	Format  string    // fmt verb for the number of one run
+	Better  Direction // empty where neither way is
+	Chance  float64   // what guessing scores; 0 where there is no such number
+	Timing  bool      // differs between equal runs
+}
+
+// heldOut begins the keys of what is measured on the validation split.
+const heldOut = "val_"
+
+// Of returns what is known of the metric of that key. Of val_x that is what is known of x, on held-out text, unless the
+// table has a row for val_x itself; an unknown x_loss is a loss; and anything else is called by its key.
+func Of(key string) Metric {
+	if i := slices.IndexFunc(table, func(m Metric) bool { return m.Key == key }); i >= 0 {
+		return table[i]
+	}
+	if rest, ok := strings.CutPrefix(key, heldOut); ok && rest != "" {
+		m := Of(rest)
+		m.Key, m.Label = key, m.Label+" on held-out text"
+		if m.Meaning != "" {
+			m.Meaning += ", on the validation split"
+		}
+		return m
+	}
+	if term, ok := strings.CutSuffix(key, "_loss"); ok && term != "" {
+		return Metric{Key: key, Label: term + " loss", Format: ratio, Better: LowerIsBetter}
+	}
+	return Metric{Key: key, Label: key, Format: ratio}
+}
+
+// All returns the table.
+func All() []Metric { return slices.Clone(table) }
+
+// Timings returns the keys of the metrics that differ between equal runs.
+func Timings() (keys []string) {
+	for _, m := range table {
+		if m.Timing {
+			keys = append(keys, m.Key)
+		}
+	}
+	return keys
+}
