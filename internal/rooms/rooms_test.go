@@ -42,8 +42,8 @@ var mayImport = map[string][]string{
 	"viz/table":            {"viz/display", "viz/internal"},
 	"ablations":            append([]string{"viz", "viz/report", "viz/table"}, aboveMetro...),
 	"scripts":              append([]string{"metro/cli"}, everything...),
-	"notebooks":            append([]string{"notebooks/shelf", "viz/notebook"}, everything...),
-	"notebooks/shelf":      {"metro/metrics", "metro/runs", "viz", "viz/notebook", "viz/table"},
+	"notebooks":            append([]string{"notebooks/shelf", "viz/display", "viz/notebook"}, everything...),
+	"notebooks/shelf":      {"metro/metrics", "metro/runs", "viz", "viz/display", "viz/notebook", "viz/table"},
 }
 
 var (
