@@ -44,6 +44,15 @@ func (a SelfAttention) Apply(scope *model.Scope, x, bias, key *Node) *Node {
 	return Dense(scope.In("output"), Reshape(mixed, b, s, h), h, orElse(a.InitOutput, a.Init))
 }
 
+// Weights lists the weights of a over states of a width.
+func (a SelfAttention) Weights(width int) []Weight {
+	var weights []Weight
+	for _, name := range []string{"query", "key", "value"} {
+		weights = append(weights, Within(name, DenseWeights(width, width, a.Init)...)...)
+	}
+	return append(weights, Within("output", DenseWeights(width, width, orElse(a.InitOutput, a.Init))...)...)
+}
+
 // PaddingBias turns mask, [B, S], true at real tokens, into the attention bias [B, 1, 1, S] that hides the others:
 // 0 and −1e9. It has the dtype of like.
 func PaddingBias(mask, like *Node) *Node {

@@ -11,10 +11,17 @@ import (
 // Dense maps the last axis of x, [..., in], to width: x·W + b, with W [in, width] drawn by init and b [width] zero. The
 // product is taken in the dtype of [ParamMatMulDType].
 func Dense(scope *model.Scope, x *Node, width int, init Initializer) *Node {
-	in := x.Shape().Dim(-1)
-	w := Param(scope, x, "weights", init, in, width)
-	b := Param(scope, x, "bias", InitZeros, width)
+	weights := DenseWeights(x.Shape().Dim(-1), width, init)
+	w, b := weights[0].Node(scope, x), weights[1].Node(scope, x)
 	return Add(multiply(scope, x, w, [][2]int{{-1, 0}}, nil), alignLast(b, x.Rank()))
+}
+
+// DenseWeights lists the weights of [Dense].
+func DenseWeights(in, width int, init Initializer) []Weight {
+	return []Weight{
+		{Kind: "weights", Shape: []int{in, width}, Init: init, Role: RoleDense},
+		{Kind: "bias", Shape: []int{width}, Init: InitZeros, Role: RoleBias},
+	}
 }
 
 // Embed looks up the rows of table, [V, H], that ids, [...], name: [..., H]. Ids must be below V; backends differ in
@@ -26,13 +33,20 @@ func Embed(table, ids *Node) *Node {
 // LayerNorm normalises the last axis of x, [..., H], to mean 0 and variance 1 (biased, plus epsilon), then applies
 // a learned gain (1 at first) and offset (0 at first). Ba et al., 2016.
 func LayerNorm(scope *model.Scope, x *Node, epsilon float64) *Node {
-	h := x.Shape().Dim(-1)
-	gain := Param(scope, x, "gain", InitOnes, h)
-	offset := Param(scope, x, "offset", InitZeros, h)
+	weights := LayerNormWeights(x.Shape().Dim(-1))
+	gain, offset := weights[0].Node(scope, x), weights[1].Node(scope, x)
 	centred := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
 	variance := ReduceAndKeep(Square(centred), ReduceMean, -1)
 	x = Div(centred, Sqrt(AddScalar(variance, epsilon)))
 	return Add(Mul(x, alignLast(gain, x.Rank())), alignLast(offset, x.Rank()))
+}
+
+// LayerNormWeights lists the weights of [LayerNorm] over states of a width.
+func LayerNormWeights(width int) []Weight {
+	return []Weight{
+		{Kind: "gain", Shape: []int{width}, Init: InitOnes, Role: RoleNorm},
+		{Kind: "offset", Shape: []int{width}, Init: InitZeros, Role: RoleNorm},
+	}
 }
 
 // GELU is x·Φ(x) with the exact error function. Hendrycks & Gimpel, 2016.

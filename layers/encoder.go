@@ -3,6 +3,9 @@
 package layers
 
 import (
+	"slices"
+	"strconv"
+
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 )
@@ -35,8 +38,7 @@ func (b Block) Apply(scope *model.Scope, x, bias, key *Node) *Node {
 		x = x.Checkpoint()
 	}
 	x = b.residual(scope.In("attention_norm"), x, func(x *Node) *Node {
-		attention := SelfAttention{Heads: b.Heads, Dropout: b.Dropout, Init: b.Init, InitOutput: b.InitResidual}
-		attended := attention.Apply(scope.In("attention"), x, bias, key)
+		attended := b.attention().Apply(scope.In("attention"), x, bias, key)
 		return Dropout(scope.In("attention_dropout"), attended, key, b.Dropout)
 	})
 	x = b.residual(scope.In("ffn_norm"), x, func(x *Node) *Node {
@@ -50,6 +52,21 @@ func (b Block) Apply(scope *model.Scope, x, bias, key *Node) *Node {
 	return x
 }
 
+// Weights lists the weights of one layer over states of a width.
+func (b Block) Weights(width int) []Weight {
+	return slices.Concat(
+		Within("attention", b.attention().Weights(width)...),
+		Within("attention_norm", LayerNormWeights(width)...),
+		Within("ffn_in", DenseWeights(width, b.FFN, b.Init)...),
+		Within("ffn_out", DenseWeights(b.FFN, width, orElse(b.InitResidual, b.Init))...),
+		Within("ffn_norm", LayerNormWeights(width)...),
+	)
+}
+
+func (b Block) attention() SelfAttention {
+	return SelfAttention{Heads: b.Heads, Dropout: b.Dropout, Init: b.Init, InitOutput: b.InitResidual}
+}
+
 // residual adds the sub-layer f to x, with the layer normalisation in its place.
 func (b Block) residual(norm *model.Scope, x *Node, f func(*Node) *Node) *Node {
 	if b.PreNorm {
@@ -58,6 +75,12 @@ func (b Block) residual(norm *model.Scope, x *Node, f func(*Node) *Node) *Node {
 	return LayerNorm(norm, Add(x, f(x)), b.Epsilon)
 }
 
+// FinalNorm is the scope of the layer normalisation behind the last layer of an [Encoder] with PreNorm.
+const FinalNorm = "final_norm"
+
+// LayerName returns the scope of layer i of an [Encoder].
+func LayerName(i int) string { return "layer_" + strconv.Itoa(i) }
+
 // Encoder applies block len(biases) times to x, [B, S, H], in the scopes layer_0, layer_1, …, each with its own weights.
 // Layer i has the attention bias biases[i]: nil, or the same node for all, or one per layer. The result is the state
 // [B, S, H] after every layer. The last is the encoder's output: under PreNorm, where nothing has normalised it, it has
@@ -65,11 +88,11 @@ func (b Block) residual(norm *model.Scope, x *Node, f func(*Node) *Node) *Node {
 func Encoder(scope *model.Scope, x *Node, biases []*Node, key *Node, block Block) []*Node {
 	states := make([]*Node, len(biases))
 	for i, bias := range biases {
-		x = block.Apply(scope.In("layer_%d", i), x, bias, key)
+		x = block.Apply(scope.In("%s", LayerName(i)), x, bias, key)
 		states[i] = x
 	}
 	if block.PreNorm && len(states) > 0 {
-		states[len(states)-1] = LayerNorm(scope.In("final_norm"), x, block.Epsilon)
+		states[len(states)-1] = LayerNorm(scope.In("%s", FinalNorm), x, block.Epsilon)
 	}
 	return states
 }

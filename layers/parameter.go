@@ -4,13 +4,10 @@ package layers
 
 import (
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
-
-	"metrolab/internal/randstream"
 )
 
 const (
@@ -22,25 +19,11 @@ const (
 )
 
 // Param returns the node of the trainable variable name in scope, which it creates on first use with a value
-// drawn by init from the stream (seed, "init/" + path). It panics if the variable exists with another shape.
+// drawn by init from the stream (seed, "init/" + path). It panics if the variable exists with another shape. It is the short
+// way to a [Weight]. The role follows from the name: gains and offsets are called so, biases "bias" or something that ends in
+// "_bias", and all else decays.
 func Param(scope *model.Scope, g graph.GraphProvider, name string, init Initializer, dims ...int) *graph.Node {
-	dtype := model.GetParamOr(scope, ParamDType, dtypes.Float32)
-	shape := shapes.Make(dtype, dims...)
-	path := model.JoinPath(scope.Scope(), name)
-	v := scope.Store().GetVariable(path)
-	if v == nil {
-		values := make([]float64, shape.Size())
-		seed := model.GetParamOr(scope, ParamSeed, int64(0))
-		init(randstream.New(seed, "init"+path), values, dims)
-		var err error
-		if v, err = scope.Store().CreateVariable(path, floats(dtype, values, dims)); err != nil {
-			panic(err)
-		}
-	}
-	if !v.Shape().Equal(shape) {
-		exceptions.Panicf("layers: variable %s has shape %s, asked for %s", path, v.Shape(), shape)
-	}
-	return v.NodeValue(g)
+	return Weight{Part: name, Shape: dims, Init: init, Role: roleOf(name)}.Node(scope, g)
 }
 
 func floats(dtype dtypes.DType, values []float64, dims []int) *tensors.Tensor {

@@ -33,6 +33,14 @@ func CorrectiveLogits(scope *model.Scope, c Encoder, states, tokenTable *Node) *
 	return tiedLogits(scope, states, tokenTable)
 }
 
+// correctiveWeights lists the weights of [CorrectiveLogits] over tables of width e.
+func correctiveWeights(c Encoder, e, vocab int) (weights []layers.Weight) {
+	if e != c.Width {
+		weights = layers.Within("projection", layers.DenseWeights(c.Width, e, c.initializer())...)
+	}
+	return append(weights, outputBias(vocab))
+}
+
 // CorrectiveLoss is corrective language modelling at the masked positions, the weighted mean over slots of
 //
 //	CLMSimplified, CLMWithoutCopy  −log q

@@ -15,14 +15,12 @@ import (
 // embeddingStd is the σ of the embedding tables and of the relative position tables.
 const embeddingStd = 0.02
 
-// encode runs one of the encoders on tokens, [B, S] int32: embeddings, then the layers. Padding, where nonPad [B, S]
+// encode runs one of the models' encoders on tokens, [B, S] int32: embeddings, then the layers. Padding, where nonPad [B, S]
 // is false, is hidden from every other position.
-func (m Model) encode(scope *model.Scope, room string, c Encoder, t tables, tokens, nonPad, biasScale, key *Node) []*Node {
-	norm := scope.At("%s", room)
-	if m.Config.Sharing == SharingTokenPositionNorm {
-		norm = scope.At("shared")
-	}
-	scope = scope.At("%s", room)
+func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad, biasScale, key *Node) []*Node {
+	c, owner := m.Config.encoderOf(reader), m.Config.ownersFor(reader)
+	norm := scope.At("%s", owner.norm)
+	scope = scope.At("%s", owner.body)
 	x := layers.Embed(t.token, tokens)
 	for _, table := range []*Node{t.position, t.tokenType} {
 		if table != nil {
@@ -35,13 +33,68 @@ func (m Model) encode(scope *model.Scope, room string, c Encoder, t tables, toke
 		x = layers.Dense(scope.In("embedding_projection"), x, c.Width, c.initializer())
 	}
 	biases := m.attentionBiases(scope, c, x, nonPad, biasScale)
-	return append([]*Node{x}, layers.Encoder(scope, x, biases, key, m.block(c))...)
+	block := c.block()
+	block.Recompute = m.Config.Training.ActivationCheckpointing
+	return append([]*Node{x}, layers.Encoder(scope, x, biases, key, block)...)
 }
 
-func (m Model) block(c Encoder) layers.Block {
+// encoderWeights lists the weights that the encoder of one of the models reads, in the order in which it reads them: tables,
+// the layers, and what is between and around them.
+func (c Config) encoderWeights(reader Owner, vocab int) Inventory {
+	e, owner, width := c.encoderOf(reader), c.ownersFor(reader), c.EmbeddingWidth()
+	inv := c.tableWeights(reader, vocab)
+	add := func(owner Owner, layer, depth int, weights ...layers.Weight) {
+		for _, w := range weights {
+			inv = append(inv, placed(w, owner, Place{Layer: layer}, depth))
+		}
+	}
+	add(owner.norm, -1, 0, layers.Within("embedding_norm", layers.LayerNormWeights(width)...)...)
+	if width != e.Width {
+		add(owner.body, -1, 0, layers.Within("embedding_projection", layers.DenseWeights(width, e.Width, e.initializer())...)...)
+	}
+	relative := c.Positions.Relative != RelativeNone
+	if relative && !c.Positions.PerLayer {
+		add(owner.body, -1, 0, c.relativeTable(e))
+	}
+	block := e.block()
+	for i := range e.Layers {
+		add(owner.body, i, i+1, block.Weights(e.Width)...)
+		if relative && c.Positions.PerLayer {
+			add(owner.body, i, i+1, c.relativeTable(e))
+		}
+	}
+	if block.PreNorm && e.Layers > 0 {
+		add(owner.body, -1, e.Layers, layers.Within(layers.FinalNorm, layers.LayerNormWeights(e.Width)...)...)
+	}
+	return inv
+}
+
+// placed puts a weight of a layer into a model. The place lacks what the weight says itself.
+func placed(w layers.Weight, owner Owner, at Place, depth int) Weight {
+	at.Part, at.Kind = w.Part, w.Kind
+	return Weight{Owner: owner, Place: at, Shape: w.Shape, Init: w.Init, Role: w.Role, Depth: depth}
+}
+
+// encoderOf is the shape of one of the models.
+func (c Config) encoderOf(reader Owner) Encoder {
+	if reader == OwnerGenerator {
+		return c.Generator
+	}
+	return c.Main
+}
+
+// relativeTable is the weight of a relative position bias of e.
+func (c Config) relativeTable(e Encoder) layers.Weight {
+	// N(0, 0.02²) as in COCO-LM; METRO-T0 starts at 0. Off zero, heads look at different offsets from the first step.
+	return layers.Weight{
+		Part: "relative_position_table", Shape: []int{c.Positions.Bins, e.Heads}, Init: layers.InitNormal(embeddingStd), Role: layers.RoleRelative,
+	}
+}
+
+func (c Encoder) block() layers.Block {
 	b := layers.Block{
 		Heads: c.Heads, FFN: c.FFN, Activation: layers.Activations[c.Activation], PreNorm: c.Norm == NormPre,
-		Dropout: c.Dropout, Epsilon: c.Epsilon, Init: c.initializer(), Recompute: m.Config.Training.ActivationCheckpointing,
+		Dropout: c.Dropout, Epsilon: c.Epsilon, Init: c.initializer(),
 	}
 	if c.InitScale == InitScaleDepth {
 		b.InitResidual = layers.InitScaled(b.Init, 1/math.Sqrt(2*float64(c.Layers)))
@@ -53,8 +106,7 @@ func (m Model) block(c Encoder) layers.Block {
 func (m Model) attentionBiases(scope *model.Scope, c Encoder, x, nonPad, biasScale *Node) []*Node {
 	p := m.Config.Positions
 	relative := func(scope *model.Scope) *Node {
-		// N(0, 0.02²) as in COCO-LM; METRO-T0 starts at 0. Off zero, heads look at different offsets from the first step.
-		table := layers.Param(scope, x, "relative_position_table", layers.InitNormal(embeddingStd), p.Bins, c.Heads)
+		table := m.Config.relativeTable(c).Node(scope, x)
 		spread := layers.RelativePositionBias
 		if p.Relative == RelativeT5 {
 			spread = layers.T5PositionBias
@@ -68,7 +120,7 @@ func (m Model) attentionBiases(scope *model.Scope, c Encoder, x, nonPad, biasSca
 		case p.Relative == RelativeNone:
 			biases[i] = padding
 		case p.PerLayer:
-			biases[i] = Add(padding, relative(scope.At("layer_%d", i)))
+			biases[i] = Add(padding, relative(scope.At("%s", layers.LayerName(i))))
 		case i == 0:
 			biases[i] = Add(padding, relative(scope))
 		default:

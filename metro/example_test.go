@@ -240,7 +240,8 @@ func ExampleConfig_Set() {
 func ExampleParseGroups() {
 	groups, err := metro.ParseGroups("generator: lr=0.5; main/rtd: lr=2 decay=0")
 	fmt.Println(groups, err)
-	fmt.Println(groups[1].Has("/main/rtd/output/weights"), groups[1].Has("/main/layer_0/ffn_in/weights"))
+	weights := metro.Describe(recipes.Micro(), 300).ByPath()
+	fmt.Println(groups[1].Has(weights["/main/rtd/output/weights"]), groups[1].Has(weights["/main/layer_0/ffn_in/weights"]))
 	// Output:
 	// [{generator 0.5 -1} {main/rtd 2 0}] <nil>
 	// true false

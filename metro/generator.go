@@ -25,10 +25,24 @@ func GeneratorLogits(scope *model.Scope, c Encoder, states, tokenTable *Node, he
 	return tiedLogits(scope, x, tokenTable)
 }
 
+// generatorHeadWeights lists the weights of [GeneratorLogits] over tables of width e.
+func generatorHeadWeights(c Encoder, e, vocab int, head string) []layers.Weight {
+	weights := layers.Within("transform", layers.DenseWeights(c.Width, e, c.initializer())...)
+	if head == GeneratorHeadNorm {
+		weights = append(weights, layers.Within("norm", layers.LayerNormWeights(e)...)...)
+	}
+	return append(weights, outputBias(vocab))
+}
+
 // tiedLogits is x·Eᵀ + b for x [B, P, E], with an output bias that starts at 0.
 func tiedLogits(scope *model.Scope, x, tokenTable *Node) *Node {
-	bias := layers.Param(scope, x, "output_bias", layers.InitZeros, tokenTable.Shape().Dim(0))
+	bias := outputBias(tokenTable.Shape().Dim(0)).Node(scope, x)
 	return Add(layers.Product(scope, "bpe,ve->bpv", x, tokenTable), ExpandLeftToRank(bias, 3))
+}
+
+// outputBias is the weight of [tiedLogits].
+func outputBias(vocab int) layers.Weight {
+	return layers.Weight{Part: "output_bias", Shape: []int{vocab}, Init: layers.InitZeros, Role: layers.RoleBias}
 }
 
 // CrossEntropy is the weighted mean of −log softmax(logits)[targets]: logits [B, P, V], targets [B, P] int32, weights

@@ -16,10 +16,10 @@ type Group struct {
 	WeightDecay  float64 // in place of optimizer.weight_decay; negative = that one
 }
 
-// Has reports whether the variable of that path belongs to the group.
-func (g Group) Has(path string) bool {
-	rest, ok := strings.CutPrefix(strings.TrimPrefix(path, "/"), g.Prefix)
-	return ok && (rest == "" || rest[0] == '/')
+// Has reports whether w belongs to the group: whether the group's prefix is the beginning of its path, in whole parts.
+func (g Group) Has(w Weight) bool {
+	path, prefix := w.Path(), "/"+g.Prefix
+	return strings.HasPrefix(path, prefix) && (len(path) == len(prefix) || path[len(prefix)] == '/')
 }
 
 // ParseGroups reads optimizer.groups: groups with semicolons between, each "prefix: lr=FACTOR decay=VALUE", either of

@@ -43,11 +43,20 @@ func TestParseGroupsRefuses(t *testing.T) {
 // A prefix is made of whole parts of a path, and a variable's own path is one.
 func TestGroupHas(t *testing.T) {
 	g := metro.Group{Prefix: "main/layer_1"}
-	for path, want := range map[string]bool{
-		"/main/layer_1/ffn_in/weights": true, "main/layer_1/ffn_in/weights": true, "/main/layer_1": true,
-		"/main/layer_10/ffn_in/weights": false, "/main": false, "/main/layer_0/ffn_in": false, "/generator/main/layer_1/x": false, "": false,
+	for path, test := range map[string]struct {
+		weight metro.Weight
+		want   bool
+	}{
+		"/main/layer_1/ffn_in/weights":  {metro.Weight{Owner: "main", Place: metro.Place{Layer: 1, Part: "ffn_in", Kind: "weights"}}, true},
+		"/main/layer_1":                 {metro.Weight{Owner: "main", Place: metro.Place{Layer: -1, Part: "layer_1"}}, true},
+		"/main/layer_10/ffn_in/weights": {metro.Weight{Owner: "main", Place: metro.Place{Layer: 10, Part: "ffn_in", Kind: "weights"}}, false},
+		"/main":                         {metro.Weight{Place: metro.Place{Layer: -1, Kind: "main"}}, false},
+		"/main/layer_0/ffn_in":          {metro.Weight{Owner: "main", Place: metro.Place{Part: "ffn_in"}}, false},
+		"/generator/main/layer_1/x":     {metro.Weight{Owner: "generator", Place: metro.Place{Head: "main", Layer: 1, Part: "x"}}, false},
+		"/":                             {metro.Weight{Place: metro.Place{Layer: -1}}, false},
 	} {
-		require.Equal(t, want, g.Has(path), path)
+		require.Equal(t, path, test.weight.Path())
+		require.Equal(t, test.want, g.Has(test.weight), path)
 	}
 }
 

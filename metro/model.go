@@ -3,8 +3,6 @@
 package metro
 
 import (
-	"strings"
-
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
@@ -36,7 +34,7 @@ func (m Model) prepare(scope *model.Scope) *model.Scope {
 // embedding's output, then the states after each layer, [B, S, H] each. The last are what heads read. biasScale is a
 // scalar; key drives dropout and is nil when evaluating.
 func (m Model) MainLayers(scope *model.Scope, tokens, nonPad, biasScale, key *Node) []*Node {
-	return m.encode(scope, "main", m.Config.Main, m.mainTables(scope, tokens), tokens, nonPad, biasScale, key)
+	return m.encode(scope, OwnerMain, m.mainTables(scope, tokens), tokens, nonPad, biasScale, key)
 }
 
 // MainStates returns the last of [Model.MainLayers], [B, S, H].
@@ -46,61 +44,45 @@ func (m Model) MainStates(scope *model.Scope, tokens, nonPad, biasScale, key *No
 
 // GeneratorLayers runs the generator; see [Model.MainLayers].
 func (m Model) GeneratorLayers(scope *model.Scope, tokens, nonPad, biasScale, key *Node) []*Node {
-	room := "generator"
-	if m.Config.Sharing == SharingAll {
-		room = "main"
-	}
-	return m.encode(scope, room, m.Config.Generator, m.generatorTables(scope, tokens), tokens, nonPad, biasScale, key)
+	return m.encode(scope, OwnerGenerator, m.generatorTables(scope, tokens), tokens, nonPad, biasScale, key)
 }
 
 // GeneratorHead gives the generator's logits, [B, P, V], of its states at the masked positions, [B, P, H].
 func (m Model) GeneratorHead(scope *model.Scope, states *Node) *Node {
 	tables := m.generatorTables(scope, states)
-	return GeneratorLogits(scope.At("generator").At("head"), m.Config.Generator, states, tables.token, m.Config.Objective.GeneratorHead)
+	return GeneratorLogits(scope.At("generator").At(HeadGenerator), m.Config.Generator, states, tables.token, m.Config.Objective.GeneratorHead)
 }
 
 // RTDHead gives one logit a token, [B, S], positive = replaced, of the main model's states, [B, S, H].
 func (m Model) RTDHead(scope *model.Scope, states *Node) *Node {
-	return RTDLogits(scope.At("main").At("rtd"), m.Config.Main, states, m.Config.Objective.RTDHead, m.Config.Objective.RTDZeroInit)
+	return RTDLogits(scope.At("main").At(HeadRTD), m.Config.Main, states, m.Config.Objective.RTDHead, m.Config.Objective.RTDZeroInit)
 }
 
 // CLMHead gives the main model's corrective logits, [B, X, V], of any of its states, [B, X, H].
 func (m Model) CLMHead(scope *model.Scope, states *Node) *Node {
-	return CorrectiveLogits(scope.At("main").At("clm"), m.Config.Main, states, m.mainTables(scope, states).token)
+	return CorrectiveLogits(scope.At("main").At(HeadCLM), m.Config.Main, states, m.mainTables(scope, states).token)
 }
 
 // LMHead gives the logits, [B, X, V], of a full language modelling head on any of the main model's states, [B, X, H]:
 // what models that were trained by masked language modelling have.
 func (m Model) LMHead(scope *model.Scope, states *Node) *Node {
-	return GeneratorLogits(scope.At("main").At("lm"), m.Config.Main, states, m.mainTables(scope, states).token, GeneratorHeadNorm)
+	return GeneratorLogits(scope.At("main").At(HeadLM), m.Config.Main, states, m.mainTables(scope, states).token, GeneratorHeadNorm)
 }
-
-// Heads that a trained store may hold, by a variable that each has.
-const (
-	rtdWeights = "/main/rtd/output/weights"
-	clmBias    = "/main/clm/output_bias"
-	lmBias     = "/main/lm/output_bias"
-)
 
 // Detect scores every token of rows that are corrupted already, [B, S]: the higher, the more likely it was replaced.
 // That is the RTD logit. A model that was trained without RTD, known by its variables, is asked through its language
 // modelling head instead: −log p of the token that stands there.
 func (m Model) Detect(scope *model.Scope, corrupted, biasScale *Node) *Node {
 	states := m.MainStates(scope, corrupted, m.nonPad(corrupted), biasScale, nil)
-	has := func(path string) bool { return scope.Store().GetVariable(path) != nil }
+	has := func(head string) bool { return m.hasHead(scope.Store(), head) }
 	switch {
-	case has(rtdWeights):
+	case has(HeadRTD):
 		return m.RTDHead(scope, states)
-	case has(clmBias):
+	case has(HeadCLM):
 		return negativeLogLikelihood(m.CLMHead(scope, states), corrupted)
-	case has(lmBias):
+	case has(HeadLM):
 		return negativeLogLikelihood(m.LMHead(scope, states), corrupted)
 	}
 	exceptions.Panicf("metro: the model has no head that could detect replaced tokens (objective %q)", m.Config.Objective.Name)
 	return nil
-}
-
-// Trainable reports whether the variable of that path learns. All do, but for a frozen generator's.
-func (m Model) Trainable(path string) bool {
-	return m.Config.Replacements.Source != SourceFrozen || !strings.HasPrefix(path, "/generator/")
 }

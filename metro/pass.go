@@ -69,9 +69,6 @@ func (p *Pass) Input(path string) *Node {
 	return node
 }
 
-// Head returns the scope /main/name, for the weights of an objective's own head on the main model.
-func (p *Pass) Head(name string) *model.Scope { return p.scope.At("main").At("%s", name) }
-
 // Originals returns the tokens that stood at the masked positions, [B, P] int32.
 func (p *Pass) Originals() *Node {
 	return p.once("Originals", func() *Node { return p.AtPositions(p.Batch.Tokens) })

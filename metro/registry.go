@@ -25,6 +25,7 @@ func (p Part) part() Part { return p }
 // registry holds the parts of one kind, E, that a config can name.
 type registry[E interface{ part() Part }] struct {
 	kind    string
+	shipped []string // names of this package's own
 	mu      sync.RWMutex
 	entries map[string]E
 }
@@ -34,6 +35,7 @@ func newRegistry[E interface{ part() Part }](kind string, shipped ...E) *registr
 	for _, entry := range shipped {
 		r.add(entry)
 	}
+	r.shipped = r.names()
 	return r
 }
 
@@ -78,6 +80,9 @@ func (r *registry[E]) part(name string) Part {
 	}
 	return Part{}
 }
+
+// ships reports whether the part of that name is one of this package.
+func (r *registry[E]) ships(name string) bool { return slices.Contains(r.shipped, name) }
 
 func (r *registry[E]) names() []string {
 	r.mu.RLock()

@@ -24,11 +24,23 @@ func RTDLogits(scope *model.Scope, c Encoder, states *Node, head string, zeroIni
 	if head == RTDHeadProjected {
 		x = layers.Activations[c.Activation](layers.Dense(scope.In("transform"), x, c.Width, c.initializer()))
 	}
-	init := c.initializer()
-	if zeroInit {
-		init = layers.InitZeros
+	return Squeeze(layers.Dense(scope.In("output"), x, 1, rtdInitializer(c, zeroInit)), -1)
+}
+
+// rtdHeadWeights lists the weights of [RTDLogits].
+func rtdHeadWeights(c Encoder, head string, zeroInit bool) (weights []layers.Weight) {
+	if head == RTDHeadProjected {
+		weights = layers.Within("transform", layers.DenseWeights(c.Width, c.Width, c.initializer())...)
 	}
-	return Squeeze(layers.Dense(scope.In("output"), x, 1, init), -1)
+	return append(weights, layers.Within("output", layers.DenseWeights(c.Width, 1, rtdInitializer(c, zeroInit))...)...)
+}
+
+// rtdInitializer is of the output weights.
+func rtdInitializer(c Encoder, zeroInit bool) layers.Initializer {
+	if zeroInit {
+		return layers.InitZeros
+	}
+	return c.initializer()
 }
 
 // RTDLoss is the mean binary cross-entropy of logits, [B, S], over the tokens where counted, [B, S] bool, is true: label

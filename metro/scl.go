@@ -18,7 +18,7 @@ const cropRate = 0.9
 func rtdCLMSCL(p *Pass) []Term {
 	crop, nonPad := Crop(p.Batch.Tokens, p.NonPad, p.Batch.Rows, p.Model.PadID, cropRate)
 	head := func(states *Node) *Node {
-		return SequenceVectors(p.Head("scl"), p.Model.Config.Main, states)
+		return SequenceVectors(p.Head(HeadSCL), p.Model.Config.Main, states)
 	}
 	loss := SequenceContrast(head(p.States()), head(p.Encode(crop, nonPad, "crop")), 1)
 	return append(rtdCLM(p), Term{"scl", loss, p.Scalars.SCLWeight})
@@ -47,6 +47,12 @@ func SequenceVectors(scope *model.Scope, c Encoder, states *Node) *Node {
 	first := Squeeze(Slice(states, AxisRange(), AxisElem(0)), 1)
 	x := layers.GELU(layers.Dense(scope.In("transform"), first, c.Width, c.initializer()))
 	return layers.LayerNorm(scope.In("norm"), x, c.Epsilon)
+}
+
+// sequenceWeights lists the weights of [SequenceVectors].
+func sequenceWeights(c Encoder) []layers.Weight {
+	return append(layers.Within("transform", layers.DenseWeights(c.Width, c.Width, c.initializer())...),
+		layers.Within("norm", layers.LayerNormWeights(c.Width)...)...)
 }
 
 // SequenceContrast is the mean over rows of −log( e^{cos(a,b)/τ} / Σ e^{cos/τ} ), both ways, for the two views of each

@@ -16,50 +16,110 @@ type tables struct {
 	tokenType *Node // [1, 1, E], the row that is added everywhere, or nil
 }
 
+// owners say in whose scopes the parts of an encoder lie.
+type owners struct {
+	token Owner // token table
+	rest  Owner // position and token type tables
+	norm  Owner // the embeddings' layer normalisation
+	body  Owner // all else
+}
+
+// ownersFor says where the main model, or the generator, finds its weights.
+func (c Config) ownersFor(reader Owner) owners {
+	main := owners{OwnerShared, OwnerShared, OwnerMain, OwnerMain}
+	if c.Sharing == SharingTokenPositionNorm {
+		main.norm = OwnerShared
+	}
+	if reader == OwnerMain {
+		return main
+	}
+	switch c.Sharing {
+	case SharingNone:
+		return owners{OwnerGenerator, OwnerGenerator, OwnerGenerator, OwnerGenerator}
+	case SharingToken:
+		return owners{OwnerShared, OwnerGenerator, OwnerGenerator, OwnerGenerator}
+	case SharingTokenPositionNorm:
+		return owners{OwnerShared, OwnerShared, OwnerShared, OwnerGenerator}
+	case SharingAll:
+		return main
+	default:
+		return owners{OwnerShared, OwnerShared, OwnerGenerator, OwnerGenerator}
+	}
+}
+
 // mainTables are those in /shared; under GDES plus differences of the main model's own, and without the gradient.
 func (m Model) mainTables(scope *model.Scope, g GraphProvider) tables {
-	shared, main := scope.At("shared"), scope.At("main")
-	t := m.tables(shared, shared, g, "", m.Config.tableInitializer())
+	t := m.tables(scope, g, m.Config.ownersFor(OwnerMain), func(w layers.Weight) layers.Weight { return w })
 	if m.Config.Sharing != SharingGDES {
 		return t
 	}
-	difference := m.tables(main, main, g, "_difference", layers.InitZeros)
-	t.token = Disentangle(t.token, difference.token)
-	if t.position != nil {
-		t.position = Disentangle(t.position, difference.position)
-	}
-	if t.tokenType != nil {
-		t.tokenType = Disentangle(t.tokenType, difference.tokenType)
-	}
-	return t
+	own := owners{token: OwnerMain, rest: OwnerMain}
+	return t.disentangled(m.tables(scope, g, own, difference))
 }
 
 // generatorTables are the main model's or the generator's own, as sharing says.
 func (m Model) generatorTables(scope *model.Scope, g GraphProvider) tables {
-	shared, own, init := scope.At("shared"), scope.At("generator"), m.Config.tableInitializer()
-	switch m.Config.Sharing {
-	case SharingNone:
-		return m.tables(own, own, g, "", init)
-	case SharingToken:
-		return m.tables(shared, own, g, "", init)
-	default:
-		return m.tables(shared, shared, g, "", init)
-	}
+	return m.tables(scope, g, m.Config.ownersFor(OwnerGenerator), func(w layers.Weight) layers.Weight { return w })
 }
 
-// tables makes or finds the token table in one scope and the other tables in another, by their names with a suffix.
-func (m Model) tables(token, rest *model.Scope, g GraphProvider, suffix string, init layers.Initializer) tables {
-	width := m.Config.EmbeddingWidth()
-	t := tables{token: layers.Param(token, g, "token_embedding"+suffix, init, m.Vocab, width)}
-	if m.Config.Positions.Absolute {
-		t.position = m.firstRows(layers.Param(rest, g, "position_embedding"+suffix, init, m.Config.PositionRows(), width))
+// tables makes or finds the tables where owner says, each as what it is turned into.
+func (m Model) tables(scope *model.Scope, g GraphProvider, owner owners, turned func(layers.Weight) layers.Weight) (t tables) {
+	c := m.Config
+	t.token = turned(c.tokenTable(m.Vocab)).Node(scope.At("%s", owner.token), g)
+	rest := scope.At("%s", owner.rest)
+	if c.Positions.Absolute {
+		t.position = m.firstRows(turned(c.positionTable()).Node(rest, g))
 	}
-	if n := m.Config.Embeddings.TokenTypes; n > 0 {
-		types := layers.Param(rest, g, "token_type_embedding"+suffix, init, n, width)
-		t.tokenType = InsertAxes(Slice(types, AxisRange(0, 1)), 0)
+	if c.Embeddings.TokenTypes > 0 {
+		t.tokenType = InsertAxes(Slice(turned(c.tokenTypeTable()).Node(rest, g), AxisRange(0, 1)), 0)
 	}
 	return t
 }
+
+// tableWeights lists the weights of mainTables or generatorTables.
+func (c Config) tableWeights(reader Owner, vocab int) Inventory {
+	owner := c.ownersFor(reader)
+	inv := Inventory{placed(c.tokenTable(vocab), owner.token, Place{Layer: -1}, 0)}
+	if c.Positions.Absolute {
+		inv = append(inv, placed(c.positionTable(), owner.rest, Place{Layer: -1}, 0))
+	}
+	if c.Embeddings.TokenTypes > 0 {
+		inv = append(inv, placed(c.tokenTypeTable(), owner.rest, Place{Layer: -1}, 0))
+	}
+	if reader == OwnerMain && c.Sharing == SharingGDES {
+		for _, w := range inv {
+			d := placed(difference(w.spec()), OwnerMain, Place{Layer: -1}, 0)
+			d.Difference = true
+			inv = append(inv, d)
+		}
+	}
+	return inv
+}
+
+func (c Config) tokenTable(vocab int) layers.Weight {
+	return c.table("token_embedding", vocab)
+}
+
+func (c Config) positionTable() layers.Weight { return c.table(PositionTable, c.PositionRows()) }
+
+func (c Config) tokenTypeTable() layers.Weight {
+	return c.table("token_type_embedding", c.Embeddings.TokenTypes)
+}
+
+func (c Config) table(name string, rows int) layers.Weight {
+	return layers.Weight{Part: name, Shape: []int{rows, c.EmbeddingWidth()}, Init: c.tableInitializer(), Role: layers.RoleTable}
+}
+
+// PositionTable is the [Place.Part] of the learned position table, of which short rows read the beginning.
+const PositionTable = "position_embedding"
+
+// difference is what the main model adds to the table w under GDES.
+func difference(w layers.Weight) layers.Weight {
+	w.Part, w.Init = differencePart(w.Part), layers.InitZeros
+	return w
+}
+
+func differencePart(part string) string { return part + "_difference" }
 
 // firstRows is the part of a position table, [Rows, E], that rows of tokens read: [1, S, E].
 func (m Model) firstRows(table *Node) *Node {
@@ -78,6 +138,18 @@ func (c Config) tableInitializer() layers.Initializer {
 	default:
 		return layers.InitNormal(embeddingStd)
 	}
+}
+
+// disentangled are the tables of a main model that adds differences to those it shares.
+func (t tables) disentangled(difference tables) tables {
+	t.token = Disentangle(t.token, difference.token)
+	if t.position != nil {
+		t.position = Disentangle(t.position, difference.position)
+	}
+	if t.tokenType != nil {
+		t.tokenType = Disentangle(t.tokenType, difference.tokenType)
+	}
+	return t
 }
 
 // Disentangle is gradient-disentangled embedding sharing: stop-gradient(shared) + difference. The main model starts

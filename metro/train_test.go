@@ -88,7 +88,7 @@ func newTrainer(t *testing.T, be compute.Backend, m metro.Model, others ...metro
 			losses = append(losses, weighted(p.TermsOf(other.Config.Objective.Name, other.Config.Objective.CLM)))
 		}
 		loss := ReduceAllSum(Mul(Stack(losses, 0), chosen))
-		training.Optimize(scope.Store(), loss, rates, m)
+		training.Optimize(scope.Store(), loss, rates, m.ReadBy(loss.Graph(), scope.Store()), m.Config)
 		return []*Node{Identity(loss)}
 	})
 	return r

@@ -10,7 +10,7 @@ import (
 
 // joint is one tensor under both its names.
 type joint struct {
-	theirs     string // in model.safetensors
+	theirs     string // in model.safetensors; "" for a part of a model that folders have no name for
 	ours       string // in a checkpoint; "" at an export for a table that ELECTRA has and the model has not: zeros
 	plus       string // at an export, if not "": ours too, to be added (see [metro.Disentangle])
 	shape      []int  // ours
@@ -25,138 +25,103 @@ func (j joint) theirShape() []int {
 	return j.shape
 }
 
-// rooms are the scopes of a model's variables.
-type rooms struct{ token, rest, norm, body string }
+// Their names of parts, behind the prefix of the encoder ("electra.").
+var (
+	embeddingParts = map[string]string{
+		"token_embedding":         "embeddings.word_embeddings",
+		metro.PositionTable:       "embeddings.position_embeddings",
+		"token_type_embedding":    "embeddings.token_type_embeddings",
+		"embedding_norm":          "embeddings.LayerNorm",
+		"embedding_projection":    "embeddings_project",
+		"relative_position_table": "encoder.relative_position_table",
+		"final_norm":              "encoder.LayerNorm",
+	}
+	layerParts = map[string]string{ // behind "encoder.layer.0."
+		"attention/query":         "attention.self.query",
+		"attention/key":           "attention.self.key",
+		"attention/value":         "attention.self.value",
+		"attention/output":        "attention.output.dense",
+		"attention_norm":          "attention.output.LayerNorm",
+		"ffn_in":                  "intermediate.dense",
+		"ffn_out":                 "output.dense",
+		"ffn_norm":                "output.LayerNorm",
+		"relative_position_table": "attention.self.relative_position_table",
+	}
+)
 
-// roomsOf says where the variables of the main model or the generator live, under each way of sharing.
-func roomsOf(r role, sharing string) rooms {
-	main := rooms{"shared", "shared", "main", "main"}
-	if sharing == metro.SharingTokenPositionNorm {
-		main.norm = "shared"
-	}
-	if r == mainRole {
-		return main
-	}
-	switch sharing {
-	case metro.SharingNone:
-		return rooms{"generator", "generator", "generator", "generator"}
-	case metro.SharingToken:
-		return rooms{"shared", "generator", "generator", "generator"}
-	case metro.SharingTokenPositionNorm:
-		return rooms{"shared", "shared", "shared", "generator"}
-	case metro.SharingAll:
-		return main
-	default:
-		return rooms{"shared", "shared", "generator", "generator"}
-	}
-}
-
-// naming collects the joints of one model.
-type naming struct {
-	prefix string // of their encoder: "electra.", …
-	c      metro.Config
-	e      metro.Encoder
-	vocab  int
-	rooms  rooms
-	joints []joint
-}
-
-func (n *naming) add(theirs, ours string, shape ...int) {
-	n.joints = append(n.joints, joint{theirs: theirs, ours: ours, shape: shape})
-}
-
-func (n *naming) dense(theirs, ours string, in, out int) {
-	n.joints = append(n.joints, joint{theirs: theirs + ".weight", ours: ours + ".weights", shape: []int{in, out}, transposed: true})
-	n.add(theirs+".bias", ours+".bias", out)
-}
-
-func (n *naming) norm(theirs, ours string, width int) {
-	n.add(theirs+".weight", ours+".gain", width)
-	n.add(theirs+".bias", ours+".offset", width)
-}
-
-// encoder adds the embeddings and the layers.
-func (n *naming) encoder() {
-	const tables = "embeddings."
-	e, width := n.c.EmbeddingWidth(), n.e.Width
-	n.add(n.prefix+tables+"word_embeddings.weight", n.rooms.token+".token_embedding", n.vocab, e)
-	if n.c.Positions.Absolute {
-		n.add(n.prefix+tables+"position_embeddings.weight", n.rooms.rest+".position_embedding", n.c.PositionRows(), e)
-	}
-	if types := n.c.Embeddings.TokenTypes; types > 0 {
-		n.add(n.prefix+tables+"token_type_embeddings.weight", n.rooms.rest+".token_type_embedding", types, e)
-	}
-	n.norm(n.prefix+tables+"LayerNorm", n.rooms.norm+".embedding_norm", e)
-	if e != width {
-		n.dense(n.prefix+"embeddings_project", n.rooms.body+".embedding_projection", e, width)
-	}
-	relative := n.c.Positions.Relative != metro.RelativeNone
-	if relative && !n.c.Positions.PerLayer {
-		n.add(n.prefix+"encoder.relative_position_table.weight", n.rooms.body+".relative_position_table", n.c.Positions.Bins, n.e.Heads)
-	}
-	for i := range n.e.Layers {
-		n.layer(fmt.Sprintf("%sencoder.layer.%d.", n.prefix, i), fmt.Sprintf("%s.layer_%d.", n.rooms.body, i))
-		if relative && n.c.Positions.PerLayer {
-			n.add(fmt.Sprintf("%sencoder.layer.%d.attention.self.relative_position_table.weight", n.prefix, i),
-				fmt.Sprintf("%s.layer_%d.relative_position_table", n.rooms.body, i), n.c.Positions.Bins, n.e.Heads)
-		}
-	}
-	if n.e.Norm == metro.NormPre {
-		n.norm(n.prefix+"encoder.LayerNorm", n.rooms.body+".final_norm", width)
-	}
-}
-
-func (n *naming) layer(theirs, ours string) {
-	width := n.e.Width
-	for _, part := range []string{"query", "key", "value"} {
-		n.dense(theirs+"attention.self."+part, ours+"attention."+part, width, width)
-	}
-	n.dense(theirs+"attention.output.dense", ours+"attention.output", width, width)
-	n.norm(theirs+"attention.output.LayerNorm", ours+"attention_norm", width)
-	n.dense(theirs+"intermediate.dense", ours+"ffn_in", width, n.e.FFN)
-	n.dense(theirs+"output.dense", ours+"ffn_out", n.e.FFN, width)
-	n.norm(theirs+"output.LayerNorm", ours+"ffn_norm", width)
-}
+// kinds are theirs by ours. A part that is one tensor is a table, and called "weight".
+var kinds = map[string]string{"weights": "weight", "bias": "bias", "gain": "weight", "offset": "bias", "": "weight"}
 
 // head is what reads the states of an encoder.
 type head struct {
-	role         role
-	theirs, ours string // a tensor that every head of the kind has, and that none of another kind of that role has
-	names        func(n *naming)
+	role   role
+	name   string            // of its scope
+	parts  map[string]string // theirs by ours, without a prefix
+	theirs string            // a tensor that every head of the kind has, and that none of another kind of that role has
 }
 
-// heads by the names of their scopes.
+// lmParts are the parts of a masked language modelling head, whose output weights are the token table.
+var lmParts = map[string]string{
+	"transform": "generator_predictions.dense", "norm": "generator_predictions.LayerNorm", "output_bias": "generator_lm_head",
+}
+
+// heads by their names in this package.
 var heads = map[string]head{
-	"generator": {generatorRole, "generator_lm_head.bias", "generator.head.output_bias", func(n *naming) {
-		n.lmHead("generator.head", n.c.Objective.GeneratorHead == metro.GeneratorHeadNorm)
-	}},
-	"rtd": {mainRole, "discriminator_predictions.dense_prediction.weight", "main.rtd.output.weights", func(n *naming) {
-		if n.c.Objective.RTDHead == metro.RTDHeadProjected {
-			n.dense("discriminator_predictions.dense", "main.rtd.transform", n.e.Width, n.e.Width)
-		}
-		n.dense("discriminator_predictions.dense_prediction", "main.rtd.output", n.e.Width, 1)
-	}},
-	"lm": {mainRole, "generator_lm_head.bias", "main.lm.output_bias", func(n *naming) {
-		n.lmHead("main.lm", true)
-	}},
-	"clm": {mainRole, "corrective_predictions.bias", "main.clm.output_bias", func(n *naming) {
-		if e := n.c.EmbeddingWidth(); e != n.e.Width {
-			n.dense("corrective_predictions.dense", "main.clm.projection", n.e.Width, e)
-		}
-		n.add("corrective_predictions.bias", "main.clm.output_bias", n.vocab)
-	}},
-	"scl": {mainRole, "sequence_predictions.dense.weight", "main.scl.transform.weights", func(n *naming) {
-		n.dense("sequence_predictions.dense", "main.scl.transform", n.e.Width, n.e.Width)
-		n.norm("sequence_predictions.LayerNorm", "main.scl.norm", n.e.Width)
-	}},
+	"generator": {generatorRole, metro.HeadGenerator, lmParts, "generator_lm_head.bias"},
+	"rtd": {mainRole, metro.HeadRTD, map[string]string{
+		"transform": "discriminator_predictions.dense", "output": "discriminator_predictions.dense_prediction",
+	}, "discriminator_predictions.dense_prediction.weight"},
+	"lm": {mainRole, metro.HeadLM, lmParts, "generator_lm_head.bias"},
+	"clm": {mainRole, metro.HeadCLM, map[string]string{
+		"projection": "corrective_predictions.dense", "output_bias": "corrective_predictions",
+	}, "corrective_predictions.bias"},
+	"scl": {mainRole, metro.HeadSCL, map[string]string{
+		"transform": "sequence_predictions.dense", "norm": "sequence_predictions.LayerNorm",
+	}, "sequence_predictions.dense.weight"},
 }
 
-// lmHead adds a masked language modelling head, whose output weights are the token table.
-func (n *naming) lmHead(ours string, norm bool) {
-	e := n.c.EmbeddingWidth()
-	n.dense("generator_predictions.dense", ours+".transform", n.e.Width, e)
-	if norm {
-		n.norm("generator_predictions.LayerNorm", ours+".norm", e)
+// weights are the head's in an inventory.
+func (h head) weights(inv metro.Inventory) metro.Inventory { return inv.HeadOf(h.role.owner(), h.name) }
+
+// theirName is the name of w in model.safetensors, "" if it has none.
+func theirName(prefix string, w metro.Weight) string {
+	parts, kind := embeddingParts, kinds[w.Kind]
+	switch {
+	case w.Head != "":
+		prefix = ""
+		for _, h := range heads {
+			if h.name == w.Head && h.role.owner() == w.Owner {
+				parts = h.parts
+			}
+		}
+		if w.Kind == "" {
+			kind = "bias" // of the tied output, the only part of a head that is one tensor
+		}
+	case w.Layer >= 0:
+		parts, prefix = layerParts, fmt.Sprintf("%sencoder.layer.%d.", prefix, w.Layer)
 	}
-	n.add("generator_lm_head.bias", ours+".output_bias", n.vocab)
+	part := parts[w.Part]
+	if part == "" || kind == "" {
+		return ""
+	}
+	return prefix + part + "." + kind
+}
+
+// jointsOf are the tensors of one model of config c, an encoder with the named heads, under a prefix.
+func jointsOf(c metro.Config, vocab int, r role, heads []string, prefix string) (joints []joint) {
+	for _, w := range weightsOf(c, vocab, r, heads) {
+		joints = append(joints, joint{theirs: theirName(prefix, w), ours: w.Tensor(), shape: w.Shape, transposed: w.Kind == "weights"})
+	}
+	return joints
+}
+
+// weightsOf lists the weights of one model of config c with the named heads. Differences are no tensors of a folder, where
+// they are added up.
+func weightsOf(c metro.Config, vocab int, r role, names []string) metro.Inventory {
+	inv := metro.Describe(c, vocab).Of(r.owner())
+	list := inv.Encoder().Where(func(w metro.Weight) bool { return !w.Difference })
+	for _, name := range names {
+		list = append(list, heads[name].weights(inv)...)
+	}
+	return list
 }

@@ -126,15 +126,7 @@ func (p *part) config() metro.Config {
 
 // joints are all tensors of the part, with the names that c's sharing gives them.
 func (p *part) joints(c metro.Config) []joint {
-	n := naming{prefix: p.prefix, c: c, e: c.Main, vocab: p.settings.VocabSize, rooms: roomsOf(p.role, c.Sharing)}
-	if p.role == generatorRole {
-		n.e = c.Generator
-	}
-	n.encoder()
-	for _, name := range p.heads {
-		heads[name].names(&n)
-	}
-	return n.joints
+	return jointsOf(c, p.settings.VocabSize, p.role, p.heads, p.prefix)
 }
 
 // compare checks that the file has all tensors that the settings promise, in their shapes, and no more in the encoder. It

@@ -23,21 +23,23 @@ type outgoing struct {
 
 // planExport says what the folders are, from the config and the shapes of the tensors that there are.
 func planExport(c metro.Config, t tokens.Tokenizer, shapes map[string][]int) ([]outgoing, error) {
-	table := shapes["shared.token_embedding"]
-	if len(table) != 2 {
+	vocab := metro.VocabSize(c, func(tensor string) ([]int, bool) {
+		shape, ok := shapes[tensor]
+		return shape, ok
+	})
+	if vocab == 0 {
 		return nil, fmt.Errorf("the weights have no token table shared.token_embedding: they are no checkpoint of a model")
 	}
-	vocab := table[0]
 	if t.VocabSize() > vocab {
 		return nil, usererr.New("the tokenizer has %d tokens, but the model's table has %d", t.VocabSize(), vocab)
 	}
 	parts := []*leaving{{role: mainRole, encoder: c.Main}}
-	if _, ok := shapes[heads["generator"].ours]; ok {
+	if heads["generator"].isIn(shapes, c, vocab) {
 		parts = append(parts, &leaving{role: generatorRole, encoder: c.Generator})
 	}
 	full := c // with all tables that an ELECTRA model has
 	for _, p := range parts {
-		p.findHeads(shapes)
+		p.findHeads(shapes, c, vocab)
 		p.reasons = beyondElectra(c, p.encoder, p.heads)
 		if len(p.reasons) == 0 {
 			full.Positions.Absolute, full.Embeddings.TokenTypes = true, cmp.Or(c.Embeddings.TokenTypes, 2)
@@ -57,6 +59,9 @@ func planExport(c metro.Config, t tokens.Tokenizer, shapes map[string][]int) ([]
 // compare makes sure that the tensors are what the config says.
 func (o outgoing) compare(shapes map[string][]int) error {
 	for _, j := range o.joints {
+		if j.theirs == "" {
+			return usererr.New("%s has no name in a Hugging Face folder, so that this model cannot be exported", j.ours)
+		}
 		for _, name := range []string{j.ours, j.plus} {
 			if got, ok := shapes[name]; name != "" && (!ok || !slices.Equal(got, j.shape)) {
 				return fmt.Errorf("by the config tensor %s is %v, in the weights it is %v: they do not belong together", name, j.shape, got)
@@ -74,12 +79,20 @@ type leaving struct {
 	reasons []string // why it is no ELECTRA model
 }
 
-func (l *leaving) findHeads(shapes map[string][]int) {
+func (l *leaving) findHeads(shapes map[string][]int, c metro.Config, vocab int) {
 	for _, name := range slices.Sorted(maps.Keys(heads)) {
-		if _, ok := shapes[heads[name].ours]; ok && heads[name].role == l.role {
+		if heads[name].role == l.role && heads[name].isIn(shapes, c, vocab) {
 			l.heads = append(l.heads, name)
 		}
 	}
+}
+
+// isIn reports whether tensors of the given shapes have weights of the head.
+func (h head) isIn(shapes map[string][]int, c metro.Config, vocab int) bool {
+	return slices.ContainsFunc(h.weights(metro.Describe(c, vocab)), func(w metro.Weight) bool {
+		_, ok := shapes[w.Tensor()]
+		return ok
+	})
 }
 
 func (l *leaving) folder() string {
@@ -129,22 +142,16 @@ func (l *leaving) settings(c metro.Config, vocab int, pad int32) settings {
 
 // joints are the tensors of a model of config full, whose tables that c has not are zeros.
 func (l *leaving) joints(c, full metro.Config, vocab int) []joint {
-	n := naming{prefix: l.modelType() + ".", c: full, e: l.encoder, vocab: vocab, rooms: roomsOf(l.role, c.Sharing)}
-	n.encoder()
-	for _, name := range l.heads {
-		heads[name].names(&n)
-	}
-	for i := range n.joints {
-		j := &n.joints[i]
-		room, table, _ := strings.Cut(j.ours, ".")
-		switch {
-		case table == "position_embedding" && !c.Positions.Absolute, table == "token_type_embedding" && c.Embeddings.TokenTypes == 0:
-			j.ours = ""
-		case c.Sharing == metro.SharingGDES && l.role == mainRole && room == "shared":
-			j.plus = "main." + table + "_difference"
+	joints, inv := jointsOf(full, vocab, l.role, l.heads, l.modelType()+"."), metro.Describe(c, vocab)
+	has := inv.ByPath()
+	for i, w := range weightsOf(full, vocab, l.role, l.heads) {
+		if _, ok := has[w.Path()]; !ok {
+			joints[i].ours = ""
+		} else if d, ok := inv.DifferenceOf(w); ok && l.role == mainRole {
+			joints[i].plus = d.Tensor()
 		}
 	}
-	return n.joints
+	return joints
 }
 
 // beyondElectra lists what transformers' ELECTRA could not compute of a model of that shape with those heads.

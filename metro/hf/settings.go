@@ -30,6 +30,13 @@ const (
 	generatorRole role = "generator"
 )
 
+func (r role) owner() metro.Owner {
+	if r == generatorRole {
+		return metro.OwnerGenerator
+	}
+	return metro.OwnerMain
+}
+
 // settings is config.json, as far as it decides what a model computes.
 type settings struct {
 	Architectures     []string `json:"architectures,omitempty"`

@@ -5,12 +5,12 @@ package training
 import (
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
 
 	"metrolab/metro"
 )
@@ -21,29 +21,49 @@ const momentScope = "/adamw/"
 // adamWRates are the inputs of an AdamW step: the learning rate and the bias corrections 1/(1−β₁ᵗ), 1/(1−β₂ᵗ).
 type adamWRates struct{ learningRate, correction1, correction2 *Node }
 
-// Optimize adds one step of AdamW (Loshchilov & Hutter, 2019) to the graph of loss, on every variable of store that
-// learns, and returns the global norm of the gradients before clipping. rates, [RatesSize], is what [Rates] gives for
-// the step: an input of the graph, so that one compiled step serves them all.
+// Optimize adds one step of AdamW (Loshchilov & Hutter, 2019) to the graph of loss, on the variables in store of every weight
+// of inv that learns, and returns the global norm of the gradients before clipping. rates, [RatesSize], is what [Rates] gives
+// for the step: an input of the graph, so that one compiled step serves them all.
 //
 //	g = ∇loss · min(1, clip/(‖∇loss‖+1e-6));  m = β₁m+(1−β₁)g;  v = β₂v+(1−β₂)g²
 //	w = w − lr·( m·c₁/(√(v·c₂)+ε) + decay·w )
 //
-// Decay spares biases, gains and offsets. A variable's lr is the schedule's times [metro.Group]'s and the layer decay's.
-// All arithmetic is in the variables' own dtype.
-func Optimize(store *model.Store, loss, rates *Node, m metro.Model) *Node {
-	variables := weights(store, m)
-	return adamW(store, variables, gradients(loss, variables), rates, m.Config)
+// Decay spares biases, gains and offsets. A weight's lr is the schedule's times [metro.Group]'s and the layer decay's.
+// All arithmetic is in the variables' own dtype. It panics if store lacks a weight.
+func Optimize(store *model.Store, loss, rates *Node, inv metro.Inventory, c metro.Config) *Node {
+	list := learning(store, inv)
+	return adamW(store, list, gradients(loss, list), rates, c)
 }
 
-func gradients(loss *Node, variables []*model.Variable) []*Node {
-	values := make([]*Node, len(variables))
-	for i, v := range variables {
-		values[i] = v.NodeValue(loss.Graph())
+// learned is a weight that learns, and its variable.
+type learned struct {
+	metro.Weight
+	variable *model.Variable
+}
+
+// learning lists the weights of inv that learn with their variables in store, sorted by path.
+func learning(store *model.Store, inv metro.Inventory) []learned {
+	var list []learned
+	for _, w := range inv.Learning() {
+		v := store.GetVariable(w.Path())
+		if v == nil {
+			exceptions.Panicf("training: there is no variable %s", w.Path())
+		}
+		list = append(list, learned{w, v})
+	}
+	slices.SortFunc(list, func(a, b learned) int { return strings.Compare(a.variable.Path(), b.variable.Path()) })
+	return list
+}
+
+func gradients(loss *Node, list []learned) []*Node {
+	values := make([]*Node, len(list))
+	for i, w := range list {
+		values[i] = w.variable.NodeValue(loss.Graph())
 	}
 	return Gradient(loss, values...)
 }
 
-func adamW(store *model.Store, variables []*model.Variable, gradients []*Node, rates *Node, c metro.Config) *Node {
+func adamW(store *model.Store, list []learned, gradients []*Node, rates *Node, c metro.Config) *Node {
 	o, g := c.Optimizer, rates.Graph()
 	norm := globalNorm(gradients)
 	scale := OnesLike(norm)
@@ -54,31 +74,31 @@ func adamW(store *model.Store, variables []*model.Variable, gradients []*Node, r
 	if err != nil {
 		panic(err)
 	}
-	for i, v := range variables {
-		value, r := v.NodeValue(g), ratesOf(v.Path(), rates)
-		m, s := moment(store, v, "m"), moment(store, v, "v")
+	for i, w := range list {
+		value, r := w.variable.NodeValue(g), ratesOf(w.Weight, rates)
+		m, s := moment(store, w.variable, "m"), moment(store, w.variable, "v")
 		grad := Mul(gradients[i], scale)
 		first := Add(MulScalar(m.NodeValue(g), o.Beta1), MulScalar(grad, 1-o.Beta1))
 		second := Add(MulScalar(s.NodeValue(g), o.Beta2), MulScalar(Square(grad), 1-o.Beta2))
 		m.SetNodeValue(first)
 		s.SetNodeValue(second)
 		update := Div(Mul(first, r.correction1), AddScalar(Sqrt(Mul(second, r.correction2)), o.Epsilon))
-		factor, decay := settings(v, c, groups)
+		factor, decay := settings(w.Weight, c, groups)
 		if decay > 0 {
 			update = Add(update, MulScalar(value, decay))
 		}
 		if factor != 1 {
 			update = MulScalar(update, factor)
 		}
-		v.SetNodeValue(Sub(value, Mul(update, r.learningRate)))
+		w.variable.SetNodeValue(Sub(value, Mul(update, r.learningRate)))
 	}
 	return norm
 }
 
-// ratesOf picks the rates of the generator's variables or of all others; see [Rates].
-func ratesOf(path string, rates *Node) adamWRates {
+// ratesOf picks the rates of the generator's own weights or of all others; see [Rates].
+func ratesOf(w metro.Weight, rates *Node) adamWRates {
 	first := 3
-	if strings.HasPrefix(path, "/generator/") {
+	if w.Owner == metro.OwnerGenerator {
 		first = 0
 	}
 	at := func(i int) *Node { return Squeeze(Slice(rates, AxisElem(i))) }
@@ -98,11 +118,11 @@ func globalNorm(gradients []*Node) *Node {
 	return Sqrt(sum)
 }
 
-// settings returns the factor of v's learning rate and its weight decay.
-func settings(v *model.Variable, c metro.Config, groups []metro.Group) (factor, decay float64) {
-	factor, decay = layerDecay(v.Path(), c), c.Optimizer.WeightDecay
+// settings returns the factor of w's learning rate and its weight decay.
+func settings(w metro.Weight, c metro.Config, groups []metro.Group) (factor, decay float64) {
+	factor, decay = layerDecay(w, c), c.Optimizer.WeightDecay
 	for _, g := range slices.Backward(groups) {
-		if g.Has(v.Path()) {
+		if g.Has(w) {
 			factor *= g.LearningRate
 			if g.WeightDecay >= 0 {
 				decay = g.WeightDecay
@@ -110,51 +130,27 @@ func settings(v *model.Variable, c metro.Config, groups []metro.Group) (factor, 
 			break // the last one counts
 		}
 	}
-	if !decays(v) {
+	if !w.Role.Decays() {
 		decay = 0
 	}
 	return factor, decay
 }
 
-// layerDecay returns decay^(n+1−d) for what lies at depth d below the heads of an encoder of n layers: embeddings at
-// d = 0, layer i at i+1; heads have 1. ELECTRA's code has one power more: its top layer has decay².
-func layerDecay(path string, c metro.Config) float64 {
-	room, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+// layerDecay returns decay^(n+1−d) for what lies at depth d of an encoder of n layers: embeddings at d = 0, layer i at i+1;
+// heads have 1. ELECTRA's code has one power more below the heads: its top layer has decay².
+func layerDecay(w metro.Weight, c metro.Config) float64 {
 	n := c.Main.Layers
-	if room == "generator" {
+	if w.Owner == metro.OwnerGenerator {
 		n = c.Generator.Layers
 	}
-	depth := 0
-	part, _, _ := strings.Cut(rest, "/")
-	index, isLayer := strings.CutPrefix(part, "layer_")
-	switch {
-	case isLayer:
-		i, err := strconv.Atoi(index)
-		if err != nil {
-			panic(err)
-		}
-		depth = i + 1
-	case part == "final_norm":
-		depth = n
-	case room == "shared", strings.HasPrefix(part, "embedding_"), part == "relative_position_table", strings.HasSuffix(part, "_embedding"), strings.HasSuffix(part, "_difference"):
-	default:
+	power := n + 1 - w.Depth
+	if power <= 0 {
 		return 1
 	}
-	power := n + 1 - depth
 	if c.Optimizer.LayerDecayRule == metro.LayerDecayElectra {
 		power++
 	}
 	return math.Pow(c.Optimizer.LayerDecay, float64(power))
-}
-
-// decays reports whether weight decay applies to v: to weights and tables, not to biases, gains and offsets.
-func decays(v *model.Variable) bool {
-	switch name := v.Name(); {
-	case name == "bias" || name == "gain" || name == "offset":
-		return false
-	default:
-		return !strings.HasSuffix(name, "_bias")
-	}
 }
 
 // moment returns the variable that holds one of v's moments, made of zeros on first use.

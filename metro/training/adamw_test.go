@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"github.com/gomlx/compute"
@@ -104,7 +103,7 @@ func compareAdamW(t *testing.T, c metro.Config) {
 	store.SetParam(layers.ParamDType, dtypes.Float64)
 	exec, err := model.NewExec(backendtest.Go(t), store, func(scope *model.Scope, in []*Node) []*Node {
 		loss := l.graph(scope, in[0].Graph())
-		variables := sorted(store, func(v *model.Variable) bool { return !strings.HasPrefix(v.Path(), momentScope) })
+		variables := learning(store, metro.Model{Config: c}.ReadBy(loss.Graph(), store))
 		rates := Stack([]*Node{in[0], in[1], in[2], in[0], in[1], in[2]}, 0)
 		return []*Node{adamW(store, variables, gradients(loss, variables), rates, c)}
 	})
@@ -160,7 +159,7 @@ func TestOptimizeFirstStep(t *testing.T) {
 		store := model.NewStore()
 		exec, err := model.NewExec(be, store, func(scope *model.Scope, in []*Node) []*Node {
 			w := layers.Param(scope, in[0], "weights", layers.InitOnes, 4)
-			return []*Node{Optimize(store, ReduceAllSum(Mul(w, in[0])), in[1], metro.Model{Config: c})}
+			return []*Node{Optimize(store, ReduceAllSum(Mul(w, in[0])), in[1], metro.Model{Config: c}.ReadBy(w.Graph(), store), c)}
 		})
 		require.NoError(t, err)
 		out, err := exec.Call([]float32{3, -4, 1e-3, 0}, Rates(c, 1))
@@ -187,7 +186,7 @@ func TestFirstStepWithoutBiasCorrection(t *testing.T) {
 		store.SetParam(layers.ParamDType, dtypes.Float64)
 		exec, err := model.NewExec(backendtest.Go(t), store, func(scope *model.Scope, rates *Node) *Node {
 			w := layers.Param(scope, rates, "weights", layers.InitOnes, 1)
-			return Optimize(store, ReduceAllSum(w), rates, metro.Model{Config: c})
+			return Optimize(store, ReduceAllSum(w), rates, metro.Model{Config: c}.ReadBy(w.Graph(), store), c)
 		})
 		require.NoError(t, err)
 		_, err = exec.Call1(doubles(Rates(c, 1)))

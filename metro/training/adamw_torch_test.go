@@ -92,9 +92,9 @@ func (f torchAdamW) compare(t *testing.T, which int, be compute.Backend, dtype d
 			start := func(_ *rand.Rand, values []float64, _ []int) { copy(values, f.Start[name]) }
 			w := layers.Param(scope.At("main"), in[0], name, start, f.Shapes[name]...)
 			loss = Add(loss, ReduceAllSum(Mul(w, ConvertDType(in[1+i], dtype)))) // whose gradient is the input
-			require.Equal(t, slices.Contains(f.Decays, name), decays(store.GetVariable("/main/"+name)), name)
+			require.Equal(t, slices.Contains(f.Decays, name), layers.RoleOf(store, store.GetVariable("/main/"+name)).Decays(), name)
 		}
-		return Optimize(store, loss, ConvertDType(in[0], dtype), metro.Model{Config: c})
+		return Optimize(store, loss, ConvertDType(in[0], dtype), metro.Model{Config: c}.ReadBy(loss.Graph(), store), c)
 	})
 	require.NoError(t, err)
 	for step := range f.Steps {

@@ -12,13 +12,13 @@ import (
 
 // agrees compares c with the config that a run was trained with, in all that decides what its weights compute. Most of
 // it the tensors' shapes would not show: heads, activations, layers that would be left out, tables that sharing would
-// drop. takes says which tensors c's model takes from there. A Hugging Face folder is compared by its own reader.
-func (p Pretrained) agrees(c metro.Config, part part, takes func(tensor string) bool) error {
+// drop. hasGenerator and hasRTD say what c's model takes from there beside the main model's encoder. A Hugging Face folder is
+// compared by its own reader.
+func (p Pretrained) agrees(c metro.Config, part part, hasGenerator, hasRTD bool) error {
 	if p.Identity.NumericsVersion == 0 {
 		return nil
 	}
 	there := p.Identity.Config
-	hasGenerator := takes(generatorBias)
 	var d disagreements
 	d.compare("embeddings.width", there.EmbeddingWidth(), c.EmbeddingWidth())
 	d.compare("embeddings.token_types", there.Embeddings.TokenTypes, c.Embeddings.TokenTypes)
@@ -33,7 +33,7 @@ func (p Pretrained) agrees(c metro.Config, part part, takes func(tensor string) 
 		d.encoder("generator", there.Generator, c.Generator)
 		d.compare("objective.generator_head", there.Objective.GeneratorHead, c.Objective.GeneratorHead)
 	}
-	if takes(rtdWeights) {
+	if hasRTD {
 		d.compare("objective.rtd_head", there.Objective.RTDHead, c.Objective.RTDHead)
 	}
 	if len(d) > 0 {

@@ -50,6 +50,7 @@ func loadHuggingFace(dir string) (Pretrained, error) {
 		Model: metro.Model{Config: c, Vocab: folder.Config.Data.VocabSize, PadID: folder.Tokenizer.Special().PAD},
 		shape: folder.Shape,
 	}
+	p.named = func(as metro.Config) metro.Config { return as }
 	p.open = func(as metro.Config, part part) (weightFile, error) { return openHuggingFace(dir, as, part) }
 	return p, nil
 }

@@ -124,61 +124,96 @@ func byteSize(info safetensors.Info) int {
 // apply puts the weights of the origins over the first values that a program has drawn.
 func (o origins) apply(p *Program) error {
 	if o.first != nil {
-		if err := o.first.start(weights(p.store, p.model), p.model.Config, wholeModel); err != nil {
+		if err := o.first.start(p.store, p.weights.Learning(), p.model.Config, wholeModel); err != nil {
 			return usererr.New("training.init_from: %w", err)
 		}
 	}
 	if o.frozen != nil {
-		generator := sorted(p.store, isGenerator)
-		if err := o.frozen.start(generator, p.model.Config, generatorAlone); err != nil {
+		generator := p.weights.Of(metro.OwnerGenerator)
+		if err := o.frozen.start(p.store, generator, p.model.Config, generatorAlone); err != nil {
 			return usererr.New("replacements.checkpoint: %w", err)
 		}
 	}
 	return nil
 }
 
-// start sets variables from p. Heads that p has no weights for keep their first values; everything else must be there.
-func (p Pretrained) start(variables []*model.Variable, c metro.Config, part part) error {
+// start sets the variables of weights in store from p. Heads that p has no weights for keep their first values, as do
+// differences of tables; everything else must be there.
+func (p Pretrained) start(store *model.Store, weights metro.Inventory, c metro.Config, part part) error {
 	file, err := p.open(c, part)
 	if err != nil {
 		return usererr.New("%s: %w", p.Dir, err)
 	}
 	defer file.Close()
-	if _, ok := file.Lookup(generatorBias); !ok && slices.ContainsFunc(variables, isGenerator) {
+	there := newCounterparts(file, p.described(c))
+	takes := func(owner metro.Owner, head string) bool {
+		return slices.ContainsFunc(weights.HeadOf(owner, head), func(w metro.Weight) bool {
+			_, ok := there.of(w)
+			return ok
+		})
+	}
+	wanted := weights.HeadOf(metro.OwnerGenerator, metro.HeadGenerator)
+	hasGenerator := takes(metro.OwnerGenerator, metro.HeadGenerator)
+	if len(wanted) > 0 && !hasGenerator {
 		return p.withoutGenerator(part)
 	}
-	takes := func(tensor string) bool {
-		_, there := file.Lookup(tensor)
-		return there && slices.ContainsFunc(variables, func(v *model.Variable) bool { return tensorName(v) == tensor })
-	}
-	if err := p.agrees(c, part, takes); err != nil {
+	if err := p.agrees(c, part, hasGenerator, takes(metro.OwnerMain, metro.HeadRTD)); err != nil {
 		return err
 	}
-	values := make([]*tensors.Tensor, len(variables))
+	values := make([]*tensors.Tensor, len(weights))
 	var missing []string
-	for i, v := range variables {
-		name, ok := find(file, tensorName(v))
+	for i, w := range weights {
+		name, ok := there.of(w)
 		switch {
 		case ok:
-			if values[i], err = readRows(file, name, v); err != nil {
+			if values[i], err = readRows(file, name, w, store.GetVariable(w.Path())); err != nil {
 				return usererr.New("%s: %w; change the config so that the shapes agree", p.Dir, err)
 			}
-		case !startsAnew(tensorName(v)):
-			missing = append(missing, tensorName(v))
+		case w.Owner == metro.OwnerGenerator || w.Head == "" && !w.Difference:
+			missing = append(missing, w.Tensor())
 		}
 	}
 	if len(missing) > 0 {
+		slices.Sort(missing)
 		return usererr.New("%s lacks %d weights that the config asks for: %s, …", p.Dir, len(missing), strings.Join(missing[:min(3, len(missing))], ", "))
 	}
-	for i, v := range variables {
+	for i, w := range weights {
 		if values[i] == nil {
 			continue
 		}
-		if err := v.SetValue(values[i]); err != nil {
-			return fmt.Errorf("set %s: %w", v.Path(), err)
+		if err := store.GetVariable(w.Path()).SetValue(values[i]); err != nil {
+			return fmt.Errorf("set %s: %w", w.Path(), err)
 		}
 	}
 	return nil
+}
+
+// counterparts finds a model's weights among those of a trained one, whose two models may share less or more.
+type counterparts struct {
+	file   weightFile
+	places map[metro.Owner]map[metro.Place]metro.Weight // of the trained models
+}
+
+func newCounterparts(file weightFile, described metro.Inventory) counterparts {
+	c := counterparts{file, map[metro.Owner]map[metro.Place]metro.Weight{}}
+	for _, reader := range []metro.Owner{metro.OwnerMain, metro.OwnerGenerator} {
+		c.places[reader] = described.Of(reader).ByPlace()
+	}
+	return c
+}
+
+// of names the tensor that has w's part in the trained model. A head that no config describes has one name everywhere.
+func (c counterparts) of(w metro.Weight) (tensor string, ok bool) {
+	reader := metro.OwnerMain
+	if !w.ByMain {
+		reader = metro.OwnerGenerator
+	}
+	tensor = w.Tensor()
+	if there, ok := c.places[reader][w.Place]; ok {
+		tensor = there.Tensor()
+	}
+	_, ok = c.file.Lookup(tensor)
+	return tensor, ok
 }
 
 // withoutGenerator is the error for a folder that has none.
@@ -195,44 +230,10 @@ const mainAlone = "A main model that learned to detect a trained generator's sam
 	"continue from the pair, or keep a trained generator (replacements.source=frozen with replacements.checkpoint), " +
 	"or change the objective to one without a generator (objective.name=mlm, or replacements.source=unigram)"
 
-// Tensors that every trained generator and every trained detector has.
-const (
-	generatorBias = "generator.head.output_bias"
-	rtdWeights    = "main.rtd.output.weights"
-)
-
-func isGenerator(v *model.Variable) bool { return strings.HasPrefix(v.Path(), "/generator/") }
-
-// startsAnew tells the weights that a trained model may lack: heads, and differences of tables, which begin at 0.
-func startsAnew(tensor string) bool {
-	room, rest, _ := strings.Cut(tensor, ".")
-	part, _, _ := strings.Cut(rest, ".")
-	return room == "main" && (!isBody(part) || strings.HasSuffix(part, "_difference"))
-}
-
-// find returns the tensor that a variable's first value is under: its own name or, where the two models share less or
-// more than those in the file did, that of the weights which had its part there.
-func find(file weightFile, name string) (string, bool) {
-	room, rest, _ := strings.Cut(name, ".")
-	for _, candidate := range []string{name, "shared." + rest, "main." + rest} {
-		if room == "main" && strings.HasPrefix(candidate, "shared.") && !strings.HasPrefix(rest, "embedding_norm") {
-			continue
-		}
-		if candidate == "main."+rest && room == "generator" && strings.HasPrefix(rest, "head.") {
-			continue
-		}
-		if _, ok := file.Lookup(candidate); ok {
-			return candidate, true
-		}
-	}
-	return "", false
-}
-
-// readRows reads a tensor for v, which may have fewer rows than the file if it is a position table.
-func readRows(file weightFile, name string, v *model.Variable) (*tensors.Tensor, error) {
+// readRows reads a tensor as a value for w's variable v, which may have fewer rows than the file if it is a position table.
+func readRows(file weightFile, name string, w metro.Weight, v *model.Variable) (*tensors.Tensor, error) {
 	info, _ := file.Lookup(name)
-	want := v.Shape().Dimensions
-	if !strings.HasSuffix(name, "position_embedding") || len(info.Shape) != 2 || info.Shape[0] <= want[0] || info.Shape[1] != want[1] {
+	if w.Part != metro.PositionTable || len(info.Shape) != 2 || info.Shape[0] <= w.Shape[0] || info.Shape[1] != w.Shape[1] {
 		return readTensor(file, name, v)
 	}
 	all := make([]byte, byteSize(info))

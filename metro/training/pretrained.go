@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/ml/model"
@@ -30,7 +31,13 @@ type Pretrained struct {
 	Notes     []string // what was passed over, a sentence each: damaged checkpoints, tensors that are not read
 
 	open  func(as metro.Config, part part) (weightFile, error)
+	named func(as metro.Config) metro.Config // the config by which open names the tensors
 	shape func(metro.Config) metro.Config
+}
+
+// described lists every weight that may be in the file that open gives, by the names it has there.
+func (p Pretrained) described(as metro.Config) metro.Inventory {
+	return metro.Describe(p.named(as), p.Model.Vocab)
 }
 
 // part is what is wanted of a model.
@@ -75,6 +82,7 @@ func LoadPretrained(dir string) (Pretrained, error) {
 	p.open = func(metro.Config, part) (weightFile, error) {
 		return safetensors.Open(filepath.Join(checkpoint.Dir, variablesFile))
 	}
+	p.named = func(metro.Config) metro.Config { return p.Identity.Config }
 	p.shape = func(c metro.Config) metro.Config { return shapedAs(c, p.Identity.Config) }
 
 	path := filepath.Join(dir, runs.TokenizerFile)
@@ -84,8 +92,24 @@ func LoadPretrained(dir string) (Pretrained, error) {
 	if got, want := p.Tokenizer.Hash(), p.Identity.Tokenizer; got != want {
 		return Pretrained{}, usererr.New("%s is not the tokenizer that the run was trained with: its hash is %.10s, %s says %.10s", path, got, runs.ConfigFile, want)
 	}
-	p.Model = metro.Model{Config: p.Identity.Config, Vocab: p.Tokenizer.VocabSize(), PadID: p.Tokenizer.Special().PAD}
-	return p, nil
+	p.Model = metro.Model{Config: p.Identity.Config, PadID: p.Tokenizer.Special().PAD}
+	p.Model.Vocab, err = p.vocab()
+	return p, err
+}
+
+// vocab is V of a run: the rows of its token table, which are more than the tokenizer has where the run began with a model
+// whose table is padded.
+func (p Pretrained) vocab() (int, error) {
+	file, err := p.open(p.Model.Config, wholeModel)
+	if err != nil {
+		return 0, usererr.New("%s: %w", p.Dir, err)
+	}
+	defer file.Close()
+	rows := metro.VocabSize(p.Model.Config, func(tensor string) ([]int, bool) {
+		info, ok := file.Lookup(tensor)
+		return info.Shape, ok
+	})
+	return max(rows, p.Tokenizer.VocabSize()), nil
 }
 
 // ReadIdentity reads the config.json of the run in directory dir. A directory that is no run, and a config that cannot be,
@@ -136,16 +160,23 @@ func shapedAs(c, trained metro.Config) metro.Config {
 	return c
 }
 
-// Restore sets the variables of store that belong to the main model, those below /shared and /main with its heads left
-// out, from the checkpoint; others it leaves alone. The checkpoint must have all of them and no more, else the error
-// names what does not fit, and nothing has changed.
+// Restore sets the variables of store that belong to the main model, heads left out, from the checkpoint; others it leaves
+// alone. The checkpoint must have all of them and no more, else the error names what does not fit, and nothing has changed.
 func (p Pretrained) Restore(store *model.Store) error {
-	return p.restore(store, isEncoder)
+	if p.named == nil {
+		return errNoWeights
+	}
+	return p.restore(store, byPath(variablesOf(store, p.described(p.Model.Config).Of(metro.OwnerMain).Encoder())))
+}
+
+// RestoreAll sets all variables of store from the checkpoint, heads and generator included. See [Pretrained.Restore].
+func (p Pretrained) RestoreAll(store *model.Store) error {
+	return p.restore(store, byPath(slices.Collect(store.IterVariables())))
 }
 
 var errNoWeights = errors.New("there are no pretrained weights to restore; get them from LoadPretrained")
 
-func (p Pretrained) restore(store *model.Store, belongs func(tensor string) bool) error {
+func (p Pretrained) restore(store *model.Store, variables []*model.Variable) error {
 	if p.open == nil {
 		return errNoWeights
 	}
@@ -154,10 +185,32 @@ func (p Pretrained) restore(store *model.Store, belongs func(tensor string) bool
 		return usererr.New("%s: %w", p.Dir, err)
 	}
 	defer file.Close()
-	if err := readPart(file, sorted(store, func(v *model.Variable) bool { return belongs(tensorName(v)) }), belongs); err != nil {
+	unread := p.unread(file, variables)
+	if err := readPart(file, variables, func(tensor string) bool { return !unread[tensor] }); err != nil {
 		return usererr.New("%s: %w", p.Dir, err)
 	}
 	return nil
+}
+
+// unread tells the tensors of file that variables may well do without: moments, and heads and a generator that nobody asked
+// for. Of a model whose parts are all known here, a tensor that its config does not describe is none of them.
+func (p Pretrained) unread(file weightFile, variables []*model.Variable) map[string]bool {
+	unread := map[string]bool{}
+	described := p.described(p.Model.Config)
+	_, complete := p.named(p.Model.Config).Inventory(p.Model.Vocab)
+	for _, info := range file.Tensors() {
+		unread[info.Name] = isMoment(info.Name) || !complete
+	}
+	for _, w := range described {
+		unread[w.Tensor()] = true
+	}
+	for _, w := range described.Of(metro.OwnerMain).Encoder() {
+		unread[w.Tensor()] = false
+	}
+	for _, v := range variables {
+		unread[tensorName(v)] = false
+	}
+	return unread
 }
 
 // Heads says what the model can do beside encoding, by the heads that it has weights for: "generator", "rtd", "clm",
@@ -168,32 +221,24 @@ func (p Pretrained) Heads() (heads []string, err error) {
 		return nil, usererr.New("%s: %w", p.Dir, err)
 	}
 	defer file.Close()
-	for _, head := range []struct{ name, tensor string }{
-		{"generator", generatorBias}, {"rtd", rtdWeights}, {"clm", "main.clm.output_bias"}, {"lm", "main.lm.output_bias"},
+	described := p.described(p.Model.Config)
+	for _, head := range []struct {
+		name  string
+		owner metro.Owner
+		head  string
+	}{
+		{"generator", metro.OwnerGenerator, metro.HeadGenerator}, {"rtd", metro.OwnerMain, metro.HeadRTD},
+		{"clm", metro.OwnerMain, metro.HeadCLM}, {"lm", metro.OwnerMain, metro.HeadLM},
 	} {
-		if _, ok := file.Lookup(head.tensor); ok {
+		if slices.ContainsFunc(described.HeadOf(head.owner, head.head), func(w metro.Weight) bool {
+			_, ok := file.Lookup(w.Tensor())
+			return ok
+		}) {
 			heads = append(heads, head.name)
 		}
 	}
 	return heads, nil
 }
 
-// RestoreAll sets all variables of store, heads and generator included, from the checkpoint; see [Pretrained.Restore].
-func (p Pretrained) RestoreAll(store *model.Store) error {
-	return p.restore(store, func(tensor string) bool { return !isMoment(tensor) })
-}
-
+// isMoment tells the optimizer's tensors in a checkpoint from weights.
 func isMoment(tensor string) bool { return strings.HasPrefix(tensor, "adamw.") }
-
-// isEncoder tells the tensors of the main model without its heads from all others.
-func isEncoder(tensor string) bool {
-	room, rest, _ := strings.Cut(tensor, ".")
-	part, _, _ := strings.Cut(rest, ".")
-	return room == "shared" || room == "main" && isBody(part)
-}
-
-// isBody tells what an encoder is made of from the heads on it.
-func isBody(part string) bool {
-	return strings.HasPrefix(part, "layer_") || strings.HasPrefix(part, "embedding_") || part == "final_norm" ||
-		part == "relative_position_table" || strings.HasSuffix(part, "_embedding") || strings.HasSuffix(part, "_difference")
-}

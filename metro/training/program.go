@@ -5,18 +5,13 @@ package training
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/support/exceptions"
 
 	"metrolab/internal/randstream"
-	"metrolab/layers"
 	"metrolab/metro"
 )
 
@@ -27,6 +22,7 @@ type Program struct {
 	workload Workload
 	model    metro.Model
 	store    *model.Store
+	weights  metro.Inventory // that the graphs read; known once started
 	graphs   map[string]*compiled
 }
 
@@ -57,76 +53,51 @@ func (p *Program) Start(w Workload) error {
 		return fmt.Errorf("start: workload %s does not belong to program %s", w.GraphKey(), p.workload.GraphKey())
 	}
 	p.workload, p.model = w, w.Model()
-	fresh, err := initialVariables(p.backend, w)
+	fresh, inv, err := initialize(p.backend, w)
 	if err != nil {
 		return err
 	}
-	for v := range p.store.IterVariables() {
-		if strings.HasPrefix(v.Path(), momentScope) || strings.HasPrefix(v.Path(), accumulatorScope) {
+	p.weights = inv
+	for _, w := range inv {
+		value, err := fresh.GetVariable(w.Path()).Value()
+		if err != nil {
+			return err
+		}
+		old := p.store.GetVariable(w.Path())
+		if old == nil {
+			_, err = p.store.CreateVariable(w.Path(), value)
+		} else {
+			err = old.SetValue(value)
+		}
+		if err != nil {
+			return fmt.Errorf("set %s: %w", w.Path(), err)
+		}
+	}
+	for _, w := range learning(p.store, inv) {
+		rest := []*model.Variable{moment(p.store, w.variable, "m"), moment(p.store, w.variable, "v")}
+		if sum := p.store.GetVariable(accumulatorScope + w.Path()); sum != nil {
+			rest = append(rest, sum)
+		}
+		for _, v := range rest {
 			if err := v.SetValue(tensors.FromShape(v.Shape())); err != nil {
 				return fmt.Errorf("reset %s: %w", v.Path(), err)
 			}
 		}
 	}
-	for v := range fresh.IterVariables() {
-		value, err := v.Value()
-		if err != nil {
-			return err
-		}
-		old := p.store.GetVariable(v.Path())
-		if old == nil {
-			_, err = p.store.CreateVariable(v.Path(), value)
-		} else {
-			err = old.SetValue(value)
-		}
-		if err != nil {
-			return fmt.Errorf("set %s: %w", v.Path(), err)
-		}
-	}
-	for _, v := range weights(fresh, p.model) {
-		for _, which := range []string{"m", "v"} {
-			moment(p.store, v, which)
-		}
-	}
 	return nil
 }
 
-// Variables lists what a checkpoint holds, moments included, sorted by path.
+// Variables lists what a checkpoint holds, the weights and the moments of those that learn, sorted by path.
 func (p *Program) Variables() []*model.Variable {
-	return sorted(p.store, func(v *model.Variable) bool { return !strings.HasPrefix(v.Path(), accumulatorScope) })
+	list := variablesOf(p.store, p.weights)
+	for _, w := range learning(p.store, p.weights) {
+		list = append(list, moment(p.store, w.variable, "m"), moment(p.store, w.variable, "v"))
+	}
+	return byPath(list)
 }
 
 // Store holds the program's variables, for workloads that read or set them.
 func (p *Program) Store() *model.Store { return p.store }
-
-// InitialVariables returns a store with the variables of m, first values drawn from its seed. Nothing is compiled.
-func InitialVariables(backend compute.Backend, m metro.Model) (*model.Store, error) {
-	return initialVariables(backend, NewPretraining(m))
-}
-
-func initialVariables(backend compute.Backend, w Workload) (*model.Store, error) {
-	store := model.NewStore()
-	store.SetParam(layers.ParamSeed, w.Model().Config.Seed)
-	err := exceptions.TryCatch[error](func() {
-		g := NewGraph(backend, "variables")
-		defer g.Finalize()
-		model.SetStore(g, store)
-		parts, n := w.Inputs()
-		in := make([]*Node, len(parts))
-		for i, shape := range parts {
-			in[i] = Parameter(g, fmt.Sprintf("input_%d", i), shape)
-		}
-		var scalars *Node
-		if n > 0 {
-			scalars = Parameter(g, "scalars", shapes.Make(dtypes.Float32, n))
-		}
-		w.Forward(store.RootScope(), in, scalars, nil)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("build the model: %w", err)
-	}
-	return store, nil
-}
 
 // The graphs of a step.
 const (
@@ -139,7 +110,7 @@ const (
 // step: inputs part…, scalars and rates, dropout key → gradient norm, tally, more.
 func (p *Program) step(scope *model.Scope, in []*Node) ([]*Node, []string) {
 	out, rates := p.forward(scope, in[:len(in)-1], in[len(in)-1])
-	norm := Optimize(scope.Store(), out.Loss, rates, p.model)
+	norm := Optimize(scope.Store(), out.Loss, rates, p.weights, p.model.Config)
 	return append([]*Node{norm, out.Tally}, out.More...), out.Names
 }
 
@@ -150,10 +121,10 @@ const accumulatorScope = "/accumulated"
 func (p *Program) accumulate(scope *model.Scope, in []*Node) ([]*Node, []string) {
 	keep, in := in[0], in[1:]
 	out, _ := p.forward(scope, in[:len(in)-1], in[len(in)-1])
-	variables := weights(scope.Store(), p.model)
+	list := learning(scope.Store(), p.weights)
 	share := 1 / float64(p.model.Config.Training.Accumulate)
-	for i, grad := range gradients(out.Loss, variables) {
-		sum := zeros(scope.Store(), variables[i], accumulatorScope)
+	for i, grad := range gradients(out.Loss, list) {
+		sum := zeros(scope.Store(), list[i].variable, accumulatorScope)
 		sum.SetNodeValue(Add(Mul(sum.NodeValue(keep.Graph()), keep), MulScalar(grad, share)))
 	}
 	return append([]*Node{out.Tally}, out.More...), out.Names
@@ -161,13 +132,13 @@ func (p *Program) accumulate(scope *model.Scope, in []*Node) ([]*Node, []string)
 
 // apply makes the optimizer's step with the accumulated gradients: rates → gradient norm.
 func (p *Program) apply(scope *model.Scope, in []*Node) ([]*Node, []string) {
-	variables := weights(scope.Store(), p.model)
-	sums := make([]*Node, len(variables))
-	for i, v := range variables {
-		sums[i] = zeros(scope.Store(), v, accumulatorScope).NodeValue(in[0].Graph())
+	list := learning(scope.Store(), p.weights)
+	sums := make([]*Node, len(list))
+	for i, w := range list {
+		sums[i] = zeros(scope.Store(), w.variable, accumulatorScope).NodeValue(in[0].Graph())
 	}
 	_, rates := p.split(in[0])
-	return []*Node{adamW(scope.Store(), variables, sums, rates, p.model.Config)}, nil
+	return []*Node{adamW(scope.Store(), list, sums, rates, p.model.Config)}, nil
 }
 
 // validate: inputs part…, scalars and rates → tally, more.
@@ -302,45 +273,24 @@ func (p *Program) Validate(batch Batch, scalars []float32) (o StepOutput, err er
 	return o, nil
 }
 
-// weights lists the variables of store that learn, sorted by path.
-func weights(store *model.Store, m metro.Model) []*model.Variable {
-	return sorted(store, func(v *model.Variable) bool {
-		return !strings.HasPrefix(v.Path(), momentScope) && !strings.HasPrefix(v.Path(), accumulatorScope) && m.Trainable(v.Path())
-	})
-}
-
-func sorted(store *model.Store, keep func(*model.Variable) bool) []*model.Variable {
-	var list []*model.Variable
-	for v := range store.IterVariables() {
-		if keep(v) {
-			list = append(list, v)
-		}
-	}
-	slices.SortFunc(list, func(a, b *model.Variable) int { return strings.Compare(a.Path(), b.Path()) })
-	return list
-}
-
 // copyGenerator starts the main model from the generator's weights: its tables, embedding and layers.
 func (p *Program) copyGenerator() error {
-	for v := range p.store.IterVariables() {
-		rest, ok := strings.CutPrefix(v.Path(), "/generator/")
-		if !ok || strings.HasPrefix(rest, "head/") {
-			continue
+	main := p.weights.Of(metro.OwnerMain).Encoder().ByPlace()
+	for _, w := range p.weights.Of(metro.OwnerGenerator).Encoder() {
+		to, ok := main[w.Place]
+		if !ok {
+			return fmt.Errorf("copy %s: the main model has no such weight", w.Path())
 		}
-		path := "/main/" + rest
-		if strings.HasSuffix(rest, "_embedding") {
-			path = "/shared/" + rest
-		}
-		value, err := v.Value()
+		value, err := p.store.GetVariable(w.Path()).Value()
 		if err != nil {
 			return err
 		}
 		copied, err := value.LocalClone()
 		if err != nil {
-			return fmt.Errorf("copy %s: %w", v.Path(), err)
+			return fmt.Errorf("copy %s: %w", w.Path(), err)
 		}
-		if err := p.store.GetVariable(path).SetValue(copied); err != nil {
-			return fmt.Errorf("copy %s to %s: %w", v.Path(), path, err)
+		if err := p.store.GetVariable(to.Path()).SetValue(copied); err != nil {
+			return fmt.Errorf("copy %s to %s: %w", w.Path(), to.Path(), err)
 		}
 	}
 	return nil

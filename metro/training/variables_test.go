@@ -3,13 +3,17 @@
 package training
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
+	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/backendtest"
+	"metrolab/layers"
 	"metrolab/metro"
 	"metrolab/metro/recipes"
 )
@@ -163,14 +167,15 @@ func TestWhatDecays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := metro.Model{Config: test.config, Vocab: 20}
-			store, err := InitialVariables(backendtest.Go(t), m)
+			store, inv, err := initialize(backendtest.Go(t), NewPretraining(m))
 			require.NoError(t, err)
+			require.Equal(t, len(inv), store.NumVariables())
 			got, want := expected{}, expected{}
 			test.want(want)
-			for v := range store.IterVariables() {
-				factor, decay := settings(v, m.Config, nil)
+			for _, w := range inv {
+				factor, decay := settings(w, m.Config, nil)
 				require.Contains(t, []float64{0, m.Config.Optimizer.WeightDecay}, decay)
-				got[v.Path()] = settled{decay > 0, math.Round(factor*1e12) / 1e12}
+				got[w.Path()] = settled{decay > 0, math.Round(factor*1e12) / 1e12}
 			}
 			require.Equal(t, want, got)
 
@@ -192,9 +197,9 @@ func TestWhatDecays(t *testing.T) {
 			} {
 				c := m.Config
 				rate := change(&c)
-				for v := range store.IterVariables() {
-					factor, _ := settings(v, c, nil)
-					require.InDelta(t, rate(want[v.Path()].rate), factor, 1e-12, v.Path())
+				for _, w := range inv {
+					factor, _ := settings(w, c, nil)
+					require.InDelta(t, rate(want[w.Path()].rate), factor, 1e-12, w.Path())
 				}
 			}
 		})
@@ -203,31 +208,31 @@ func TestWhatDecays(t *testing.T) {
 
 // ELECTRA's factors for 12 layers and a decay of 0.8, worked out by hand; the exact rule's are 1/0.8 of them.
 func TestLayerDecayOfTwelveLayers(t *testing.T) {
-	var c metro.Config
-	c.Main.Layers, c.Generator.Layers, c.Optimizer.LayerDecay = 12, 4, 0.8
+	c := whole(t, "sharing=none", "main.layers=12", "main.norm=pre", "generator.layers=4")
+	weights := metro.Describe(c, 20).ByPath()
 	for path, want := range map[string]float64{
 		"/shared/token_embedding": 0.043980, "/main/embedding_norm/gain": 0.043980, "/main/layer_0/ffn_in/weights": 0.054976,
 		"/main/layer_11/ffn_in/weights": 0.64, "/main/final_norm/gain": 0.64, "/main/rtd/output/weights": 1,
 		"/generator/token_embedding": 0.262144, "/generator/layer_3/ffn_in/weights": 0.64, "/generator/head/output_bias": 1,
 	} {
+		require.Contains(t, weights, path)
 		c.Optimizer.LayerDecayRule = metro.LayerDecayElectra
-		require.InDelta(t, want, layerDecay(path, c), 5e-7, path)
+		require.InDelta(t, want, layerDecay(weights[path], c), 5e-7, path)
 		c.Optimizer.LayerDecayRule = metro.LayerDecayExact
 		if want < 1 {
 			want /= 0.8
 		}
-		require.InDelta(t, want, layerDecay(path, c), 7e-7, path)
+		require.InDelta(t, want, layerDecay(weights[path], c), 7e-7, path)
 	}
 }
 
 // Of several groups that have a variable the last one counts, and what never decays does not decay in a group either.
 func TestSettingsOfGroups(t *testing.T) {
-	var c metro.Config
-	c.Main.Layers, c.Optimizer.LayerDecay, c.Optimizer.WeightDecay = 2, 0.5, 0.01
+	c := whole(t)
+	c.Optimizer.LayerDecay, c.Optimizer.WeightDecay = 0.5, 0.01
 	groups, err := metro.ParseGroups("main: lr=3 decay=0.3; main/rtd: lr=2; main/rtdx: lr=9; main/layer_1: decay=0")
 	require.NoError(t, err)
-	store, err := InitialVariables(backendtest.Go(t), metro.Model{Config: whole(t), Vocab: 20})
-	require.NoError(t, err)
+	weights := metro.Describe(c, 20).ByPath()
 	for path, want := range map[string][2]float64{
 		"/main/rtd/output/weights":     {2, 0.01},
 		"/main/rtd/output/bias":        {2, 0},
@@ -238,14 +243,53 @@ func TestSettingsOfGroups(t *testing.T) {
 		"/shared/token_embedding":      {0.125, 0.01},
 		"/generator/head/output_bias":  {1, 0},
 	} {
-		v := store.GetVariable(path)
-		require.NotNil(t, v, path)
-		factor, decay := settings(v, c, groups)
+		require.Contains(t, weights, path)
+		factor, decay := settings(weights[path], c, groups)
 		require.Equal(t, want, [2]float64{factor, decay}, path)
 	}
 }
 
-// A layer that is no number would be a mistake of ours, and must not learn at some rate unseen.
-func TestLayerDecayWantsLayerNumbers(t *testing.T) {
-	require.Panics(t, func() { layerDecay("/main/layer_x/bias", metro.Config{}) })
+// A head from elsewhere is a head whatever its name: it learns at the full rate, is grouped by its name, decays by what its
+// weights are for, and is part of what a checkpoint holds. So does one that is named like a layer.
+func TestHeadsFromElsewhere(t *testing.T) {
+	c := whole(t, "objective.name=test_layer_mix", "optimizer.groups=main: lr=3; main/layer_mix/output: lr=2 decay=0.3")
+	store, inv, err := initialize(backendtest.Go(t), NewPretraining(metro.Model{Config: c, Vocab: 20}))
+	require.NoError(t, err)
+	require.Equal(t, len(inv), store.NumVariables())
+	groups, err := metro.ParseGroups(c.Optimizer.Groups)
+	require.NoError(t, err)
+	want := map[string]metro.Weight{
+		"/main/layer_mix/output/weights": {Place: metro.Place{Part: "output", Kind: "weights"}, Shape: []int{16, 1}, Role: layers.RoleDense},
+		"/main/layer_mix/output/bias":    {Place: metro.Place{Part: "output", Kind: "bias"}, Shape: []int{1}, Role: layers.RoleBias},
+		"/main/layer_mix/shift":          {Place: metro.Place{Kind: "shift"}, Shape: []int{16}, Role: layers.RoleNorm},
+		"/main/layer_mix/scale":          {Place: metro.Place{Kind: "scale"}, Shape: []int{16}, Role: layers.RoleDense},
+	}
+	settled := map[string][2]float64{
+		"/main/layer_mix/output/weights": {2, 0.3}, "/main/layer_mix/output/bias": {2, 0},
+		"/main/layer_mix/shift": {3, 0}, "/main/layer_mix/scale": {3, c.Optimizer.WeightDecay},
+	}
+	heads := inv.Where(func(w metro.Weight) bool { return w.Head != "" && w.Owner == metro.OwnerMain })
+	require.Len(t, heads, len(want))
+	for _, w := range heads {
+		e := want[w.Path()]
+		e.Owner, e.Head, e.Layer, e.Depth, e.ByMain = metro.OwnerMain, "layer_mix", -1, 3, true
+		require.Equal(t, e, w)
+		factor, decay := settings(w, c, groups)
+		require.Equal(t, settled[w.Path()], [2]float64{factor, decay}, w.Path())
+	}
+	require.Empty(t, inv.HeadOf(metro.OwnerGenerator, metro.HeadGenerator), "nobody asked for samples")
+	paths := func(inv metro.Inventory) []string { return slices.Sorted(maps.Keys(inv.ByPath())) }
+	require.Equal(t, paths(metro.Describe(c, 20).Of(metro.OwnerMain).Encoder()), paths(inv.Encoder()))
+}
+
+func init() {
+	metro.RegisterObjective("test_layer_mix", 1, func(p *metro.Pass) []metro.Term {
+		scope, states := p.Head("layer_mix"), p.MaskedStates()
+		h := states.Shape().Dim(-1)
+		shift := layers.Weight{Kind: "shift", Shape: []int{h}, Init: layers.InitZeros, Role: layers.RoleNorm}.Node(scope, states)
+		scale := layers.Param(scope, states, "scale", layers.InitOnes, h)
+		x := Add(Mul(states, ExpandLeftToRank(scale, 3)), ExpandLeftToRank(shift, 3))
+		logits := layers.Dense(scope.In("output"), x, 1, layers.InitFanIn)
+		return []metro.Term{{Name: "mix", Loss: ReduceAllMean(Square(AddScalar(logits, -1)))}}
+	})
 }
