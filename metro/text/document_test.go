@@ -63,14 +63,14 @@ func TestPiecesLoseNothing(t *testing.T) {
 	property := func(words []string, unbroken uint16) bool {
 		text := strings.Repeat("é", int(unbroken)) + " " + strings.Repeat(strings.Join(words, " ")+" word. ", 200)
 		text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
-		var joined string
+		var joined strings.Builder
 		for _, p := range pieces(text) {
 			if len(p) > MaxDocumentBytes || !utf8.ValidString(p) || p != strings.TrimSpace(p) {
 				return false
 			}
-			joined += p
+			joined.WriteString(p)
 		}
-		return strings.ReplaceAll(joined, " ", "") == strings.ReplaceAll(text, " ", "")
+		return strings.ReplaceAll(joined.String(), " ", "") == strings.ReplaceAll(text, " ", "")
 	}
 	require.NoError(t, quick.Check(property, &quick.Config{MaxCount: 20}))
 }
