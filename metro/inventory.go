@@ -138,15 +138,10 @@ func (c Config) Inventory(vocab int) (inv Inventory, complete bool) {
 		return inv, false
 	}
 	objective := c.objective()
-	generator := objective.Samples && c.source().Generator != GeneratorUnused
+	trained, generator := objective.Heads(c), objective.Samples && c.source().Generator != GeneratorUnused
 	return inv.Where(func(w Weight) bool {
-		return w.ByMain && (w.Head == "" || slices.Contains(objective.Heads, w.Head) && !c.leavesOut(w.Head)) || w.ByGenerator && generator
+		return w.ByMain && (w.Head == "" || slices.Contains(trained, w.Head)) || w.ByGenerator && generator
 	}), true
-}
-
-// leavesOut reports whether a setting turns off a head that the objective otherwise trains.
-func (c Config) leavesOut(head string) bool {
-	return head == HeadRTD && c.Objective.CLM == CLMWithoutCopy && slices.Contains(c.objective().Heads, HeadCLM)
 }
 
 // ReadBy lists the weights of store that the graph g reads: those that [Describe] knows, and then, sorted by path, all

@@ -35,22 +35,22 @@ func train(heads ...string) func(Config) []string { return func(Config) []string
 // corrective adds the heads of corrective language modelling to others: CLMWithoutCopy trains no RTD.
 func corrective(others ...string) func(Config) []string {
 	return func(c Config) []string {
-		heads := append([]string{"clm"}, others...)
+		heads := append([]string{HeadCLM}, others...)
 		if c.Objective.CLM != CLMWithoutCopy {
-			heads = append(heads, "rtd")
+			heads = append(heads, HeadRTD)
 		}
 		return heads
 	}
 }
 
 var objectives = newRegistry("objective",
-	ObjectiveEntry{Part{Name: "mlm", Version: 1}, mlm, false, train("lm")},
-	ObjectiveEntry{Part{Name: "replace_mlm", Version: 1}, replaceMLM, true, train("lm")},
-	ObjectiveEntry{Part{Name: "rtd_masked", Version: 1}, rtdMasked, true, train("rtd")},
-	ObjectiveEntry{Part{Name: "rtd", Version: 1}, rtd, true, train("rtd")},
-	ObjectiveEntry{Part{Name: "all_token_lm", Version: 1}, allTokenLM, true, train("rtd", "lm")},
+	ObjectiveEntry{Part{Name: "mlm", Version: 1}, mlm, false, train(HeadLM)},
+	ObjectiveEntry{Part{Name: "replace_mlm", Version: 1}, replaceMLM, true, train(HeadLM)},
+	ObjectiveEntry{Part{Name: "rtd_masked", Version: 1}, rtdMasked, true, train(HeadRTD)},
+	ObjectiveEntry{Part{Name: "rtd", Version: 1}, rtd, true, train(HeadRTD)},
+	ObjectiveEntry{Part{Name: "all_token_lm", Version: 1}, allTokenLM, true, train(HeadRTD, HeadLM)},
 	ObjectiveEntry{Part{Name: "rtd_clm", Version: 1}, rtdCLM, true, corrective()},
-	ObjectiveEntry{Part{Name: "rtd_clm_scl", Version: 1}, rtdCLMSCL, true, corrective("scl")},
+	ObjectiveEntry{Part{Name: "rtd_clm_scl", Version: 1}, rtdCLMSCL, true, corrective(HeadSCL)},
 )
 
 // RegisterObjective makes an objective of one's own available as objective.name, in configs, in studies and on the
