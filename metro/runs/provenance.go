@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"metrolab/internal/machine"
 )
 
 // Provenance says how a run was made: everything that may help to explain a difference and is not part of the run's
@@ -56,10 +58,12 @@ type Backend struct {
 
 // CollectProvenance looks at the program and the machine. Finished is left for the caller to set.
 func CollectProvenance(started time.Time, backend Backend) Provenance {
+	model, _ := machine.CPU()
+	memory, _ := machine.Memory()
 	p := Provenance{
 		Started: started, Command: os.Args, Backend: backend,
 		Go: runtime.Version(), OS: runtime.GOOS, Architecture: runtime.GOARCH,
-		Host: thisProcess().Host, CPU: cpuModel(), Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0), MemoryBytes: memoryBytes(),
+		Host: thisProcess().Host, CPU: model, Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0), MemoryBytes: int64(memory),
 		Environment: backendEnvironment(os.Environ()),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
