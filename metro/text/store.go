@@ -111,7 +111,7 @@ func (s store) install(tmp, name string) (*Corpus, error) {
 			return c, nil
 		}
 		away := s.tempPath()
-		if os.Rename(final, away) == nil {
+		if atomicfile.OS.Rename(final, away) == nil {
 			defer os.RemoveAll(away)
 		}
 	}
