@@ -5,11 +5,11 @@ package ablations
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/metro/runs"
 	"metrolab/viz/report"
 )
@@ -30,7 +30,7 @@ type Files struct {
 // as a whole.
 func (r Results) Write(dir string) (Files, error) {
 	var files Files
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return files, fmt.Errorf("write the report: %w", err)
 	}
 	if err := runs.WriteJSON(filepath.Join(dir, PlanFile), r.Plan()); err != nil {
@@ -41,7 +41,7 @@ func (r Results) Write(dir string) (Files, error) {
 		return files, err
 	}
 	files.Results = filepath.Join(dir, ResultsFile)
-	if err := os.WriteFile(files.Results, []byte(text), 0o644); err != nil {
+	if err := atomicfile.WriteFile(files.Results, []byte(text)); err != nil {
 		return files, fmt.Errorf("write the results: %w", err)
 	}
 	page, err := r.Report()

@@ -6,12 +6,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"unicode/utf8"
+
+	"metrolab/internal/atomicfile"
 )
 
 // Write writes the header and then calls data once for each tensor, in the given order, to write exactly its bytes
@@ -45,26 +44,12 @@ func Write(w io.Writer, infos []Info, metadata map[string]string, data func(Info
 
 // WriteFile is [Write] into a file that appears under its name only when it is complete and on the disk; one that was
 // there before stays until then.
-func WriteFile(path string, infos []Info, metadata map[string]string, data func(Info, io.Writer) error) (err error) {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+func WriteFile(path string, infos []Info, metadata map[string]string, data func(Info, io.Writer) error) error {
+	err := atomicfile.WriteFunc(path, func(w io.Writer) error { return Write(w, infos, metadata, data) })
 	if err != nil {
 		return fmt.Errorf("write weights %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			_ = temp.Close()
-			_ = os.Remove(temp.Name())
-			err = fmt.Errorf("write weights %s: %w", path, err)
-		}
-	}()
-	if err := Write(temp, infos, metadata, data); err != nil {
-		return err
-	}
-	// CreateTemp makes a file that only its owner may read; weights are shared like any other file.
-	if err := errors.Join(temp.Chmod(0o644), temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
+	return nil
 }
 
 // encodeHeader gives the length and the JSON, padded with spaces so that the data begins at a multiple of 8.

@@ -9,22 +9,17 @@ import (
 	"fmt"
 )
 
-type userError struct {
-	msg   string
-	cause error
-}
+// userError wraps what fmt.Errorf has made, which knows its causes, however many they are.
+type userError struct{ error }
 
-func (e *userError) Error() string { return e.msg }
-func (e *userError) Unwrap() error { return e.cause }
+func (e userError) Unwrap() error { return e.error }
 
-// New returns an error that is the user's to mend. The format is that of [fmt.Errorf], %w included.
-func New(format string, args ...any) error {
-	err := fmt.Errorf(format, args...)
-	return &userError{msg: err.Error(), cause: errors.Unwrap(err)}
-}
+// New returns an error that is the user's to mend. The format is that of [fmt.Errorf], %w included: [errors.Is] and
+// [errors.As] find the cause of each.
+func New(format string, args ...any) error { return userError{fmt.Errorf(format, args...)} }
 
 // Is reports whether err, or an error that it wraps, was made by [New].
 func Is(err error) bool {
-	var u *userError
-	return errors.As(err, &u)
+	_, ok := errors.AsType[userError](err)
+	return ok
 }

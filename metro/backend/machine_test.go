@@ -48,7 +48,6 @@ func TestProbeSeesThisMachine(t *testing.T) {
 }
 
 func TestMemoryIsTheContainersIfThatIsLess(t *testing.T) {
-	const table = "MemTotal:       8000 kB\nMemFree:         100 kB\nMemAvailable:   6000 kB\n"
 	const kb = 1 << 10
 	for _, c := range []struct {
 		name, limit, used string
@@ -60,7 +59,7 @@ func TestMemoryIsTheContainersIfThatIsLess(t *testing.T) {
 		{"limit", "4096000\n", "1024000\n", Memory{4000 * kb, 3000 * kb}},
 		{"more used than allowed", "4096000\n", "9999999\n", Memory{4000 * kb, 0}},
 	} {
-		require.Equal(t, c.want, parseMemory(table, c.limit, c.used), c.name)
+		require.Equal(t, c.want, Memory{8000 * kb, 6000 * kb}.within(c.limit, c.used), c.name)
 	}
-	require.Zero(t, parseMemory("", "", ""))
+	require.Zero(t, Memory{}.within("", ""))
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"metrolab/internal/machine"
 )
 
 // Memory is in bytes; a number is 0 where the system does not say.
@@ -14,16 +16,16 @@ type Memory struct {
 	Available uint64 // what can still be taken without swapping
 }
 
-// readMemory reads the kernel's table and the limit of the control group, both of which only Linux has.
+// readMemory asks the machine, and the control group for its limit, both of which only Linux can tell.
 func readMemory() Memory {
-	table, _ := os.ReadFile("/proc/meminfo")
+	total, available := machine.Memory()
 	limit, _ := os.ReadFile("/sys/fs/cgroup/memory.max")
 	used, _ := os.ReadFile("/sys/fs/cgroup/memory.current")
-	return parseMemory(string(table), string(limit), string(used))
+	return Memory{total, available}.within(string(limit), string(used))
 }
 
-func parseMemory(meminfo, cgroupMax, cgroupCurrent string) Memory {
-	m := Memory{Total: meminfoBytes(meminfo, "MemTotal:"), Available: meminfoBytes(meminfo, "MemAvailable:")}
+// within returns what a control group leaves of the machine's memory.
+func (m Memory) within(cgroupMax, cgroupCurrent string) Memory {
 	limit, err := strconv.ParseUint(strings.TrimSpace(cgroupMax), 10, 64) // "max" means no limit
 	if err != nil || limit >= m.Total {
 		return m
@@ -32,14 +34,4 @@ func parseMemory(meminfo, cgroupMax, cgroupCurrent string) Memory {
 	used, _ := strconv.ParseUint(strings.TrimSpace(cgroupCurrent), 10, 64)
 	m.Available = min(m.Available, limit-min(used, limit))
 	return m
-}
-
-func meminfoBytes(table, key string) uint64 {
-	for line := range strings.Lines(table) {
-		if fields := strings.Fields(line); len(fields) >= 2 && fields[0] == key {
-			kib, _ := strconv.ParseUint(fields[1], 10, 64)
-			return kib << 10
-		}
-	}
-	return 0
 }

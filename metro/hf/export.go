@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/internal/safetensors"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
@@ -41,19 +42,18 @@ func Export(dir string, c metro.Config, t tokens.Tokenizer, weights Source) (not
 	if err := vacant(dir); err != nil {
 		return nil, err
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(filepath.Clean(dir)), ".tmp-export-*")
+	err = atomicfile.WriteDir(dir, func(temp string) error {
+		for _, p := range parts {
+			if err := p.write(filepath.Join(temp, p.name), t, weights); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("export to %s: %w", dir, err)
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("export to %s: %w", dir, err), os.RemoveAll(temp))
-		}
-	}()
 	for _, p := range parts {
-		if err := p.write(filepath.Join(temp, p.name), t, weights); err != nil {
-			return nil, err
-		}
 		if note := p.settings.Metrolab; note != nil && note.Note != "" {
 			notes = append(notes, fmt.Sprintf("%s: %s", p.name, note.Note))
 		}
@@ -65,18 +65,7 @@ func Export(dir string, c metro.Config, t tokens.Tokenizer, weights Source) (not
 	if left := leftOut(shapes); left != "" {
 		notes = append(notes, left)
 	}
-	return notes, appear(temp, dir)
-}
-
-// appear gives the finished folder its name, in the place of an empty one.
-func appear(temp, dir string) error {
-	if err := os.Chmod(temp, 0o755); err != nil {
-		return err
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.Rename(temp, dir)
+	return notes, nil
 }
 
 func vacant(dir string) error {
@@ -104,7 +93,7 @@ func (o outgoing) write(dir string, t tokens.Tokenizer, weights Source) error {
 	if err := t.SaveFolder(dir, o.settings.MaxPositions); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, settingsFile), o.settings.json(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, settingsFile), o.settings.json(), 0o666); err != nil {
 		return err
 	}
 	infos, byName := make([]safetensors.Info, len(o.joints)), map[string]joint{}

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"metrolab/internal/atomicfile"
 )
 
 // Checkpoints are the states of a run that it can go on from, each a directory step-00000500 of files and a manifest
@@ -22,7 +24,7 @@ type Checkpoints struct {
 	// [Lease.Checkpoints] sets it to the lease's Check.
 	Fence func() error
 
-	disk disk
+	disk atomicfile.Disk
 }
 
 // Checkpoint is one whole state: its files lie in Dir.
@@ -35,8 +37,8 @@ func (c Checkpoints) withDefaults() Checkpoints {
 	if c.Fence == nil {
 		c.Fence = func() error { return nil }
 	}
-	if c.disk == nil {
-		c.disk = osDisk{}
+	if c.disk.FS == nil {
+		c.disk = atomicfile.OS
 	}
 	return c
 }
@@ -69,10 +71,10 @@ func (c Checkpoints) path(step int) string {
 func (c Checkpoints) save(step int, target string, write func(dir string) error) error {
 	err := c.Fence()
 	if err == nil {
-		err = ensureDir(c.disk, c.Dir)
+		err = c.disk.MkdirAll(c.Dir)
 	}
 	if err == nil {
-		err = removeStrays(c.disk, c.Dir)
+		err = c.disk.RemoveStrays(c.Dir)
 	}
 	if err != nil {
 		return err
@@ -80,7 +82,7 @@ func (c Checkpoints) save(step int, target string, write func(dir string) error)
 	if good, err := c.makeWay(step, target); good || err != nil {
 		return err
 	}
-	temp := tempPath(target)
+	temp := atomicfile.TempPath(target)
 	err = c.disk.Mkdir(temp)
 	if err == nil {
 		err = write(temp)
@@ -104,7 +106,7 @@ func (c Checkpoints) save(step int, target string, write func(dir string) error)
 // makeWay reports whether a good checkpoint of the step is there already. A damaged one gets another name: it is the
 // only trace of what went wrong.
 func (c Checkpoints) makeWay(step int, target string) (good bool, err error) {
-	there, err := exists(c.disk, target)
+	there, err := c.disk.Exists(target)
 	if err != nil || !there {
 		return false, err
 	}
@@ -113,7 +115,7 @@ func (c Checkpoints) makeWay(step int, target string) (good bool, err error) {
 	}
 	for n := 1; ; n++ {
 		aside := filepath.Join(c.Dir, fmt.Sprintf("damaged-%s-%d", filepath.Base(target), n))
-		if there, err := exists(c.disk, aside); err != nil {
+		if there, err := c.disk.Exists(aside); err != nil {
 			return false, err
 		} else if !there {
 			return false, c.disk.Rename(target, aside)
@@ -143,7 +145,7 @@ func (c Checkpoints) reap() error {
 			return err
 		}
 		// Without its name first: half a checkpoint must not look like a damaged one.
-		gone := tempPath(checkpoint.Dir)
+		gone := atomicfile.TempPath(checkpoint.Dir)
 		if err := c.disk.Rename(checkpoint.Dir, gone); err != nil {
 			return err
 		}

@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/atomicfile"
+	"metrolab/internal/faultfs"
 )
 
 // saved returns the checkpoints of the given steps in a new directory.
@@ -17,7 +20,7 @@ func saved(t *testing.T, keep int, steps ...int) Checkpoints {
 	t.Helper()
 	c := Checkpoints{Dir: filepath.Join(t.TempDir(), "run", CheckpointsDir), Keep: keep}
 	for _, step := range steps {
-		require.NoError(t, c.Save(step, saver(osDisk{}, step)))
+		require.NoError(t, c.Save(step, saver(atomicfile.OS, step)))
 	}
 	return c
 }
@@ -40,7 +43,7 @@ func TestSaveKeepsTheNewest(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, found)
 	require.Equal(t, Checkpoint{Step: 100_000_000, Dir: filepath.Join(c.Dir, "step-100000000")}, last)
-	require.NoError(t, loadState(osDisk{}, last))
+	require.NoError(t, loadState(atomicfile.OS, last))
 
 	all := saved(t, 0, 1, 2, 3)
 	require.Len(t, names(t, all.Dir), 3)
@@ -54,7 +57,7 @@ func TestNoCheckpoints(t *testing.T) {
 	require.NoError(t, os.Mkdir(c.Dir, 0o700))
 	write(t, filepath.Join(c.Dir, "step-00000001"), "a file")
 	write(t, filepath.Join(c.Dir, "step-1", manifestFile), "another's")
-	write(t, filepath.Join(c.Dir, ".tmp-step-00000005-x", manifestFile), "a stray")
+	write(t, filepath.Join(c.Dir, ".tmp-step-00000005-0123456789ab", manifestFile), "a stray")
 	_, found, err = c.Latest(func(dir string, err error) { t.Error(dir, err) })
 	require.NoError(t, err)
 	require.False(t, found)
@@ -65,9 +68,9 @@ func TestSaveAgain(t *testing.T) {
 	require.NoError(t, c.Save(1, func(string) error { return errors.New("not to be called") }))
 
 	write(t, filepath.Join(c.Dir, "step-00000001", "state.bin"), "damage")
-	require.NoError(t, c.Save(1, saver(osDisk{}, 1)))
+	require.NoError(t, c.Save(1, saver(atomicfile.OS, 1)))
 	write(t, filepath.Join(c.Dir, "step-00000001", "state.bin"), "more damage")
-	require.NoError(t, c.Save(1, saver(osDisk{}, 1)))
+	require.NoError(t, c.Save(1, saver(atomicfile.OS, 1)))
 	require.Equal(t, []string{"damaged-step-00000001-1", "damaged-step-00000001-2", "step-00000001"}, names(t, c.Dir))
 	require.Equal(t, "damage", snapshot(t, c.Dir)[filepath.Join(c.Dir, "damaged-step-00000001-1", "state.bin")])
 }
@@ -152,40 +155,40 @@ func TestDamagedCheckpointsAreNotRemoved(t *testing.T) {
 	c := saved(t, 1, 1)
 	cut(t, filepath.Join(c.Dir, "step-00000001", "state.bin"), 1)
 	for step := 2; step <= 4; step++ {
-		require.NoError(t, c.Save(step, saver(osDisk{}, step)))
+		require.NoError(t, c.Save(step, saver(atomicfile.OS, step)))
 	}
 	require.Equal(t, []string{"step-00000001", "step-00000004"}, names(t, c.Dir))
 }
 
 func TestSaveRemovesStrays(t *testing.T) {
 	c := saved(t, 2, 1)
-	write(t, filepath.Join(c.Dir, ".tmp-step-00000002-abc", "state.bin"), "half")
-	require.NoError(t, c.Save(3, saver(osDisk{}, 3)))
+	write(t, filepath.Join(c.Dir, ".tmp-step-00000002-0123456789ab", "state.bin"), "half")
+	require.NoError(t, c.Save(3, saver(atomicfile.OS, 3)))
 	require.Equal(t, []string{"step-00000001", "step-00000003"}, names(t, c.Dir))
 }
 
 // No single flipped bit of any file makes a checkpoint that is taken for good and is not.
 func TestEveryFlippedBit(t *testing.T) {
-	d := newMemDisk()
-	c := Checkpoints{Dir: "/c", disk: d}
-	require.NoError(t, c.Save(3, func(dir string) error { return createFile(d, filepath.Join(dir, "w"), []byte("weights")) }))
+	d := faultfs.New()
+	c := Checkpoints{Dir: "/c", disk: d.Disk()}
+	require.NoError(t, c.Save(3, func(dir string) error { return d.Disk().CreateFile(filepath.Join(dir, "w"), []byte("weights")) }))
 	for _, name := range []string{"w", manifestFile} {
-		node, err := d.find("", "/c/step-00000003/"+name)
-		require.NoError(t, err)
-		for at := range node.data {
+		data := d.Content("/c/step-00000003/" + name)
+		require.NotEmpty(t, data)
+		for at := range data {
 			for bit := range 8 {
-				node.data[at] ^= 1 << bit
+				data[at] ^= 1 << bit
 				if last, found, _ := c.Latest(nil); found {
 					// Go reads the names of fields in either case: the meaning is unchanged.
 					require.Equal(t, manifestFile, name, "byte %d, bit %d", at, bit)
 					require.Equal(t, 5, bit)
 					require.Equal(t, 3, last.Step)
 				}
-				node.data[at] ^= 1 << bit
+				data[at] ^= 1 << bit
 			}
 		}
 	}
-	require.NoError(t, verify(d, "/c/step-00000003", 3))
+	require.NoError(t, verify(d.Disk(), "/c/step-00000003", 3))
 }
 
 func FuzzManifest(f *testing.F) {

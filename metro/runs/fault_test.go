@@ -5,23 +5,25 @@ package runs
 import (
 	"math/rand/v2"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/atomicfile"
+	"metrolab/internal/faultfs"
 )
 
 const toyID = "toy-0123456789"
 
 // first is the process that meets the fault; second comes an hour later to a disk that works.
-func first(d disk) Store {
-	return Store{Root: "/runs", Now: clock(noon), disk: d, self: elsewhere("first")}
+func first(d *faultfs.FS) Store {
+	return Store{Root: "/runs", Now: clock(noon), disk: d.Disk(), self: elsewhere("first")}
 }
 
-func second(d disk) Store {
-	return Store{Root: "/runs", Now: clock(noon.Add(time.Hour)), disk: d, self: elsewhere("second")}
+func second(d *faultfs.FS) Store {
+	return Store{Root: "/runs", Now: clock(noon.Add(time.Hour)), disk: d.Disk(), self: elsewhere("second")}
 }
 
 func nothing(int) {}
@@ -31,15 +33,15 @@ func nothing(int) {}
 func TestTrainingSurvivesEveryFault(t *testing.T) {
 	for _, forever := range []bool{false, true} {
 		for k := 1; ; k++ {
-			d := newMemDisk()
-			d.failAt, d.forever = k, forever
+			d := faultfs.New()
+			d.FailAt, d.Forever = k, forever
 			err := train(first(d), toyID, toySteps, nothing)
-			if d.ops < k {
+			if d.Ops < k {
 				require.NoError(t, err)
-				t.Logf("%d operations", d.ops)
+				t.Logf("%d operations", d.Ops)
 				break
 			}
-			d.heal()
+			d.Heal()
 			if err == nil {
 				require.NoError(t, finished(second(d), toyID, toySteps), "after operation %d failed unnoticed", k)
 			} else {
@@ -48,7 +50,7 @@ func TestTrainingSurvivesEveryFault(t *testing.T) {
 			}
 			require.NoError(t, train(second(d), toyID, toySteps, nothing), "after operation %d", k)
 			require.NoError(t, finished(second(d), toyID, toySteps), "after operation %d", k)
-			requireNoStrays(t, d, "/runs/"+toyID+"/"+CheckpointsDir)
+			requireNoStrays(t, d.Disk(), "/runs/"+toyID+"/"+CheckpointsDir)
 		}
 	}
 }
@@ -56,14 +58,14 @@ func TestTrainingSurvivesEveryFault(t *testing.T) {
 // The process dies in the middle of each operation in its turn; the disk keeps what the system had been told.
 func TestTrainingSurvivesEveryCrash(t *testing.T) {
 	for k := 1; ; k++ {
-		d := newMemDisk()
-		d.dieAt = k
+		d := faultfs.New()
+		d.DieAt = k
 		err := train(first(d), toyID, toySteps, nothing)
-		if d.ops < k {
+		if d.Ops < k {
 			require.NoError(t, err)
 			break
 		}
-		d.heal()
+		d.Heal()
 		require.NoError(t, train(second(d), toyID, toySteps, nothing), "death at operation %d", k)
 		require.NoError(t, finished(second(d), toyID, toySteps), "death at operation %d", k)
 	}
@@ -72,16 +74,16 @@ func TestTrainingSurvivesEveryCrash(t *testing.T) {
 // The power fails in the middle of each operation in its turn, and the disk keeps any of what it may.
 func TestTrainingSurvivesEveryPowerFailure(t *testing.T) {
 	for k := 1; ; k++ {
-		d := newMemDisk()
-		d.dieAt = k
+		d := faultfs.New()
+		d.DieAt = k
 		_ = train(first(d), toyID, toySteps, nothing)
 		for seed := range uint64(4) {
-			left := d.after(rand.New(rand.NewPCG(seed, uint64(k))))
-			requireAllGood(t, Checkpoints{Dir: "/runs/" + toyID + "/" + CheckpointsDir, disk: left})
+			left := d.After(rand.New(rand.NewPCG(seed, uint64(k))))
+			requireAllGood(t, Checkpoints{Dir: "/runs/" + toyID + "/" + CheckpointsDir, disk: left.Disk()})
 			require.NoError(t, train(second(left), toyID, toySteps, nothing), "failure at operation %d, seed %d", k, seed)
 			require.NoError(t, finished(second(left), toyID, toySteps), "failure at operation %d, seed %d", k, seed)
 		}
-		if d.ops < k {
+		if d.Ops < k {
 			break
 		}
 	}
@@ -89,44 +91,44 @@ func TestTrainingSurvivesEveryPowerFailure(t *testing.T) {
 
 // The same for one Save, where it can be said which checkpoint must be there.
 func TestSaveIsAllOrNothing(t *testing.T) {
-	prepare := func() (*memDisk, Checkpoints) {
-		d := newMemDisk()
-		c := Checkpoints{Dir: "/run/checkpoints", Keep: 1, disk: d}
-		require.NoError(t, c.Save(100, saver(d, 100)))
-		d.ops = 0
+	prepare := func() (*faultfs.FS, Checkpoints) {
+		d := faultfs.New()
+		c := Checkpoints{Dir: "/run/checkpoints", Keep: 1, disk: d.Disk()}
+		require.NoError(t, c.Save(100, saver(d.Disk(), 100)))
+		d.Ops = 0
 		return d, c
 	}
-	latest := func(d *memDisk) int {
-		c := Checkpoints{Dir: "/run/checkpoints", disk: d}
+	latest := func(d *faultfs.FS) int {
+		c := Checkpoints{Dir: "/run/checkpoints", disk: d.Disk()}
 		last, found, err := c.Latest(func(dir string, err error) { t.Errorf("%s is damaged: %v", dir, err) })
 		require.NoError(t, err)
 		require.True(t, found)
-		require.NoError(t, loadState(d, last))
+		require.NoError(t, loadState(d.Disk(), last))
 		requireAllGood(t, c)
 		return last.Step
 	}
 	for k := 1; ; k++ {
 		d, c := prepare()
-		d.failAt, d.forever = k, k%2 == 0
-		err := c.Save(200, saver(d, 200))
-		reached := d.ops >= k
-		d.heal()
+		d.FailAt, d.Forever = k, k%2 == 0
+		err := c.Save(200, saver(d.Disk(), 200))
+		reached := d.Ops >= k
+		d.Heal()
 		if err == nil {
 			require.Equal(t, 200, latest(d))
 		} else {
 			require.ErrorContains(t, err, "/run/checkpoints")
 			require.Contains(t, []int{100, 200}, latest(d))
 		}
-		require.NoError(t, c.Save(200, saver(d, 200)))
+		require.NoError(t, c.Save(200, saver(d.Disk(), 200)))
 		require.Equal(t, 200, latest(d))
-		requireNoStrays(t, d, c.Dir)
+		requireNoStrays(t, d.Disk(), c.Dir)
 
 		d, c = prepare()
-		d.dieAt = k
-		err = c.Save(200, saver(d, 200))
-		d.heal()
+		d.DieAt = k
+		err = c.Save(200, saver(d.Disk(), 200))
+		d.Heal()
 		for seed := range uint64(20) {
-			left := d.after(rand.New(rand.NewPCG(seed, uint64(k))))
+			left := d.After(rand.New(rand.NewPCG(seed, uint64(k))))
 			if err == nil {
 				require.Equal(t, 200, latest(left), "power failure after the save")
 			} else {
@@ -141,19 +143,19 @@ func TestSaveIsAllOrNothing(t *testing.T) {
 
 func TestWriteJSONIsAllOrNothing(t *testing.T) {
 	for k := 1; ; k++ {
-		d := newMemDisk()
-		require.NoError(t, ensureDir(d, "/run"))
-		require.NoError(t, writeJSON(d, "/run/result.json", 1))
-		d.ops, d.dieAt = 0, k
-		err := writeJSON(d, "/run/result.json", 2)
-		d.heal()
+		d := faultfs.New()
+		require.NoError(t, d.Disk().MkdirAll("/run"))
+		require.NoError(t, writeJSON(d.Disk(), "/run/result.json", 1))
+		d.Ops, d.DieAt = 0, k
+		err := writeJSON(d.Disk(), "/run/result.json", 2)
+		d.Heal()
 		for seed := range uint64(20) {
 			var got int
-			left := d.after(rand.New(rand.NewPCG(seed, uint64(k))))
-			require.NoError(t, readJSON(left, "/run/result.json", &got))
+			left := d.After(rand.New(rand.NewPCG(seed, uint64(k))))
+			require.NoError(t, readJSON(left.Disk(), "/run/result.json", &got))
 			require.True(t, got == 2 || got == 1 && err != nil)
 		}
-		if d.ops < k {
+		if d.Ops < k {
 			break
 		}
 	}
@@ -162,10 +164,10 @@ func TestWriteJSONIsAllOrNothing(t *testing.T) {
 // What was reported as done stays done when the power fails.
 func TestCreateAndAcquireAreDurable(t *testing.T) {
 	for seed := range uint64(20) {
-		d := newMemDisk()
+		d := faultfs.New()
 		run, err := first(d).Create(toyID, 1)
 		require.NoError(t, err)
-		left := d.after(rand.New(rand.NewPCG(seed, 1)))
+		left := d.After(rand.New(rand.NewPCG(seed, 1)))
 		_, err = first(left).Open(toyID)
 		require.NoError(t, err)
 		lease, err := run.Acquire()
@@ -174,7 +176,7 @@ func TestCreateAndAcquireAreDurable(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, log.Record(1, nil))
 		require.NoError(t, log.Sync())
-		left = d.after(rand.New(rand.NewPCG(seed, 2)))
+		left = d.After(rand.New(rand.NewPCG(seed, 2)))
 		run, err = second(left).Open(toyID)
 		require.NoError(t, err)
 		last, err := run.lastRecord()
@@ -183,7 +185,7 @@ func TestCreateAndAcquireAreDurable(t *testing.T) {
 		again, err := run.Acquire()
 		require.NoError(t, err)
 		require.Equal(t, 2, again.Attempt(), "the number before is not given again")
-		text, err := readFile(left, run.Path(MetricsFile))
+		text, err := readFile(left.Disk(), run.Path(MetricsFile))
 		require.NoError(t, err)
 		require.Equal(t, "{\"step\":1}\n", string(text))
 		require.NoError(t, lease.Release())
@@ -201,11 +203,11 @@ func requireAllGood(t *testing.T, c Checkpoints) {
 	}
 }
 
-func requireNoStrays(t *testing.T, d disk, dir string) {
+func requireNoStrays(t *testing.T, d atomicfile.Disk, dir string) {
 	t.Helper()
 	entries, err := d.ReadDir(dir)
 	require.NoError(t, err)
 	for _, entry := range entries {
-		require.False(t, strings.HasPrefix(entry.Name(), tempPrefix), filepath.Join(dir, entry.Name()))
+		require.False(t, atomicfile.IsTemp(entry.Name()), filepath.Join(dir, entry.Name()))
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/atomicfile"
 )
 
 // The tests below start this test binary again as another process, which does what this variable names.
@@ -89,7 +91,7 @@ func TestKillDashNine(t *testing.T) {
 		require.GreaterOrEqual(t, last.Step, reached, "a checkpoint once seen stays")
 		reached = last.Step
 		if found {
-			require.NoError(t, loadState(osDisk{}, last))
+			require.NoError(t, loadState(atomicfile.OS, last))
 		}
 		rows, err := ReadMetrics(run.Path(MetricsFile))
 		require.NoError(t, err)

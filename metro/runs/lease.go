@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
 )
 
@@ -142,13 +143,13 @@ func (r *Run) claim(last record) (*Lease, error) {
 		return nil, err
 	}
 	target := r.attemptDir(next.Attempt)
-	temp := tempPath(target)
-	err = ensureDir(d, r.Path(attemptsDir))
+	temp := atomicfile.TempPath(target)
+	err = d.MkdirAll(r.Path(attemptsDir))
 	if err == nil {
 		err = d.Mkdir(temp)
 	}
 	if err == nil {
-		err = createFile(d, filepath.Join(temp, leaseFile), text)
+		err = d.CreateFile(filepath.Join(temp, leaseFile), text)
 	}
 	if err == nil {
 		err = d.SyncDir(temp)
@@ -158,7 +159,7 @@ func (r *Run) claim(last record) (*Lease, error) {
 	}
 	if err != nil {
 		_ = d.RemoveAll(temp)
-		if taken, statErr := exists(d, target); taken && statErr == nil {
+		if taken, statErr := d.Exists(target); taken && statErr == nil {
 			return nil, nil
 		}
 		return nil, err
@@ -176,7 +177,7 @@ func (r *Run) claim(last record) (*Lease, error) {
 // else can get the number that this one has.
 func (r *Run) tidy(lastAttempt int) (err error) {
 	for _, dir := range []string{r.Dir, r.Path(CheckpointsDir), r.Path(attemptsDir), r.attemptDir(lastAttempt)} {
-		err = errors.Join(err, removeStrays(r.store.disk, dir))
+		err = errors.Join(err, r.store.disk.RemoveStrays(dir))
 	}
 	return err
 }
@@ -219,7 +220,7 @@ func (l *Lease) check() error {
 	if l.released {
 		return fmt.Errorf("%w: run %q, attempt %d, was released", ErrLost, l.run.ID, attempt)
 	}
-	taken, err := exists(d, l.run.attemptDir(attempt+1))
+	taken, err := d.Exists(l.run.attemptDir(attempt + 1))
 	if err != nil {
 		return fmt.Errorf("check lease of run %q: %w", l.run.ID, err)
 	}
@@ -228,7 +229,7 @@ func (l *Lease) check() error {
 		return fmt.Errorf("%w: run %q, attempt %d, was taken over by process %d on %s at %s",
 			ErrLost, l.run.ID, attempt, holder.PID, holder.Host, holder.Since.Format(time.DateTime))
 	}
-	mine, err := exists(d, filepath.Join(l.run.attemptDir(attempt), leaseFile))
+	mine, err := d.Exists(filepath.Join(l.run.attemptDir(attempt), leaseFile))
 	if err != nil {
 		return fmt.Errorf("check lease of run %q: %w", l.run.ID, err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
 )
 
@@ -93,7 +94,7 @@ func TestFencing(t *testing.T) {
 	require.NoError(t, log.Record(1, Values{"loss": 1}))
 	require.NoError(t, old.Progress(1, 10))
 	checkpoints := old.Checkpoints(1)
-	require.NoError(t, checkpoints.Save(1, saver(osDisk{}, 1)))
+	require.NoError(t, checkpoints.Save(1, saver(atomicfile.OS, 1)))
 
 	run, err = Store{Root: root, Now: clock(noon.Add(time.Hour)), self: elsewhere("new")}.Open("tiny")
 	require.NoError(t, err)
@@ -109,7 +110,7 @@ func TestFencing(t *testing.T) {
 	require.ErrorIs(t, old.WriteJSON(ResultFile, "old"), ErrLost)
 	require.ErrorIs(t, log.Record(2, nil), ErrLost)
 	require.ErrorIs(t, log.TruncateAfter(0), ErrLost)
-	require.ErrorIs(t, checkpoints.Save(2, saver(osDisk{}, 2)), ErrLost)
+	require.ErrorIs(t, checkpoints.Save(2, saver(atomicfile.OS, 2)), ErrLost)
 	_, err = old.Metrics()
 	require.ErrorIs(t, err, ErrLost)
 	require.ErrorIs(t, old.Release(), ErrLost)
@@ -129,11 +130,11 @@ func TestLostDuringSave(t *testing.T) {
 	err = old.Checkpoints(1).Save(1, func(dir string) error {
 		run, err := Store{Root: root, Now: clock(noon.Add(time.Hour)), self: elsewhere("new")}.Open("tiny")
 		require.NoError(t, err)
-		require.NoError(t, saver(osDisk{}, 1)(dir))
+		require.NoError(t, saver(atomicfile.OS, 1)(dir))
 		taker, err = run.Acquire()
 		require.NoError(t, err)
 		require.NoError(t, os.MkdirAll(dir, 0o700), "the taker tidies; even so")
-		return saver(osDisk{}, 1)(dir)
+		return saver(atomicfile.OS, 1)(dir)
 	})
 	require.ErrorIs(t, err, ErrLost)
 	_, found, err := taker.Checkpoints(1).Latest(nil)

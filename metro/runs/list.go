@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"metrolab/internal/atomicfile"
 )
 
 // State says where a run stands.
@@ -63,7 +65,7 @@ func (s Store) List() ([]Summary, error) {
 // isRun recognises a run, even one that has lost its config.
 func (r *Run) isRun() (bool, error) {
 	for _, name := range []string{ConfigFile, attemptsDir} {
-		if found, err := exists(r.store.disk, r.Path(name)); found || err != nil {
+		if found, err := r.store.disk.Exists(r.Path(name)); found || err != nil {
 			return found, err
 		}
 	}
@@ -101,7 +103,7 @@ func (r *Run) summary() Summary {
 }
 
 // measure adds up the files below a directory and finds the newest.
-func measure(d disk, dir string) (size int64, newest time.Time) {
+func measure(d atomicfile.Disk, dir string) (size int64, newest time.Time) {
 	entries, _ := d.ReadDir(dir)
 	for _, entry := range entries {
 		below, modified := int64(0), time.Time{}

@@ -13,6 +13,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+
+	"metrolab/internal/atomicfile"
 )
 
 const (
@@ -33,8 +35,8 @@ type manifestItem struct {
 	SHA256 string `json:"sha256"`
 }
 
-// seal makes all that was written into dir durable and adds the manifest.
-func seal(d disk, dir string, step int) error {
+// seal adds the manifest to what was written into dir, and makes all of it durable.
+func seal(d atomicfile.Disk, dir string, step int) error {
 	m := manifest{Version: manifestVersion, Step: step}
 	if err := m.add(d, dir, ""); err != nil {
 		return err
@@ -46,14 +48,14 @@ func seal(d disk, dir string, step int) error {
 	if err != nil {
 		return err
 	}
-	if err := createFile(d, filepath.Join(dir, manifestFile), text); err != nil {
+	if err := d.CreateFile(filepath.Join(dir, manifestFile), text); err != nil {
 		return err
 	}
-	return d.SyncDir(dir)
+	return d.SyncTree(dir)
 }
 
-// add takes up the files below a folder of the checkpoint, and syncs them and the folders within.
-func (m *manifest) add(d disk, dir, folder string) error {
+// add takes up the files below a folder of the checkpoint.
+func (m *manifest) add(d atomicfile.Disk, dir, folder string) error {
 	entries, err := d.ReadDir(filepath.Join(dir, filepath.FromSlash(folder)))
 	if err != nil {
 		return err
@@ -64,15 +66,11 @@ func (m *manifest) add(d disk, dir, folder string) error {
 		switch {
 		case entry.IsDir():
 			err = m.add(d, dir, name)
-			if err == nil {
-				err = d.SyncDir(where)
-			}
 		case !entry.Type().IsRegular() || name == manifestFile:
 			err = fmt.Errorf("%s cannot be part of a checkpoint", where)
 		default:
 			item := manifestItem{Name: name}
-			// Opened for writing, because some systems sync no other.
-			item.Size, item.SHA256, err = sum(d, where, os.O_RDWR)
+			item.Size, item.SHA256, err = sum(d, where)
 			m.Files = append(m.Files, item)
 		}
 		if err != nil {
@@ -82,18 +80,13 @@ func (m *manifest) add(d disk, dir, folder string) error {
 	return nil
 }
 
-// sum reads a file through; one opened for writing is synced before.
-func sum(d disk, path string, flag int) (size int64, hash string, err error) {
-	file, err := d.OpenFile(path, flag)
+// sum reads a file through.
+func sum(d atomicfile.Disk, path string) (size int64, hash string, err error) {
+	file, err := d.OpenFile(path, os.O_RDONLY)
 	if err != nil {
 		return 0, "", err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if flag != os.O_RDONLY {
-		if err := file.Sync(); err != nil {
-			return 0, "", err
-		}
-	}
 	hasher := sha256.New()
 	size, err = io.Copy(hasher, file)
 	return size, hex.EncodeToString(hasher.Sum(nil)), err
@@ -126,7 +119,7 @@ func parseManifest(text []byte, step int) (manifest, error) {
 }
 
 // checkSizes reads the manifest of a checkpoint and looks whether its files are there with their sizes.
-func checkSizes(d disk, dir string, step int) (manifest, error) {
+func checkSizes(d atomicfile.Disk, dir string, step int) (manifest, error) {
 	where := filepath.Join(dir, manifestFile)
 	text, err := readFile(d, where)
 	if err != nil {
@@ -150,14 +143,14 @@ func checkSizes(d disk, dir string, step int) (manifest, error) {
 }
 
 // verify says what is wrong with a checkpoint, if anything is.
-func verify(d disk, dir string, step int) error {
+func verify(d atomicfile.Disk, dir string, step int) error {
 	m, err := checkSizes(d, dir, step)
 	if err != nil {
 		return err
 	}
 	for _, item := range m.Files {
 		where := filepath.Join(dir, filepath.FromSlash(item.Name))
-		_, hash, err := sum(d, where, os.O_RDONLY)
+		_, hash, err := sum(d, where)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"metrolab/internal/atomicfile"
 )
 
 // Metrics is a run's log, open for writing: a text file of one JSON object a line, in the order of the steps. A line is
@@ -18,8 +20,8 @@ import (
 // when it is loaded. The log then holds each step once, as if nothing had happened.
 type Metrics struct {
 	path  string
-	disk  disk
-	file  diskFile
+	disk  atomicfile.Disk
+	file  atomicfile.File
 	fence func() error
 	size  int64 // up to the end of the last whole line
 	last  int   // step of the last good line, -1 if there is none
@@ -29,10 +31,10 @@ type Metrics struct {
 // OpenMetrics opens a log, or makes it, and cuts off a torn last line. The fence, unless nil, is asked before each
 // change, and its error refuses it. [Lease.Metrics] opens a run's log under its lease.
 func OpenMetrics(path string, fence func() error) (*Metrics, error) {
-	return openMetrics(osDisk{}, path, fence)
+	return openMetrics(atomicfile.OS, path, fence)
 }
 
-func openMetrics(d disk, path string, fence func() error) (*Metrics, error) {
+func openMetrics(d atomicfile.Disk, path string, fence func() error) (*Metrics, error) {
 	if fence == nil {
 		fence = func() error { return nil }
 	}

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/faultfs"
 )
 
 func TestMetricsText(t *testing.T) {
@@ -156,24 +158,24 @@ func TestTruncateAfter(t *testing.T) {
 // more is written behind the torn line.
 func TestAppendOnAFullDisk(t *testing.T) {
 	for _, forever := range []bool{false, true} {
-		d := newMemDisk()
-		log, err := openMetrics(d, "/metrics.jsonl", nil)
+		d := faultfs.New()
+		log, err := openMetrics(d.Disk(), "/metrics.jsonl", nil)
 		require.NoError(t, err)
 		require.NoError(t, log.Record(1, Values{"loss": 1}))
-		d.ops, d.failAt, d.forever = 0, 1, forever
+		d.Ops, d.FailAt, d.Forever = 0, 1, forever
 		err = log.Record(2, Values{"loss": 2})
 		require.ErrorIs(t, err, syscall.ENOSPC)
 		require.ErrorContains(t, err, "metrics /metrics.jsonl, step 2, 20 bytes")
-		d.heal()
+		d.Heal()
 		err = log.Record(2, Values{"loss": 3})
-		text, _ := readFile(d, "/metrics.jsonl")
+		text, _ := readFile(d.Disk(), "/metrics.jsonl")
 		if forever {
 			require.ErrorContains(t, err, "ends in a torn line")
 			require.Equal(t, "{\"step\":1,\"loss\":1}\n{\"step\":2,", string(text))
-			log, err = openMetrics(d, "/metrics.jsonl", nil)
+			log, err = openMetrics(d.Disk(), "/metrics.jsonl", nil)
 			require.NoError(t, err)
 			require.NoError(t, log.Record(2, Values{"loss": 3}))
-			text, _ = readFile(d, "/metrics.jsonl")
+			text, _ = readFile(d.Disk(), "/metrics.jsonl")
 		}
 		require.Equal(t, "{\"step\":1,\"loss\":1}\n{\"step\":2,\"loss\":3}\n", string(text))
 	}
@@ -219,18 +221,18 @@ func FuzzMetrics(f *testing.F) {
 				t.Fatalf("row %d changed: %v, %v", i, row, again[i])
 			}
 		}
-		d := newMemDisk()
-		if err := createFile(d, "/m", text); err != nil {
+		d := faultfs.New()
+		if err := d.Disk().CreateFile("/m", text); err != nil {
 			t.Fatal(err)
 		}
-		log, err := openMetrics(d, "/m", nil)
+		log, err := openMetrics(d.Disk(), "/m", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := log.TruncateAfter(step); err != nil {
 			return
 		}
-		left, _ := readFile(d, "/m")
+		left, _ := readFile(d.Disk(), "/m")
 		kept, err := readRows(bytes.NewReader(left))
 		if err != nil || !bytes.HasPrefix(text, left) {
 			t.Fatalf("after the cut: %v", err)

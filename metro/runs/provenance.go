@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"metrolab/internal/machine"
 )
 
 // Provenance says how a run was made: everything that may help to explain a difference and is not part of the run's
@@ -29,9 +31,11 @@ type Provenance struct {
 	Architecture string `json:"architecture"`
 	Host         string `json:"host"`
 	CPU          string `json:"cpu,omitempty"`
-	Cores        int    `json:"cores"`
-	Threads      int    `json:"threads"`                // GOMAXPROCS
-	MemoryBytes  int64  `json:"memory_bytes,omitempty"` // of the machine
+	// Features are those of the processor that decide which kernels run, in the order of their names.
+	Features    []string `json:"cpu_features,omitempty"`
+	Cores       int      `json:"cores"`
+	Threads     int      `json:"threads"`                // GOMAXPROCS
+	MemoryBytes int64    `json:"memory_bytes,omitempty"` // of the machine
 
 	Backend Backend `json:"backend"`
 	// Environment holds the variables that change what compilers and backends do: XLA_*, GOMLX_*, PJRT_*, GOMAXPROCS,
@@ -56,10 +60,12 @@ type Backend struct {
 
 // CollectProvenance looks at the program and the machine. Finished is left for the caller to set.
 func CollectProvenance(started time.Time, backend Backend) Provenance {
+	model, features := machine.CPU()
+	memory, _ := machine.Memory()
 	p := Provenance{
 		Started: started, Command: os.Args, Backend: backend,
 		Go: runtime.Version(), OS: runtime.GOOS, Architecture: runtime.GOARCH,
-		Host: thisProcess().Host, CPU: cpuModel(), Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0), MemoryBytes: memoryBytes(),
+		Host: thisProcess().Host, CPU: model, Features: features, Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0), MemoryBytes: int64(memory),
 		Environment: backendEnvironment(os.Environ()),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
 )
 
@@ -38,7 +39,7 @@ type Store struct {
 	// Now tells the time; nil is [time.Now].
 	Now func() time.Time
 
-	disk disk
+	disk atomicfile.Disk
 	self func() process
 }
 
@@ -67,8 +68,8 @@ func (s Store) withDefaults() Store {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	if s.disk == nil {
-		s.disk = osDisk{}
+	if s.disk.FS == nil {
+		s.disk = atomicfile.OS
 	}
 	if s.self == nil {
 		s.self = thisProcess
@@ -159,10 +160,9 @@ func (s Store) Create(id string, document any) (*Run, error) {
 		return nil, err
 	}
 	run := &Run{ID: id, Dir: dir, store: s}
-	if err := ensureDir(s.disk, s.Root); err != nil {
+	if err := s.disk.MkdirAll(s.Root); err != nil {
 		return nil, fmt.Errorf("create run %s: %w", dir, err)
 	}
-	s.removeOldStrays()
 	found, err := s.find(dir)
 	if err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (s Store) find(dir string) (bool, error) {
 	if !info.IsDir() {
 		return false, usererr.New("%s is in the way of a run's directory: choose another place or move it", dir)
 	}
-	found, err := exists(s.disk, filepath.Join(dir, ConfigFile))
+	found, err := s.disk.Exists(filepath.Join(dir, ConfigFile))
 	if found || err != nil {
 		return found, err
 	}
@@ -214,22 +214,8 @@ func (r *Run) make(document any) error {
 	if err != nil {
 		return err
 	}
-	d, temp := r.store.disk, tempPath(r.Dir)
-	err = d.Mkdir(temp)
-	if err == nil {
-		err = createFile(d, filepath.Join(temp, ConfigFile), text)
-	}
-	if err == nil {
-		err = d.SyncDir(temp)
-	}
-	if err == nil {
-		_ = d.Remove(r.Dir) // an empty one that the user has made would be in the way
-		err = d.Rename(temp, r.Dir)
-	}
-	if err != nil {
-		return errors.Join(err, d.RemoveAll(temp))
-	}
-	return d.SyncDir(r.store.Root)
+	d := r.store.disk
+	return d.WriteDir(r.Dir, func(temp string) error { return d.CreateFile(filepath.Join(temp, ConfigFile), text) })
 }
 
 // Compare returns the user's error if the run on the disk is not that of the document; see [Store.Create].
@@ -272,18 +258,6 @@ func (r *Run) Compare(document any) error {
 	return usererr.New("%s holds another run: choose another directory, or the settings of that run; %d fields differ, there and here:%s", r.Dir, len(found), lines.String())
 }
 
-// removeOldStrays tidies up after a Create or Remove that was killed. Other processes may be at work in the root, so
-// only what is a day old goes, and failing to remove it hurts nobody.
-func (s Store) removeOldStrays() {
-	entries, _ := s.disk.ReadDir(s.Root)
-	for _, entry := range entries {
-		info, err := entry.Info()
-		if err == nil && strings.HasPrefix(entry.Name(), tempPrefix) && s.Now().Sub(info.ModTime()) > 24*time.Hour {
-			_ = s.disk.RemoveAll(filepath.Join(s.Root, entry.Name()))
-		}
-	}
-}
-
 // Remove deletes a run. It is the user's error if a process holds its lease, or if the id is not a run's.
 func (s Store) Remove(id string) error {
 	run, err := s.Open(id)
@@ -296,7 +270,7 @@ func (s Store) Remove(id string) error {
 	}
 	lease.stop()
 	// Under its new name it is no longer a run, so that a removal cut short leaves no half of one.
-	gone := tempPath(run.Dir)
+	gone := atomicfile.TempPath(run.Dir)
 	if err := run.store.disk.Rename(run.Dir, gone); err != nil {
 		return fmt.Errorf("remove run %q: %w", id, errors.Join(err, lease.Release()))
 	}

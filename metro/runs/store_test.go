@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
 )
 
@@ -156,7 +157,7 @@ func TestCreateAtOnce(t *testing.T) {
 	for _, err := range errs {
 		require.NoError(t, err)
 	}
-	requireNoStrays(t, osDisk{}, store.Root)
+	requireNoStrays(t, atomicfile.OS, store.Root)
 }
 
 func TestRemove(t *testing.T) {
@@ -177,7 +178,7 @@ func TestRemove(t *testing.T) {
 	require.NoError(t, store.Remove("tiny"))
 	require.NoDirExists(t, run.Dir)
 	require.FileExists(t, other.Path(ConfigFile))
-	requireNoStrays(t, osDisk{}, store.Root)
+	requireNoStrays(t, atomicfile.OS, store.Root)
 }
 
 // Who still holds a removed run learns it at the next write.
@@ -194,19 +195,19 @@ func TestRemovedUnderItsHolder(t *testing.T) {
 	defer log.Close()
 	require.NoError(t, there.Remove("tiny"))
 	require.ErrorIs(t, log.Record(1, nil), ErrLost)
-	require.ErrorIs(t, lease.Checkpoints(1).Save(1, saver(osDisk{}, 1)), ErrLost)
+	require.ErrorIs(t, lease.Checkpoints(1).Save(1, saver(atomicfile.OS, 1)), ErrLost)
 	require.ErrorIs(t, lease.Release(), ErrLost)
 	require.NoDirExists(t, run.Dir)
 }
 
 func TestOldStraysGo(t *testing.T) {
 	root := t.TempDir()
-	old, young := filepath.Join(root, ".tmp-old-1"), filepath.Join(root, ".tmp-young-1")
+	old, young := filepath.Join(root, ".tmp-old-0123456789ab"), filepath.Join(root, ".tmp-young-0123456789ab")
 	for dir, age := range map[string]time.Duration{old: 25 * time.Hour, young: time.Hour} {
 		require.NoError(t, os.Mkdir(dir, 0o700))
-		require.NoError(t, os.Chtimes(dir, time.Time{}, noon.Add(-age)))
+		require.NoError(t, os.Chtimes(dir, time.Time{}, time.Now().Add(-age)))
 	}
-	_, err := Store{Root: root, Now: clock(noon)}.Create("tiny", 1)
+	_, err := Store{Root: root}.Create("tiny", 1)
 	require.NoError(t, err)
 	require.NoDirExists(t, old)
 	require.DirExists(t, young)
@@ -223,7 +224,7 @@ func TestList(t *testing.T) {
 	lease, err := interrupted.Acquire()
 	require.NoError(t, err)
 	require.NoError(t, lease.Progress(40, 100))
-	require.NoError(t, lease.Checkpoints(1).Save(40, saver(osDisk{}, 40)))
+	require.NoError(t, lease.Checkpoints(1).Save(40, saver(atomicfile.OS, 40)))
 	require.NoError(t, lease.Release())
 
 	finished, err := store.Create("done", map[string]int{"seed": 2})

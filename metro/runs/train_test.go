@@ -4,27 +4,24 @@ package runs
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
-)
 
-func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+	"metrolab/internal/atomicfile"
+)
 
 // state is what the toy training below has at a step: some bytes that no other step has.
 func state(step int) []byte { return bytes.Repeat(fmt.Appendf(nil, "state %d;", step), 50) }
 
 // saver writes a checkpoint of two files, one of them in a folder, as any caller may: without syncing.
-func saver(d disk, step int) func(dir string) error {
+func saver(d atomicfile.Disk, step int) func(dir string) error {
 	return func(dir string) error {
 		for _, name := range []string{"state.bin", "optimizer/moments.bin"} {
 			path := filepath.Join(dir, filepath.FromSlash(name))
-			if err := ensureDir(d, filepath.Dir(path)); err != nil {
+			if err := d.MkdirAll(filepath.Dir(path)); err != nil {
 				return err
 			}
 			file, err := d.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY)
@@ -44,7 +41,7 @@ func saver(d disk, step int) func(dir string) error {
 }
 
 // loadState checks a checkpoint as a training that goes on from it would.
-func loadState(d disk, c Checkpoint) error {
+func loadState(d atomicfile.Disk, c Checkpoint) error {
 	for _, name := range []string{"state.bin", "optimizer/moments.bin"} {
 		got, err := readFile(d, filepath.Join(c.Dir, filepath.FromSlash(name)))
 		if err != nil {

@@ -4,7 +4,6 @@ package text
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -40,7 +39,7 @@ func newBuilder(dir string, dropDuplicates bool) (*builder, error) {
 		b.seen = map[uint64]bool{}
 	}
 	for _, split := range Splits {
-		file, err := os.OpenFile(filepath.Join(dir, fileName(split)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		file, err := os.Create(filepath.Join(dir, fileName(split)))
 		if err != nil {
 			b.close()
 			return nil, err
@@ -68,7 +67,7 @@ func (b *builder) add(text, label string) error {
 	return w.enc.Encode(Document{Text: text, Label: label})
 }
 
-// finish makes the files durable and writes the manifest.
+// finish completes the files and writes the manifest.
 func (b *builder) finish(name, source string) error {
 	m := manifest{Format: manifestFormat, Name: safeName(name), Source: source, Files: map[Split]fileSum{}, Stats: b.stats}
 	m.Stats.Splits = map[Split]Count{}
@@ -80,9 +79,6 @@ func (b *builder) finish(name, source string) error {
 		if err != nil {
 			return err
 		}
-		if err := w.file.Sync(); err != nil {
-			return err
-		}
 		m.Files[split] = fileSum{Bytes: size, SHA256: hex.EncodeToString(w.sum.Sum(nil))}
 		m.Stats.Splits[split] = w.count
 	}
@@ -91,7 +87,7 @@ func (b *builder) finish(name, source string) error {
 	if err != nil {
 		return fmt.Errorf("manifest of corpus %s: %w", name, err)
 	}
-	return writeFile(filepath.Join(b.dir, manifestName), bytes.NewReader(append(raw, '\n')))
+	return os.WriteFile(filepath.Join(b.dir, manifestName), append(raw, '\n'), 0o666)
 }
 
 // close closes the files; what finish wrote stays.

@@ -6,7 +6,6 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
 )
 
@@ -27,23 +27,19 @@ func (c *Corpus) Export(dst string) error {
 	if err := c.Verify(); err != nil {
 		return err
 	}
-	parent := filepath.Dir(dst)
-	if _, err := os.Stat(parent); err != nil {
+	if _, err := os.Stat(filepath.Dir(dst)); err != nil {
 		return usererr.New("export of corpus %s to %s: %w", c.Name, dst, err)
 	}
-	tmp := filepath.Join(parent, ".metrolab-export-"+rand.Text())
-	defer os.RemoveAll(tmp)
-	write := c.writeFolder
+	var err error
 	if isArchive(dst) {
-		write = c.writeArchive
+		err = atomicfile.WriteFunc(dst, c.writeArchive)
+	} else {
+		err = atomicfile.WriteDir(dst, c.writeFolder)
 	}
-	if err := write(tmp); err != nil {
+	if err != nil {
 		return fmt.Errorf("export corpus %s to %s: %w", c.Name, dst, err)
 	}
-	if err := os.Rename(tmp, dst); err != nil {
-		return fmt.Errorf("export corpus %s to %s: %w", c.Name, dst, err)
-	}
-	return syncDir(parent)
+	return nil
 }
 
 // corpusFiles are the files of a prepared corpus, the manifest first.
@@ -56,9 +52,6 @@ func corpusFiles() []string {
 }
 
 func (c *Corpus) writeFolder(dir string) error {
-	if err := os.Mkdir(dir, 0o777); err != nil {
-		return err
-	}
 	for _, name := range corpusFiles() {
 		in, err := os.Open(filepath.Join(c.Dir, name))
 		if err != nil {
@@ -70,23 +63,28 @@ func (c *Corpus) writeFolder(dir string) error {
 			return err
 		}
 	}
-	return syncDir(dir)
+	return nil
 }
 
-func (c *Corpus) writeArchive(file string) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+// writeFile copies content into a new file.
+func writeFile(path string, content io.Reader) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
-	zip := gzip.NewWriter(f)
+	_, err = io.Copy(f, content)
+	return errors.Join(err, f.Close())
+}
+
+func (c *Corpus) writeArchive(w io.Writer) error {
+	zip := gzip.NewWriter(w)
 	tape := tar.NewWriter(zip)
 	for _, name := range corpusFiles() {
 		if err := addToArchive(tape, filepath.Join(c.Dir, name), path.Join(c.Name, name)); err != nil {
-			f.Close()
 			return err
 		}
 	}
-	return errors.Join(tape.Close(), zip.Close(), f.Sync(), f.Close())
+	return errors.Join(tape.Close(), zip.Close())
 }
 
 func addToArchive(tape *tar.Writer, file, name string) error {

@@ -4,18 +4,14 @@ package text
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"time"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
 )
 
@@ -36,7 +32,7 @@ func CacheDir() (string, error) {
 //
 //	NAME-HASH/      a corpus; HASH begins the SHA-256 of its manifest, which holds those of its files
 //	index/KEY       the name of the corpus that was made of the source with that key
-//	tmp-RANDOM/     one being made
+//	.tmp-…/         one being made
 //
 // A corpus appears whole, by a rename, or not at all. Processes need no lock: two that prepare the same corpus both do
 // the work, and the second finds the first one's result in its place and uses it.
@@ -74,10 +70,10 @@ func (s store) open(name string) (*Corpus, bool) {
 // build makes a corpus and puts it in its place. Whatever ends it early leaves nothing behind but, after a kill, a
 // temporary folder that a build a day later removes.
 func (s store) build(ctx context.Context, src source, progress func(done, total int)) (*Corpus, error) {
-	if err := os.MkdirAll(filepath.Join(s.dir, "index"), 0o777); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Join(s.dir, "index")); err != nil {
 		return nil, usererr.New("cannot keep prepared corpora: %w; set METROLAB_CACHE to a folder that can be written to", err)
 	}
-	s.removeStale()
+	atomicfile.OS.RemoveOldStrays(s.dir, time.Now())
 	tmp := s.tempPath()
 	if err := os.Mkdir(tmp, 0o777); err != nil {
 		return nil, usererr.New("cannot keep prepared corpora: %w; set METROLAB_CACHE to a folder that can be written to", err)
@@ -105,23 +101,17 @@ func (s store) build(ctx context.Context, src source, progress func(done, total 
 
 // install renames tmp to its final name, unless a whole corpus is there already. A damaged one gives way.
 func (s store) install(tmp, name string) (*Corpus, error) {
-	if err := syncDir(tmp); err != nil {
-		return nil, err
-	}
 	final := filepath.Join(s.dir, name)
 	var err error
 	for range 3 {
-		if err = os.Rename(tmp, final); err == nil {
-			if err := syncDir(s.dir); err != nil {
-				return nil, err
-			}
+		if err = atomicfile.OS.RenameDir(tmp, final); err == nil {
 			return Open(final)
 		}
 		if c, ok := s.open(name); ok && c.Verify() == nil {
 			return c, nil
 		}
 		away := s.tempPath()
-		if os.Rename(final, away) == nil {
+		if atomicfile.OS.Rename(final, away) == nil {
 			defer os.RemoveAll(away)
 		}
 	}
@@ -130,25 +120,10 @@ func (s store) install(tmp, name string) (*Corpus, error) {
 
 // remember notes that the named corpus was made of the source with this key.
 func (s store) remember(key, name string) error {
-	tmp := s.tempPath()
-	defer os.Remove(tmp)
-	if err := writeFile(tmp, strings.NewReader(name)); err != nil {
-		return err
-	}
-	return os.Rename(tmp, s.indexPath(key))
+	return atomicfile.WriteFile(s.indexPath(key), []byte(name))
 }
 
-func (s store) tempPath() string { return filepath.Join(s.dir, "tmp-"+rand.Text()) }
-
-// removeStale removes what killed builds left behind more than a day ago.
-func (s store) removeStale() {
-	old, _ := filepath.Glob(filepath.Join(s.dir, "tmp-*"))
-	for _, path := range old {
-		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > 24*time.Hour {
-			os.RemoveAll(path)
-		}
-	}
-}
+func (s store) tempPath() string { return atomicfile.TempPath(filepath.Join(s.dir, "corpus")) }
 
 func (s store) indexPath(key string) string {
 	sum := sha256.Sum256([]byte(key))
@@ -158,26 +133,4 @@ func (s store) indexPath(key string) string {
 func corpusDirName(m *manifest, raw []byte) string {
 	sum := sha256.Sum256(raw)
 	return m.Name + "-" + hex.EncodeToString(sum[:8])
-}
-
-// writeFile writes a new file and makes it durable.
-func writeFile(path string, content io.Reader) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, content)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// syncDir makes renames in dir durable. Windows has no such thing.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

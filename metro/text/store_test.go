@@ -188,7 +188,7 @@ func TestTwoAtOnce(t *testing.T) {
 func TestStaleBuildsAreRemoved(t *testing.T) {
 	dir := writeTree(t, map[string]string{"a.txt": "one"})
 	cache := t.TempDir()
-	old, fresh := filepath.Join(cache, "corpora", "tmp-old"), filepath.Join(cache, "corpora", "tmp-fresh")
+	old, fresh := filepath.Join(cache, "corpora", ".tmp-corpus-0123456789ab"), filepath.Join(cache, "corpora", ".tmp-corpus-ba9876543210")
 	for _, path := range []string{old, fresh} {
 		require.NoError(t, os.MkdirAll(path, 0o777))
 	}

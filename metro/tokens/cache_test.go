@@ -69,6 +69,30 @@ func TestCacheNames(t *testing.T) {
 	require.Len(t, names(t, filepath.Join(cache, "tokens")), 3)
 }
 
+// Several users may share a cache: what is made in it has the permissions of any other folder and file.
+func TestCacheIsShared(t *testing.T) {
+	corpus, cache := prepared(t, 100)
+	_, err := tokens.Tokenize(t.Context(), corpus, learn(t, corpus, cache), cache, nil)
+	require.NoError(t, err)
+	folder := filepath.Join(t.TempDir(), "folder")
+	file := filepath.Join(folder, "file")
+	require.NoError(t, os.Mkdir(folder, 0o777))
+	require.NoError(t, os.WriteFile(file, nil, 0o666))
+	mode := func(path string) fs.FileMode {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		return info.Mode()
+	}
+	require.NoError(t, filepath.WalkDir(cache, func(path string, entry fs.DirEntry, err error) error {
+		like := file
+		if err == nil && entry.IsDir() {
+			like = folder
+		}
+		require.Equal(t, mode(like), mode(path), path)
+		return err
+	}))
+}
+
 // A stream is the ids of the documents, a [SEP] after each; what the text spells of special tokens is unknown.
 func TestStreams(t *testing.T) {
 	corpus, cache := prepared(t, 200)

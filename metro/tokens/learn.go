@@ -7,9 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
 	"metrolab/metro/text"
 )
@@ -43,7 +43,7 @@ func Learn(ctx context.Context, corpus *text.Corpus, o Options, cacheDir string)
 	if err = errors.Join(reading, err); err != nil {
 		return nil, fmt.Errorf("learn a tokenizer from %s: %w", corpus.Name, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("keep the tokenizer: %w", err)
 	}
 	if err := t.Save(path); err != nil {

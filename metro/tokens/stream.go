@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/metro/text"
 )
 
@@ -81,32 +82,27 @@ func tokenPath(dir string, split text.Split) string { return filepath.Join(dir, 
 
 // writeTokens makes the token files of all splits aside and moves them into dir at once.
 func writeTokens(ctx context.Context, corpus *text.Corpus, tokenizer Tokenizer, dir string, progress func(done, total int)) error {
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+	if err := atomicfile.MkdirAll(filepath.Dir(dir)); err != nil {
 		return err
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(dir), "tmp-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(temp)
 	done, total := 0, int(corpus.Stats.Total().Bytes)
-	for _, split := range text.Splits {
-		err := writeSplit(ctx, corpus, split, tokenizer, tokenPath(temp, split), func(n int) {
-			if done += n; progress != nil {
-				progress(done, total)
+	wrote := func(n int) {
+		if done += n; progress != nil {
+			progress(done, total)
+		}
+	}
+	err := atomicfile.WriteDir(dir, func(temp string) error {
+		for _, split := range text.Splits {
+			if err := writeSplit(ctx, corpus, split, tokenizer, tokenPath(temp, split), wrote); err != nil {
+				return err
 			}
-		})
-		if err != nil {
-			return err
 		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process was faster; equal inputs give equal files
 	}
-	if err := os.Rename(temp, dir); err != nil {
-		if _, found := os.Stat(dir); found == nil {
-			return nil // another process was faster; equal inputs give equal files
-		}
-		return err
-	}
-	return nil
+	return err
 }
 
 func writeSplit(ctx context.Context, corpus *text.Corpus, split text.Split, tokenizer Tokenizer, path string, wrote func(textBytes int)) error {
@@ -137,5 +133,5 @@ func writeSplit(ctx context.Context, corpus *text.Corpus, split text.Split, toke
 		}
 		wrote(len(t))
 	}
-	return errors.Join(reading, out.Flush(), file.Sync(), file.Close())
+	return errors.Join(reading, out.Flush(), file.Close())
 }

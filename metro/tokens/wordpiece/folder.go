@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
 )
 
@@ -75,7 +76,7 @@ func (t *Tokenizer) SaveFolder(dir string, maxLength int) error {
 		}
 		vocab.WriteString(token + "\n")
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return fmt.Errorf("saving tokenizer: %w", err)
 	}
 	c := t.config(maxLength)

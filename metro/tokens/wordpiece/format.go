@@ -7,10 +7,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+
+	"metrolab/internal/atomicfile"
 )
 
 // JSON returns the tokenizer as a tokenizer.json that Hugging Face's tokenizers loads. It is canonical: the same
@@ -66,42 +65,9 @@ func (t *Tokenizer) Hash() string {
 // Save writes [Tokenizer.JSON] to path, all or nothing: a file that was there stays whole until the new one is.
 func (t *Tokenizer) Save(path string) error { return save(path, t.JSON()) }
 
-func save(path string, data []byte) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".tmp*")
-	if err != nil {
+func save(path string, data []byte) error {
+	if err := atomicfile.WriteFile(path, data); err != nil {
 		return fmt.Errorf("saving tokenizer %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-			err = fmt.Errorf("saving tokenizer %s: %w", path, err)
-		}
-	}()
-	if err = errors.Join(fill(tmp, data), tmp.Close()); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func fill(f *os.File, data []byte) error {
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	return f.Sync()
-}
-
-// syncDir makes a rename in dir last through a power failure.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return nil
 }

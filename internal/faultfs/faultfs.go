@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package runs
+// Package faultfs is a file system for tests of what must survive faults, crashes and power failures.
+package faultfs
 
 import (
 	"errors"
@@ -11,21 +12,28 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"metrolab/internal/atomicfile"
 )
 
-// memDisk is a disk in memory that fails or dies at a chosen operation, and knows what a power failure may leave: of
+// FS is a file system in memory that fails or dies at a chosen operation, and knows what a power failure may leave: of
 // each directory the names as they were at its last sync or after any of the changes since; of each file its content at
 // its last sync, the present one, or some of the bytes that came since.
-type memDisk struct {
-	root    *node
-	ops     int
-	failAt  int  // the operation that fails with ENOSPC, half done if it is a write; 0 for none
-	forever bool // and all that follow
-	dieAt   int  // the operation in the middle of which the process dies; 0 for never
+type FS struct {
+	Ops     int  // operations so far
+	FailAt  int  // the operation that fails with ENOSPC, half done if it is a write; 0 for none
+	Forever bool // and all that follow
+	Short   bool // a write that fails says only how little it has written, and gives no error
+	DieAt   int  // the operation in the middle of which the process dies; 0 for never
+
+	root *node
 }
+
+var _ atomicfile.FS = (*FS)(nil)
 
 type node struct {
 	isDir   bool
@@ -37,27 +45,40 @@ type node struct {
 
 var errDead = errors.New("the process is dead")
 
-func newMemDisk() *memDisk { return &memDisk{root: newDir()} }
+// New returns an empty file system without faults. Its root is "/"; paths are absolute, or below it.
+func New() *FS { return &FS{root: newDir()} }
+
+// Disk returns it as something to write to.
+func (m *FS) Disk() atomicfile.Disk { return atomicfile.Disk{FS: m} }
+
+// Content returns the bytes of a file, the ones that it has: changing one damages the file. It is nil if there is none.
+func (m *FS) Content(path string) []byte {
+	found, err := m.find("read", path)
+	if err != nil {
+		return nil
+	}
+	return found.data
+}
 
 func newDir() *node { return &node{isDir: true, names: map[string]*node{}} }
 
 // operation counts and says whether this one fails.
-func (m *memDisk) operation(name, path string) error {
-	m.ops++
+func (m *FS) operation(name, path string) error {
+	m.Ops++
 	switch {
-	case m.dieAt > 0 && m.ops >= m.dieAt:
+	case m.DieAt > 0 && m.Ops >= m.DieAt:
 		return errDead
-	case m.failAt > 0 && (m.ops == m.failAt || m.forever && m.ops > m.failAt):
+	case m.FailAt > 0 && (m.Ops == m.FailAt || m.Forever && m.Ops > m.FailAt):
 		return &fs.PathError{Op: name, Path: path, Err: syscall.ENOSPC}
 	}
 	return nil
 }
 
-// heal makes it a disk like any other again.
-func (m *memDisk) heal() { m.failAt, m.forever, m.dieAt = 0, false, 0 }
+// Heal makes it a file system like any other again.
+func (m *FS) Heal() { m.FailAt, m.Forever, m.Short, m.DieAt = 0, false, false, 0 }
 
-// after returns the disk as it may be found after a power failure at this moment.
-func (m *memDisk) after(rng *rand.Rand) *memDisk { return &memDisk{root: m.root.after(rng)} }
+// After returns the file system as it may be found after a power failure at this moment.
+func (m *FS) After(rng *rand.Rand) *FS { return &FS{root: m.root.after(rng)} }
 
 func (n *node) after(rng *rand.Rand) *node {
 	if !n.isDir {
@@ -80,7 +101,7 @@ func (n *node) after(rng *rand.Rand) *node {
 		names = n.history[pick]
 	}
 	found := newDir()
-	for _, name := range sortedKeys(names) {
+	for _, name := range sorted(names) {
 		found.names[name] = names[name].after(rng)
 	}
 	return found
@@ -88,7 +109,7 @@ func (n *node) after(rng *rand.Rand) *node {
 
 func (n *node) change() { n.history = append(n.history, maps.Clone(n.names)) }
 
-func (m *memDisk) find(op, path string) (*node, error) {
+func (m *FS) find(op, path string) (*node, error) {
 	at := m.root
 	for part := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		if part == "" {
@@ -101,7 +122,7 @@ func (m *memDisk) find(op, path string) (*node, error) {
 	return at, nil
 }
 
-func (m *memDisk) parent(op, path string) (*node, string, error) {
+func (m *FS) parent(op, path string) (*node, string, error) {
 	dir, err := m.find(op, filepath.Dir(path))
 	if err == nil && !dir.isDir {
 		err = &fs.PathError{Op: op, Path: path, Err: syscall.ENOTDIR}
@@ -109,7 +130,8 @@ func (m *memDisk) parent(op, path string) (*node, string, error) {
 	return dir, filepath.Base(path), err
 }
 
-func (m *memDisk) Mkdir(path string) error {
+// Mkdir implements [atomicfile.FS].
+func (m *FS) Mkdir(path string) error {
 	dir, name, err := m.parent("mkdir", path)
 	if err = errors.Join(m.operation("mkdir", path), err); err != nil {
 		return err
@@ -122,7 +144,8 @@ func (m *memDisk) Mkdir(path string) error {
 	return nil
 }
 
-func (m *memDisk) OpenFile(path string, flag int) (diskFile, error) {
+// OpenFile implements [atomicfile.FS].
+func (m *FS) OpenFile(path string, flag int) (atomicfile.File, error) {
 	dir, name, err := m.parent("open", path)
 	if err = errors.Join(m.operation("open", path), err); err != nil {
 		return nil, err
@@ -138,10 +161,11 @@ func (m *memDisk) OpenFile(path string, flag int) (diskFile, error) {
 		found = &node{}
 		dir.names[name] = found
 	}
-	return &memFile{disk: m, path: path, node: found}, nil
+	return &file{disk: m, path: path, node: found}, nil
 }
 
-func (m *memDisk) Rename(from, to string) error {
+// Rename implements [atomicfile.FS].
+func (m *FS) Rename(from, to string) error {
 	source, oldName, err := m.parent("rename", from)
 	target, newName, err2 := m.parent("rename", to)
 	if err = errors.Join(m.operation("rename", from), err, err2); err != nil {
@@ -162,7 +186,8 @@ func (m *memDisk) Rename(from, to string) error {
 	return nil
 }
 
-func (m *memDisk) Remove(path string) error {
+// Remove implements [atomicfile.FS].
+func (m *FS) Remove(path string) error {
 	dir, name, err := m.parent("remove", path)
 	if err = errors.Join(m.operation("remove", path), err); err != nil {
 		return err
@@ -176,7 +201,7 @@ func (m *memDisk) Remove(path string) error {
 }
 
 // RemoveAll takes one name away at a time, so that a power failure may leave half of a directory.
-func (m *memDisk) RemoveAll(path string) error {
+func (m *FS) RemoveAll(path string) error {
 	if err := m.operation("remove", path); err != nil {
 		return err
 	}
@@ -184,7 +209,7 @@ func (m *memDisk) RemoveAll(path string) error {
 	if err != nil || dir.names[name] == nil {
 		return nil
 	}
-	for _, below := range sortedKeys(dir.names[name].names) {
+	for _, below := range sorted(dir.names[name].names) {
 		if err := m.RemoveAll(filepath.Join(path, below)); err != nil {
 			return err
 		}
@@ -194,27 +219,30 @@ func (m *memDisk) RemoveAll(path string) error {
 	return nil
 }
 
-func (m *memDisk) ReadDir(path string) ([]fs.DirEntry, error) {
+// ReadDir implements [atomicfile.FS].
+func (m *FS) ReadDir(path string) ([]fs.DirEntry, error) {
 	dir, err := m.find("readdir", path)
 	if err = errors.Join(m.operation("readdir", path), err); err != nil {
 		return nil, err
 	}
 	var entries []fs.DirEntry
-	for _, name := range sortedKeys(dir.names) {
-		entries = append(entries, fs.FileInfoToDirEntry(memInfo{name, dir.names[name]}))
+	for _, name := range sorted(dir.names) {
+		entries = append(entries, fs.FileInfoToDirEntry(info{name, dir.names[name]}))
 	}
 	return entries, nil
 }
 
-func (m *memDisk) Lstat(path string) (fs.FileInfo, error) {
+// Lstat implements [atomicfile.FS].
+func (m *FS) Lstat(path string) (fs.FileInfo, error) {
 	found, err := m.find("stat", path)
 	if err = errors.Join(m.operation("stat", path), err); err != nil {
 		return nil, err
 	}
-	return memInfo{filepath.Base(path), found}, nil
+	return info{filepath.Base(path), found}, nil
 }
 
-func (m *memDisk) SyncDir(path string) error {
+// SyncDir implements [atomicfile.FS].
+func (m *FS) SyncDir(path string) error {
 	dir, err := m.find("syncdir", path)
 	if err = errors.Join(m.operation("syncdir", path), err); err != nil {
 		return err
@@ -223,32 +251,34 @@ func (m *memDisk) SyncDir(path string) error {
 	return nil
 }
 
-type memInfo struct {
+func sorted(names map[string]*node) []string { return slices.Sorted(maps.Keys(names)) }
+
+type info struct {
 	name string
 	node *node
 }
 
-func (i memInfo) Name() string       { return i.name }
-func (i memInfo) Size() int64        { return int64(len(i.node.data)) }
-func (i memInfo) ModTime() time.Time { return time.Time{} }
-func (i memInfo) IsDir() bool        { return i.node.isDir }
-func (i memInfo) Sys() any           { return nil }
-func (i memInfo) Mode() fs.FileMode {
+func (i info) Name() string       { return i.name }
+func (i info) Size() int64        { return int64(len(i.node.data)) }
+func (i info) ModTime() time.Time { return time.Time{} }
+func (i info) IsDir() bool        { return i.node.isDir }
+func (i info) Sys() any           { return nil }
+func (i info) Mode() fs.FileMode {
 	if i.node.isDir {
 		return fs.ModeDir | 0o777
 	}
 	return 0o666
 }
 
-// memFile reads from its start and writes at the end, which is all that the package does.
-type memFile struct {
-	disk *memDisk
+// file reads from its start and writes at the end, which is all that is asked of it.
+type file struct {
+	disk *FS
 	path string
 	node *node
 	read int
 }
 
-func (f *memFile) Read(p []byte) (int, error) {
+func (f *file) Read(p []byte) (int, error) {
 	if err := f.disk.operation("read", f.path); err != nil {
 		return 0, err
 	}
@@ -260,18 +290,21 @@ func (f *memFile) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (f *memFile) Write(p []byte) (int, error) {
+func (f *file) Write(p []byte) (int, error) {
 	err := f.disk.operation("write", f.path)
 	if err != nil {
 		p = p[:len(p)/2]
 	}
-	if !errors.Is(err, errDead) || f.disk.ops == f.disk.dieAt {
+	if !errors.Is(err, errDead) || f.disk.Ops == f.disk.DieAt {
 		f.node.data = append(f.node.data[:len(f.node.data):len(f.node.data)], p...)
+	}
+	if f.disk.Short && !errors.Is(err, errDead) {
+		err = nil
 	}
 	return len(p), err
 }
 
-func (f *memFile) Truncate(size int64) error {
+func (f *file) Truncate(size int64) error {
 	if err := f.disk.operation("truncate", f.path); err != nil {
 		return err
 	}
@@ -279,7 +312,7 @@ func (f *memFile) Truncate(size int64) error {
 	return nil
 }
 
-func (f *memFile) Sync() error {
+func (f *file) Sync() error {
 	if err := f.disk.operation("sync", f.path); err != nil {
 		return err
 	}
@@ -287,4 +320,4 @@ func (f *memFile) Sync() error {
 	return nil
 }
 
-func (f *memFile) Close() error { return f.disk.operation("close", f.path) }
+func (f *file) Close() error { return f.disk.operation("close", f.path) }

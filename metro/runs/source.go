@@ -4,9 +4,7 @@ package runs
 
 import (
 	"context"
-	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -27,23 +25,4 @@ func git(ctx context.Context, dir string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "--no-optional-locks"}, args...)...)
 	out, err := command.Output()
 	return strings.TrimSpace(string(out)), err
-}
-
-func cpuModel() string { return systemField("/proc/cpuinfo", "model name") }
-
-func memoryBytes() int64 {
-	kib, _, _ := strings.Cut(systemField("/proc/meminfo", "MemTotal"), " ")
-	n, _ := strconv.ParseInt(kib, 10, 64)
-	return n << 10
-}
-
-// systemField returns the first value of a "name : value" file of Linux, empty elsewhere.
-func systemField(path, name string) string {
-	text, _ := os.ReadFile(path)
-	for line := range strings.Lines(string(text)) {
-		if key, value, _ := strings.Cut(line, ":"); strings.TrimSpace(key) == name {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }

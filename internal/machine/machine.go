@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package machine says what the computer is that this program runs on: its processor and its memory, as Linux lists them
+// in /proc. Elsewhere there is nothing to read, and everything is empty or 0.
+package machine
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Memory returns the bytes of the machine's memory, and how many of them can still be taken without swapping. A limit of
+// the container is not considered.
+func Memory() (total, available uint64) {
+	text, _ := os.ReadFile("/proc/meminfo")
+	return parseMemory(string(text))
+}
+
+func parseMemory(meminfo string) (total, available uint64) {
+	return kibibytes(field(meminfo, "MemTotal")), kibibytes(field(meminfo, "MemAvailable"))
+}
+
+func kibibytes(value string) uint64 {
+	number, _, _ := strings.Cut(value, " ")
+	n, _ := strconv.ParseUint(number, 10, 64)
+	return n << 10
+}
+
+// CPU returns the name of the first processor, empty where it has none, as on most of ARM, and those of its features, in
+// the kernel's words, that decide which kernels run: they change how fast sums are computed and in which order.
+func CPU() (model string, features []string) {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	return parseCPU(string(text))
+}
+
+func parseCPU(cpuinfo string) (model string, features []string) {
+	features = append(matching(amd64Features, field(cpuinfo, "flags")), matching(arm64Features, field(cpuinfo, "Features"))...)
+	slices.Sort(features)
+	return field(cpuinfo, "model name"), features
+}
+
+// Numerical code is compiled, or chosen when a program starts, for these.
+var (
+	amd64Features = regexp.MustCompile(`^(sse4_2|fma|f16c|avx.*|amx_.*)$`)
+	arm64Features = regexp.MustCompile(`^(asimd|asimdhp|asimddp|asimdfhm|fphp|bf16|i8mm|sve.*|sme.*)$`)
+)
+
+func matching(pattern *regexp.Regexp, words string) (found []string) {
+	for word := range strings.FieldsSeq(words) {
+		if pattern.MatchString(word) {
+			found = append(found, word)
+		}
+	}
+	return found
+}
+
+// field returns the first value of a text of lines "name : value".
+func field(text, name string) string {
+	for line := range strings.Lines(text) {
+		if key, value, _ := strings.Cut(line, ":"); strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
