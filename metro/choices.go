@@ -29,6 +29,7 @@ func Choices() map[string][]string {
 		"objective.clm":                     {CLMSimplified, CLMWeighted, CLMMixture, CLMMixtureFlow, CLMWithoutCopy},
 		"objective.generator_head":          {GeneratorHeadNorm, GeneratorHeadPlain},
 		"objective.rtd_head":                {RTDHeadLinear, RTDHeadProjected},
+		"optimizer.name":                    optimizers.names(),
 		"optimizer.schedule":                schedules.names(),
 		"optimizer.layer_decay_rule":        {LayerDecayExact, LayerDecayElectra},
 		"training.matmul":                   {MatMulFloat32, MatMulBFloat16},

@@ -197,7 +197,7 @@ const (
 	CLMWithoutCopy = "without_copy" // cross-entropy, and no RTD at all (COCO-LM's ablation, as we read it)
 )
 
-// Optimizer is Adam with decoupled weight decay, a global-norm clip, and a schedule of the learning rate.
+// Optimizer is what moves the weights, with decoupled weight decay, a global-norm clip, and a schedule of the learning rate.
 type Optimizer struct {
 	LearningRate   float64 `json:"learning_rate" class:"input"`                        // peak
 	Schedule       string  `json:"schedule" class:"input" neutral:"warmup_then_decay"` // ScheduleThen or ScheduleTimes
@@ -214,7 +214,13 @@ type Optimizer struct {
 	Groups         string  `json:"groups" class:"graph" neutral:""`                                // learning rate and decay of parts: "main/rtd: lr=2; generator: lr=0.5 decay=0"; see [ParseGroups]
 
 	ScheduleOptions Options `json:"schedule_options,omitzero"` // of the schedule
+
+	Name    string  `json:"name" class:"graph" neutral:"adamw" since:"2"` // OptimizerAdamW, or a name from [AddOptimizer]
+	Options Options `json:"options,omitzero"`                             // of the optimizer
 }
+
+// OptimizerAdamW is the value of Optimizer.Name that ships: Adam with decoupled weight decay.
+const OptimizerAdamW = "adamw"
 
 // Values of Optimizer.Schedule.
 const (

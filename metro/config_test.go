@@ -80,6 +80,7 @@ var invalid = map[string]string{
 	"objective.rtd_head=deep":              `objective.rtd_head must be one of ["linear" "projected"], it is "deep"`,
 	"objective.generator_head=none":        `objective.generator_head must be one of ["norm" "plain"], it is "none"`,
 	"optimizer.learning_rate=-1":           "optimizer.learning_rate must be in [0, 10], it is -1",
+	"optimizer.name=sgd":                   `optimizer.name must be one of ["adamw"], it is "sgd"`,
 	"optimizer.schedule=cosine":            `optimizer.schedule must be one of ["warmup_then_decay" "warmup_times_decay"], it is "cosine"`,
 	"optimizer.warmup_steps=-1":            "optimizer.warmup_steps must be between 0 and training.steps (1800), it is -1",
 	"optimizer.warmup_steps=1801":          "optimizer.warmup_steps must be between 0 and training.steps (1800), it is 1801",

@@ -109,6 +109,7 @@ func (c *Config) slots() []slot {
 		{kind: "temperature", path: "replacements.temperature_schedule", options: "replacements.temperature_options", name: c.Replacements.TemperatureSchedule,
 			part: temperatures.part(c.Replacements.TemperatureSchedule), values: &c.Replacements.TemperatureOptions},
 		{kind: "pattern", path: "masking.pattern", options: "masking.options", name: c.Masking.Pattern, part: patterns.part(c.Masking.Pattern), values: &c.Masking.Options},
+		{kind: "optimizer", path: "optimizer.name", options: "optimizer.options", name: c.Optimizer.Name, part: optimizers.part(c.Optimizer.Name), values: &c.Optimizer.Options},
 		{kind: "schedule", path: "optimizer.schedule", options: "optimizer.schedule_options", name: c.Optimizer.Schedule, part: schedules.part(c.Optimizer.Schedule), values: &c.Optimizer.ScheduleOptions},
 	}
 	for _, name := range c.Evaluation.metrics() {

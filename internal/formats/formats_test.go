@@ -14,6 +14,7 @@ import (
 
 	"metrolab/ablations"
 	"metrolab/internal/backendtest"
+	"metrolab/internal/usererr"
 	"metrolab/metro/backend"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
@@ -36,6 +37,7 @@ func TestEveryFormatOpens(t *testing.T) {
 			t.Run("study", f.reportsStudies)
 			t.Run("reading", f.readsAsThen)
 			t.Run("init_from", f.startsRuns)
+			t.Run("resume", f.refusesWhatWouldNotFit)
 		})
 	}
 }
@@ -120,7 +122,7 @@ func (f format) reportsStudies(t *testing.T) {
 			require.Equal(t, len(plan.Seeds), c.Pairs, c.Name)
 			finite(t, c.Diff)
 		}
-		files, err := results.Write(t.TempDir(), f.store(), plan.Extra)
+		files, err := results.Write(t.TempDir())
 		require.NoError(t, err)
 		report, err := os.ReadFile(files.Report)
 		require.NoError(t, err)
@@ -217,6 +219,32 @@ func (f format) startsRuns(t *testing.T) {
 		started[result.Run.ID] = true
 	}
 	require.Len(t, started, len(f.models(t)), "runs from unlike weights are unlike runs")
+}
+
+// An unfinished run is not gone on with by a program that would give it other numbers: one of another version of the
+// numerics, or one that reads another text. The run stays as it is.
+func (f format) refusesWhatWouldNotFit(t *testing.T) {
+	be, cache := backendtest.Go(t), t.TempDir()
+	runner := &training.Runner{Backend: be, BackendKind: string(backend.Describe(be).Kind), Corpus: corpus(t, cache), CacheDir: cache}
+	for _, path := range f.glob(t, "runs/*/"+runs.ConfigFile) {
+		dir := filepath.Dir(path)
+		if _, err := os.Stat(filepath.Join(dir, runs.ResultFile)); err == nil {
+			continue
+		}
+		_, err := runner.Resume(t.Context(), dir)
+		require.True(t, usererr.Is(err), "%v", err)
+		require.ErrorContains(t, err, "corpus: ", "it was trained on another text")
+
+		var document map[string]any
+		require.NoError(t, runs.ReadJSON(path, &document))
+		document["numerics_version"] = 99
+		require.NoError(t, runs.WriteJSON(path, document))
+		_, err = runner.Resume(t.Context(), dir)
+		require.True(t, usererr.Is(err), "%v", err)
+		require.ErrorContains(t, err, "was begun under version 99 of the numerics, and this program computes by version 1")
+		require.NoError(t, runs.ReadJSON(path, &document))
+		require.EqualValues(t, 99, document["numerics_version"])
+	}
 }
 
 func corpus(t *testing.T, cache string) *text.Corpus {

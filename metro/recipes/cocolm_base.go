@@ -41,6 +41,7 @@ func CocoLMBase() metro.Config {
 			GeneratorHead: metro.GeneratorHeadNorm, RTDHead: metro.RTDHeadLinear,
 		},
 		Optimizer: metro.Optimizer{
+			Name:         metro.OptimizerAdamW,
 			LearningRate: 5e-4, Schedule: metro.ScheduleThen, WarmupSteps: 10_000, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, BiasCorrection: true,
 			WeightDecay: 0.01, ClipNorm: 2, LayerDecay: 1, LayerDecayRule: metro.LayerDecayExact,
 		},

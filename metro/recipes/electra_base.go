@@ -42,6 +42,7 @@ func ElectraBase() metro.Config {
 			GeneratorHead: metro.GeneratorHeadNorm, RTDHead: metro.RTDHeadProjected,
 		},
 		Optimizer: metro.Optimizer{
+			Name:         metro.OptimizerAdamW,
 			LearningRate: 2e-4, Schedule: metro.ScheduleTimes, WarmupSteps: 10_000, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-6,
 			WeightDecay: 0.01, ClipNorm: 1, LayerDecay: 1, LayerDecayRule: metro.LayerDecayElectra,
 		},

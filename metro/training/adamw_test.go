@@ -105,7 +105,7 @@ func compareAdamW(t *testing.T, c metro.Config) {
 		loss := l.graph(scope, in[0].Graph())
 		variables := learning(store, metro.Model{Config: c}.ReadBy(loss.Graph(), store))
 		rates := Stack([]*Node{in[0], in[1], in[2], in[0], in[1], in[2]}, 0)
-		return []*Node{adamW(store, variables, gradients(loss, variables), rates, c)}
+		return []*Node{update(store, variables, gradients(loss, variables), rates, c)}
 	})
 	require.NoError(t, err)
 	values := func(path string) []float64 {
@@ -142,8 +142,8 @@ func compareAdamW(t *testing.T, c metro.Config) {
 		for name, a := range host {
 			a.step(slopes[name], scale, rate, step, name == "weights" || name == "relative_position_table", o)
 			require.InDeltaSlice(t, a.w, values("/room/"+name), 1e-9, "%s after step %d", name, step)
-			require.InDeltaSlice(t, a.m, values(momentScope+"m/room/"+name), 1e-9, "m of %s after step %d", name, step)
-			require.InDeltaSlice(t, a.v, values(momentScope+"v/room/"+name), 1e-9, "v of %s after step %d", name, step)
+			require.InDeltaSlice(t, a.m, values("/adamw/m/room/"+name), 1e-9, "m of %s after step %d", name, step)
+			require.InDeltaSlice(t, a.v, values("/adamw/v/room/"+name), 1e-9, "v of %s after step %d", name, step)
 		}
 	}
 	if o.ClipNorm > 0 {

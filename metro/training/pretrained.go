@@ -240,5 +240,8 @@ func (p Pretrained) Heads() (heads []string, err error) {
 	return heads, nil
 }
 
-// isMoment tells the optimizer's tensors in a checkpoint from weights.
-func isMoment(tensor string) bool { return strings.HasPrefix(tensor, "adamw.") }
+// isMoment tells what an optimizer remembers, in a checkpoint, from weights.
+func isMoment(tensor string) bool {
+	scope, _, _ := strings.Cut(tensor, ".")
+	return slices.Contains(metro.OptimizerNames(), scope)
+}

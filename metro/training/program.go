@@ -74,7 +74,7 @@ func (p *Program) Start(w Workload) error {
 		}
 	}
 	for _, w := range learning(p.store, inv) {
-		rest := []*model.Variable{moment(p.store, w.variable, "m"), moment(p.store, w.variable, "v")}
+		rest := states(p.store, w.variable, p.model.Config)
 		if sum := p.store.GetVariable(accumulatorScope + w.Path()); sum != nil {
 			rest = append(rest, sum)
 		}
@@ -91,7 +91,7 @@ func (p *Program) Start(w Workload) error {
 func (p *Program) Variables() []*model.Variable {
 	list := variablesOf(p.store, p.weights)
 	for _, w := range learning(p.store, p.weights) {
-		list = append(list, moment(p.store, w.variable, "m"), moment(p.store, w.variable, "v"))
+		list = append(list, states(p.store, w.variable, p.model.Config)...)
 	}
 	return byPath(list)
 }
@@ -138,7 +138,7 @@ func (p *Program) apply(scope *model.Scope, in []*Node) ([]*Node, []string) {
 		sums[i] = zeros(scope.Store(), w.variable, accumulatorScope).NodeValue(in[0].Graph())
 	}
 	_, rates := p.split(in[0])
-	return []*Node{adamW(scope.Store(), list, sums, rates, p.model.Config)}, nil
+	return []*Node{update(scope.Store(), list, sums, rates, p.model.Config)}, nil
 }
 
 // validate: inputs part…, scalars and rates → tally, more.

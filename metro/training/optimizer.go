@@ -3,6 +3,7 @@
 package training
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -15,24 +16,26 @@ import (
 	"metrolab/metro"
 )
 
-// momentScope holds AdamW's two moments of each variable, at momentScope + "m" or "v" + the variable's path.
-const momentScope = "/adamw/"
+// stateScope holds what an optimizer remembers of each variable, at its name, the name of the memory, and the variable's path:
+// "/adamw/m/main/…".
+func stateScope(o metro.Optimizer, name string) string {
+	return "/" + cmp.Or(o.Name, metro.OptimizerAdamW) + "/" + name
+}
 
-// adamWRates are the inputs of an AdamW step: the learning rate and the bias corrections 1/(1−β₁ᵗ), 1/(1−β₂ᵗ).
-type adamWRates struct{ learningRate, correction1, correction2 *Node }
+// stepRates are the inputs of a step: the learning rate and the bias corrections 1/(1−β₁ᵗ), 1/(1−β₂ᵗ).
+type stepRates struct{ learningRate, correction1, correction2 *Node }
 
-// Optimize adds one step of AdamW (Loshchilov & Hutter, 2019) to the graph of loss, on the variables in store of every weight
-// of inv that learns, and returns the global norm of the gradients before clipping. rates, [RatesSize], is what [Rates] gives
-// for the step: an input of the graph, so that one compiled step serves them all.
+// Optimize adds one step of the config's optimizer to the graph of loss, on the variables in store of every weight of inv that
+// learns, and returns the global norm of the gradients before clipping. rates, [RatesSize], is what [Rates] gives for the
+// step: an input of the graph, so that one compiled step serves them all.
 //
-//	g = ∇loss · min(1, clip/(‖∇loss‖+1e-6));  m = β₁m+(1−β₁)g;  v = β₂v+(1−β₂)g²
-//	w = w − lr·( m·c₁/(√(v·c₂)+ε) + decay·w )
+//	g = ∇loss · min(1, clip/(‖∇loss‖+1e-6));  d = direction of g (see [metro.OptimizerFunc]);  w = w − lr·(d + decay·w)
 //
 // Decay spares biases, gains and offsets. A weight's lr is the schedule's times [metro.Group]'s and the layer decay's.
 // All arithmetic is in the variables' own dtype. It panics if store lacks a weight.
 func Optimize(store *model.Store, loss, rates *Node, inv metro.Inventory, c metro.Config) *Node {
 	list := learning(store, inv)
-	return adamW(store, list, gradients(loss, list), rates, c)
+	return update(store, list, gradients(loss, list), rates, c)
 }
 
 // learned is a weight that learns, and its variable.
@@ -63,7 +66,7 @@ func gradients(loss *Node, list []learned) []*Node {
 	return Gradient(loss, values...)
 }
 
-func adamW(store *model.Store, list []learned, gradients []*Node, rates *Node, c metro.Config) *Node {
+func update(store *model.Store, list []learned, gradients []*Node, rates *Node, c metro.Config) *Node {
 	o, g := c.Optimizer, rates.Graph()
 	norm := globalNorm(gradients)
 	scale := OnesLike(norm)
@@ -74,35 +77,42 @@ func adamW(store *model.Store, list []learned, gradients []*Node, rates *Node, c
 	if err != nil {
 		panic(err)
 	}
+	optimizer, _ := metro.OptimizerNamed(cmp.Or(o.Name, metro.OptimizerAdamW))
 	for i, w := range list {
 		value, r := w.variable.NodeValue(g), ratesOf(w.Weight, rates)
-		m, s := moment(store, w.variable, "m"), moment(store, w.variable, "v")
-		grad := Mul(gradients[i], scale)
-		first := Add(MulScalar(m.NodeValue(g), o.Beta1), MulScalar(grad, 1-o.Beta1))
-		second := Add(MulScalar(s.NodeValue(g), o.Beta2), MulScalar(Square(grad), 1-o.Beta2))
-		m.SetNodeValue(first)
-		s.SetNodeValue(second)
-		update := Div(Mul(first, r.correction1), AddScalar(Sqrt(Mul(second, r.correction2)), o.Epsilon))
+		u := &metro.Update{
+			Weight: w.Weight, Value: value, Gradient: Mul(gradients[i], scale), Correction1: r.correction1, Correction2: r.correction2,
+			Config: o, Option: c.OptionsOf("optimizer.options"), State: map[string]*Node{}, Next: map[string]*Node{},
+		}
+		for k, v := range states(store, w.variable, c) {
+			u.State[optimizer.State[k]] = v.NodeValue(g)
+		}
+		direction := optimizer.Update(u)
+		for k, v := range states(store, w.variable, c) {
+			if next := u.Next[optimizer.State[k]]; next != nil {
+				v.SetNodeValue(next)
+			}
+		}
 		factor, decay := settings(w.Weight, c, groups)
 		if decay > 0 {
-			update = Add(update, MulScalar(value, decay))
+			direction = Add(direction, MulScalar(value, decay))
 		}
 		if factor != 1 {
-			update = MulScalar(update, factor)
+			direction = MulScalar(direction, factor)
 		}
-		w.variable.SetNodeValue(Sub(value, Mul(update, r.learningRate)))
+		w.variable.SetNodeValue(Sub(value, Mul(direction, r.learningRate)))
 	}
 	return norm
 }
 
 // ratesOf picks the rates of the generator's own weights or of all others; see [Rates].
-func ratesOf(w metro.Weight, rates *Node) adamWRates {
+func ratesOf(w metro.Weight, rates *Node) stepRates {
 	first := 3
 	if w.Owner == metro.OwnerGenerator {
 		first = 0
 	}
 	at := func(i int) *Node { return Squeeze(Slice(rates, AxisElem(i))) }
-	return adamWRates{at(first), at(first + 1), at(first + 2)}
+	return stepRates{at(first), at(first + 1), at(first + 2)}
 }
 
 func globalNorm(gradients []*Node) *Node {
@@ -153,9 +163,13 @@ func layerDecay(w metro.Weight, c metro.Config) float64 {
 	return math.Pow(c.Optimizer.LayerDecay, float64(power))
 }
 
-// moment returns the variable that holds one of v's moments, made of zeros on first use.
-func moment(store *model.Store, v *model.Variable, which string) *model.Variable {
-	return zeros(store, v, momentScope+which)
+// states returns the variables of what c's optimizer remembers of v, in the order of its entry, made of zeros on first use.
+func states(store *model.Store, v *model.Variable, c metro.Config) (list []*model.Variable) {
+	optimizer, _ := metro.OptimizerNamed(cmp.Or(c.Optimizer.Name, metro.OptimizerAdamW))
+	for _, name := range optimizer.State {
+		list = append(list, zeros(store, v, stateScope(c.Optimizer, name)))
+	}
+	return list
 }
 
 // zeros returns the variable at prefix + v's path, of v's shape, made of zeros on first use.

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metro
+
+import (
+	"slices"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/support/exceptions"
+)
+
+// Update is one step of an optimizer for one weight, under construction. All nodes but the corrections have the weight's
+// shape and dtype.
+type Update struct {
+	Weight                   Weight
+	Value                    *Node // of the weight, before the step
+	Gradient                 *Node // after clipping
+	Correction1, Correction2 *Node // scalars, 1/(1−β₁ᵗ) and 1/(1−β₂ᵗ) at step t; 1 without optimizer.bias_correction
+	Config                   Optimizer
+	Option                   func(name string) any
+
+	State map[string]*Node // what the optimizer remembers, by the names of its entry; 0 at first
+	Next  map[string]*Node // what it will remember, for the function to set
+}
+
+// OptimizerFunc returns the direction d of a step: training sets w = w − lr·factor·(d + decay·w), with the learning rate, the
+// group's and the layer's factor, and the weight decay of the config.
+type OptimizerFunc func(u *Update) *Node
+
+// OptimizerEntry is a registered optimizer: what config field optimizer.name can name.
+type OptimizerEntry struct {
+	Part
+	State  []string // names of what it remembers of each weight
+	Update OptimizerFunc
+}
+
+var optimizers = newRegistry("optimizer", OptimizerEntry{Part{Name: OptimizerAdamW, Version: 1}, []string{"m", "v"}, adamW})
+
+// AddOptimizer makes an optimizer of one's own available as optimizer.name, with its options as optimizer.options.NAME. See
+// [RegisterObjective] for name and version. It panics if the name is taken, as are those of the scopes of weights.
+func AddOptimizer(o OptimizerEntry) {
+	if slices.Contains([]string{"main", "shared", "generator", "task", "accumulated"}, o.Name) {
+		exceptions.Panicf("metro: an optimizer cannot be called %q: its state lies in a scope of its name", o.Name)
+	}
+	optimizers.add(o)
+}
+
+// OptimizerNamed returns a registered optimizer; false if there is none.
+func OptimizerNamed(name string) (OptimizerEntry, bool) { return optimizers.find(name) }
+
+// OptimizerNames lists the registered optimizers.
+func OptimizerNames() []string { return optimizers.names() }
+
+// OptionsOf returns the values of the options below a path, "optimizer.options", by their names.
+func (c Config) OptionsOf(path string) func(name string) any { return c.optionsAt(path) }
+
+// adamW is Adam (Kingma & Ba, 2015) with decoupled weight decay (Loshchilov & Hutter, 2019), which is not its business here:
+//
+//	m = β₁m+(1−β₁)g;  v = β₂v+(1−β₂)g²;  d = m·c₁/(√(v·c₂)+ε)
+func adamW(u *Update) *Node {
+	o := u.Config
+	first := Add(MulScalar(u.State["m"], o.Beta1), MulScalar(u.Gradient, 1-o.Beta1))
+	second := Add(MulScalar(u.State["v"], o.Beta2), MulScalar(Square(u.Gradient), 1-o.Beta2))
+	u.Next["m"], u.Next["v"] = first, second
+	return Div(Mul(first, u.Correction1), AddScalar(Sqrt(Mul(second, u.Correction2)), o.Epsilon))
+}
