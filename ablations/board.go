@@ -27,8 +27,8 @@ func NewBoard(s Study) *Board {
 	b := &Board{Results: Results{Study: s}, lengths: map[string]int{}, under: map[int]int{}}
 	b.Results.Arms, _ = s.Arms()
 	for _, arm := range b.Results.Arms {
-		b.lengths[arm.Name] = arm.Config.Training.Steps
-		b.Total += len(s.Seeds) * arm.Config.Training.Steps
+		b.lengths[arm.Name] = arm.Config.Training.Steps + s.Finetune.steps()
+		b.Total += len(s.Seeds) * b.lengths[arm.Name]
 	}
 	return b
 }

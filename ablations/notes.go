@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/dustin/go-humanize"
+
 	"metrolab/metro/metrics"
 	"metrolab/metro/text"
 	"metrolab/viz"

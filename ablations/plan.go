@@ -28,6 +28,8 @@ type Plan struct {
 	Arms     []Arm   `json:"arms"`
 	Runs     []Run   `json:"runs"`
 	Extra    Extra   `json:"extra"`
+
+	Finetune *Finetuning `json:"finetune,omitempty"`
 }
 
 // Plan returns what [Load] needs.
@@ -35,7 +37,7 @@ func (r Results) Plan() Plan {
 	s := r.Study
 	return Plan{
 		Name: s.Name, Question: s.Question, Recipe: s.Recipe, Outcome: s.Outcome, Seeds: s.Seeds,
-		Arms: r.Arms, Runs: r.Runs, Extra: r.Extra,
+		Arms: r.Arms, Runs: r.Runs, Extra: r.Extra, Finetune: s.Finetune,
 	}
 }
 
@@ -65,14 +67,14 @@ func (s Study) Fits(dir string) error {
 		return err
 	}
 	missing := slices.ContainsFunc(plan.Seeds, func(seed int64) bool { return !slices.Contains(s.Seeds, seed) })
-	if missing || !reflect.DeepEqual(plan.Arms, arms) {
+	if missing || !reflect.DeepEqual(plan.Arms, arms) || !reflect.DeepEqual(plan.Finetune, s.Finetune) {
 		return usererr.New("%s holds the report of another study: %d arms at seeds %v; choose another --out, or move it away", dir, len(plan.Arms), plan.Seeds)
 	}
 	return nil
 }
 
 func (p Plan) study() Study {
-	s := Study{Name: p.Name, Question: p.Question, Recipe: p.Recipe, Outcome: p.Outcome, Seeds: p.Seeds}
+	s := Study{Name: p.Name, Question: p.Question, Recipe: p.Recipe, Outcome: p.Outcome, Seeds: p.Seeds, Finetune: p.Finetune}
 	for i, arm := range p.Arms {
 		if i == 0 {
 			s.Baseline = arm.Config
@@ -108,8 +110,31 @@ func Load(store runs.Store, plan Plan) (Results, error) {
 				return Results{}, err
 			}
 			run.Result, run.Ended = result, ended
+			if ended && plan.Finetune != nil {
+				if err := run.loadFinetuning(store); err != nil {
+					return Results{}, err
+				}
+			}
 		}
 		results.Runs = append(results.Runs, run)
 	}
 	return results, nil
+}
+
+// loadFinetuning adds what the run's fine-tuning has measured; without it the run has not ended.
+func (r *Run) loadFinetuning(store runs.Store) error {
+	r.Ended = false
+	if r.Tuned == "" || r.Result.Diverged != "" {
+		r.Ended = r.Result.Diverged != ""
+		return nil
+	}
+	found, err := store.Open(r.Tuned)
+	if err != nil {
+		return err
+	}
+	tuned, ended, err := training.ReadResult(found)
+	if ended && err == nil {
+		r.Result, r.Ended = withFinetuning(r.Result, tuned), true
+	}
+	return err
 }

@@ -40,9 +40,56 @@ func (r Results) provenance() ([]report.Field, error) {
 		}
 		return nil
 	})
+	if unlike, err2 := r.unlikePairs(); err == nil && err2 == nil && unlike != "" {
+		note("unlike machines", unlike)
+	}
 	var list []report.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		list = append(list, report.Field{Name: name, Value: strings.Join(values[name], "; ")})
 	}
 	return list, err
+}
+
+// unlikePairs says which pairs stand on runs that were made in ways that may give other numbers to the same run; empty if
+// none does. See [runs.Provenance.Numerics].
+func (r Results) unlikePairs() (string, error) {
+	made := map[string]map[string]string{} // by run: what may change numbers
+	err := r.eachStarted(func(run Run, dir *runs.Run) error {
+		attempts, err := dir.Attempts()
+		if err != nil {
+			return err
+		}
+		made[run.ID] = map[string]string{}
+		for _, p := range attempts {
+			for name, value := range p.Numerics() {
+				if before, ok := made[run.ID][name]; ok && before != value {
+					value = before + " and " + value
+				}
+				made[run.ID][name] = value
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	baselines := map[int64]map[string]string{}
+	for _, run := range r.Runs {
+		if run.Arm == BaselineName {
+			baselines[run.Seed] = made[run.ID]
+		}
+	}
+	var pairs []string
+	for _, run := range r.Runs {
+		baseline := baselines[run.Seed]
+		if run.Arm == BaselineName || made[run.ID] == nil || baseline == nil {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(made[run.ID])) {
+			if a, b := baseline[name], made[run.ID][name]; a != b {
+				pairs = append(pairs, fmt.Sprintf("%s, seed %d: %s is %s and the baseline's %s", run.Arm, run.Seed, name, b, a))
+			}
+		}
+	}
+	return strings.Join(pairs, "; "), nil
 }

@@ -13,8 +13,9 @@ import (
 type Run struct {
 	Arm    string          `json:"arm"`
 	Seed   int64           `json:"seed"`
-	ID     string          `json:"id"` // of its directory in the run store; empty before it was started
-	Result training.Result `json:"-"`
+	ID     string          `json:"id"`                  // of its directory in the run store; empty before it was started
+	Tuned  string          `json:"finetuned,omitempty"` // the ID of its fine-tuning's run, if the study has one
+	Result training.Result `json:"-"`                   // with what the fine-tuning measured
 	Ended  bool            `json:"-"`
 }
 

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"sync"
 
+	"metrolab/metro/runs"
+	"metrolab/metro/tasks"
 	"metrolab/metro/training"
 )
 
@@ -73,6 +75,12 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 	for i, j := range jobs {
 		results.Runs[i] = Run{Arm: j.arm.Name, Seed: j.seed}
 	}
+	var task tasks.Task
+	if s.Finetune != nil {
+		if task, err = s.Finetune.task(runner.Corpus); err != nil {
+			return Results{}, err
+		}
+	}
 	var mu sync.Mutex // guards what follows, and report
 	done, problems := 0, []error(nil)
 	queue := make(chan int)
@@ -82,15 +90,23 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 			for i := range queue {
 				j := jobs[i]
 				event := Event{Arm: j.arm.Name, Seed: j.seed, Worker: worker, Total: len(jobs)}
-				result, err := runner.Run(ctx, s.Recipe, j.arm.Config, func(p training.Progress) {
+				hear := func(p training.Progress) {
 					mu.Lock()
 					defer mu.Unlock()
 					event.Progress, event.Done = p, done
 					report(event)
-				})
+				}
+				result, err := runner.Run(ctx, s.Recipe, j.arm.Config, hear)
+				var tuned *runs.Run
+				if s.Finetune != nil && err == nil && result.Diverged == "" {
+					result, tuned, err = s.Finetune.train(ctx, runner, task, j.arm, result, hear)
+				}
 				mu.Lock()
 				run := &results.Runs[i]
 				run.ID, run.Result, run.Ended = runID(result), result, err == nil
+				if tuned != nil {
+					run.Tuned = tuned.ID
+				}
 				if err != nil {
 					problems = append(problems, fmt.Errorf("%s, seed %d: %w", j.arm.Name, j.seed, err))
 				} else {

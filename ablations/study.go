@@ -10,6 +10,7 @@ import (
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/metrics"
+	"metrolab/metro/runs"
 )
 
 // Study is a baseline and named changes to it, all trained at the same seeds. At one seed every arm starts from the
@@ -22,6 +23,8 @@ type Study struct {
 	Baseline metro.Config
 	Changes  []Change
 	Seeds    []int64
+
+	Finetune *Finetuning // what follows each run; nil for nothing
 }
 
 // Change is one arm: assignments to the baseline's fields, as [metro.Config.Set] takes them.
@@ -59,11 +62,15 @@ const BaselineName = "baseline"
 func (s Study) Arms() ([]Arm, error) {
 	problems := []error{s.checkSeeds(), s.Outcome.check()}
 	arms := []Arm{{Name: BaselineName, Config: s.Baseline}}
-	seen := map[string]string{configText(s.Baseline): BaselineName}
+	seen := map[string]string{armText(arms[0]): BaselineName}
 	names := map[string]bool{BaselineName: true}
 	for _, change := range s.Changes {
 		arm := Arm{Name: change.Name, Set: change.Set, Config: s.Baseline}
-		for _, assignment := range change.Set {
+		pretraining, finetuning := parts(change.Set)
+		if len(finetuning) > 0 && s.Finetune == nil {
+			problems = append(problems, usererr.New("arm %q: %s%s is a setting of a fine-tuning, and the study has none", change.Name, finetunePrefix, finetuning[0]))
+		}
+		for _, assignment := range pretraining {
 			if err := arm.Config.Set(assignment); err != nil {
 				problems = append(problems, fmt.Errorf("arm %q: %w", change.Name, err))
 			}
@@ -71,10 +78,10 @@ func (s Study) Arms() ([]Arm, error) {
 		if names[arm.Name] || arm.Name == "" {
 			problems = append(problems, usererr.New("study %q: every arm needs a name of its own, %q is not", s.Name, arm.Name))
 		}
-		if other, twin := seen[configText(arm.Config)]; twin {
+		if other, twin := seen[armText(arm)]; twin {
 			problems = append(problems, usererr.New("arm %q has the same config as %q: %q changes nothing", arm.Name, other, change.Set))
 		}
-		names[arm.Name], seen[configText(arm.Config)] = true, arm.Name
+		names[arm.Name], seen[armText(arm)] = true, arm.Name
 		arms = append(arms, arm)
 	}
 	for _, arm := range arms {
@@ -138,4 +145,12 @@ func (s Study) checkSeeds() error {
 	return nil
 }
 
-func configText(c metro.Config) string { return fmt.Sprintf("%+v", c) }
+// armText is equal for arms whose runs are the same: what a config holds that has no effect does not tell them apart.
+func armText(a Arm) string {
+	_, finetuning := parts(a.Set)
+	identity, err := runs.Canonical(a.Config.Identity())
+	if err != nil {
+		return fmt.Sprintf("%+v %q", a.Config, finetuning) // a config that does not hold, which is said elsewhere
+	}
+	return fmt.Sprintf("%s %s %s %s %q", identity, a.Config.Data.Corpus, a.Config.Training.InitFrom, a.Config.Replacements.Checkpoint, finetuning)
+}

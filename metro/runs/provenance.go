@@ -3,7 +3,11 @@
 package runs
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -112,4 +116,51 @@ func backendEnvironment(environ []string) map[string]string {
 		}
 	}
 	return found
+}
+
+// Numerics is what of a machine may give other numbers to the same run, by name: the plugin by its content, the processor's
+// features, the architecture, the toolchain, and the variables that change what compilers do. It is no part of a run's
+// identity, so that a run can move; whoever compares runs should say where it differs.
+func (p Provenance) Numerics() map[string]string {
+	made := map[string]string{
+		"plugin": p.Backend.Version, "processor": strings.Join(p.Features, " "), "architecture": p.OS + "/" + p.Architecture,
+		"go": strings.TrimSpace(p.Go + " " + p.Experiments),
+	}
+	for name, value := range p.Environment {
+		if strings.HasPrefix(name, "XLA_") {
+			made[name] = value
+		}
+	}
+	for _, module := range []string{"github.com/gomlx/gomlx", "github.com/gomlx/compute", "github.com/gomlx/go-xla"} {
+		made[module] = p.Modules[module]
+	}
+	return made
+}
+
+// Attempts reads how each attempt at a run was made, oldest first. Attempts of runs from before that was kept, and those
+// that ended before they began, have left nothing; for a run without any, its latest provenance is returned.
+func (r *Run) Attempts() ([]Provenance, error) {
+	last, err := r.lastRecord()
+	if err != nil {
+		return nil, fmt.Errorf("read the attempts at %q: %w", r.ID, err)
+	}
+	var list []Provenance
+	for attempt := 1; attempt <= last.Attempt; attempt++ {
+		var p Provenance
+		err := readJSON(r.store.disk, filepath.Join(r.attemptDir(attempt), ProvenanceFile), &p)
+		if err == nil {
+			list = append(list, p)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return list, fmt.Errorf("read the attempts at %q: %w", r.ID, err)
+		}
+	}
+	if len(list) > 0 {
+		return list, nil
+	}
+	var p Provenance
+	err = readJSON(r.store.disk, r.Path(ProvenanceFile), &p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return []Provenance{p}, err
 }
