@@ -128,19 +128,37 @@ func showRecipe(w io.Writer, r recipes.Recipe, c metro.Config, changed bool) err
 	if err != nil {
 		return err
 	}
-	t := table.Table{Columns: []table.Column{{Name: "path"}, {Name: "value"}, {Name: "other values"}}}
+	t := table.Table{Columns: []table.Column{{Name: "path"}, {Name: "value"}, {Name: "is"}, {Name: "other values"}}}
 	others := otherValues()
+	kinds := map[string]string{}
+	for _, f := range c.Fields() {
+		if _, plain := flat[f.Path]; !plain {
+			flat[f.Path] = f.Value // an option of a registered part
+		}
+		if kinds[f.Path] = f.Class.String(); !f.InUse {
+			kinds[f.Path] = "idle"
+		}
+	}
 	for path := range others {
 		if _, isField := flat[path]; !isField {
 			flat[path] = nil // a shorthand
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(flat)) {
-		t.Rows = append(t.Rows, []any{path, flat[path], others.without(path, flat[path])})
+		t.Rows = append(t.Rows, []any{path, flat[path], kinds[path], others.without(path, flat[path])})
 	}
 	printTable(w, t)
+	fmt.Fprint(w, "\n"+whatFieldsAre)
 	return nil
 }
+
+// whatFieldsAre explains the column "is".
+const whatFieldsAre = `graph      built into the compiled step
+input      changes from run to run under one compiled step
+data       what is read
+operation  how a run is looked after: decides no number, and is no part of its name
+idle       has no effect under the other settings
+`
 
 // weightsAndCost are the lines of a recipe's header that follow from its config.
 func weightsAndCost(c metro.Config) string {
@@ -163,6 +181,7 @@ func otherValues() valuesOf {
 	values["evaluation.metrics"] = []string{"tie_cosine, and names from metro.RegisterMetric, with commas"}
 	values["optimizer.groups"] = []string{"such as main/rtd: lr=2; generator: lr=0.5 decay=0"}
 	values["replacements.checkpoint"] = []string{"a run, or a Hugging Face folder"}
+	values["data.corpus"] = []string{"a text, as --corpus takes it"}
 	values["training.init_from"] = []string{"a run, or a Hugging Face pair"}
 	values["masking.rule"] = []string{"100/0/0", "85/15/0", "80/10/10", "any mask/keep/random in per cent"}
 	return values
