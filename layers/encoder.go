@@ -15,6 +15,7 @@ type Block struct {
 	Heads        int               // N; divides the width
 	FFN          int               // inner width of the feed-forward map
 	Activation   func(*Node) *Node // between its two dense maps
+	FeedForward  FeedForward       // the map, if it is not the dense one that the two above describe
 	Dropout      float64           // of both sub-layers' outputs and of attention weights
 	Epsilon      float64           // of the layer normalisations
 	PreNorm      bool              // normalise what a sub-layer reads, not what it leaves
@@ -23,7 +24,7 @@ type Block struct {
 	InitResidual Initializer       // of the two that write into x, the last of either sub-layer; nil = Init
 }
 
-// Apply runs one layer on x, [B, S, H]. Each of its two sub-layers f, attention and W₂·act(W₁·x), is
+// Apply runs one layer on x, [B, S, H]. Each of its two sub-layers f, attention and [FeedForward], is
 //
 //	x = LN(x + dropout(f(x)))    post-LN: the original Transformer's, BERT's, ELECTRA's and COCO-LM's
 //	x = x + dropout(f(LN(x)))    PreNorm: x itself is never normalised (Xiong et al., 2020)
@@ -42,9 +43,7 @@ func (b Block) Apply(scope *model.Scope, x, bias, key *Node) *Node {
 		return Dropout(scope.In("attention_dropout"), attended, key, b.Dropout)
 	})
 	x = b.residual(scope.In("ffn_norm"), x, func(x *Node) *Node {
-		inner := b.Activation(Dense(scope.In("ffn_in"), x, b.FFN, b.Init))
-		outer := Dense(scope.In("ffn_out"), inner, x.Shape().Dim(-1), orElse(b.InitResidual, b.Init))
-		return Dropout(scope.In("ffn_dropout"), outer, key, b.Dropout)
+		return Dropout(scope.In("ffn_dropout"), b.feedForward().Apply(scope, x, key), key, b.Dropout)
 	})
 	if b.Recompute {
 		x = x.StopCheckpoint()
@@ -57,14 +56,20 @@ func (b Block) Weights(width int) []Weight {
 	return slices.Concat(
 		Within("attention", b.attention().Weights(width)...),
 		Within("attention_norm", LayerNormWeights(width)...),
-		Within("ffn_in", DenseWeights(width, b.FFN, b.Init)...),
-		Within("ffn_out", DenseWeights(b.FFN, width, orElse(b.InitResidual, b.Init))...),
+		b.feedForward().Weights(width),
 		Within("ffn_norm", LayerNormWeights(width)...),
 	)
 }
 
 func (b Block) attention() SelfAttention {
 	return SelfAttention{Heads: b.Heads, Dropout: b.Dropout, Init: b.Init, InitOutput: b.InitResidual}
+}
+
+func (b Block) feedForward() FeedForward {
+	if b.FeedForward != nil {
+		return b.FeedForward
+	}
+	return DenseFeedForward{Inner: b.FFN, Activation: b.Activation, Init: b.Init, InitOutput: b.InitResidual}
 }
 
 // residual adds the sub-layer f to x, with the layer normalisation in its place.

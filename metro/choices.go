@@ -13,13 +13,15 @@ import (
 // Registered objectives, sources and metrics are among them.
 func Choices() map[string][]string {
 	encoder := map[string][]string{
-		"activation": slices.Sorted(maps.Keys(layers.Activations)),
-		"norm":       {NormPost, NormPre},
-		"init":       {InitNormal, InitTruncated, InitFanIn, InitT5},
-		"init_scale": {InitScaleNone, InitScaleDepth},
+		"feed_forward": feedForwards.names(),
+		"activation":   slices.Sorted(maps.Keys(layers.Activations)),
+		"norm":         {NormPost, NormPre},
+		"init":         {InitNormal, InitTruncated, InitFanIn, InitT5},
+		"init_scale":   {InitScaleNone, InitScaleDepth},
 	}
 	choices := map[string][]string{
-		"positions.relative":                {RelativeNone, RelativeSignedLog, RelativeT5},
+		"positions.relative":                attentionBiases.names(),
+		"embeddings.kind":                   embedders.names(),
 		"sharing":                           {SharingNone, SharingToken, SharingTokenPosition, SharingTokenPositionNorm, SharingAll, SharingGDES},
 		"masking.pattern":                   patterns.names(),
 		"replacements.source":               sources.names(),

@@ -41,22 +41,28 @@ type Data struct {
 
 // Embeddings is the shape of the embedding tables.
 type Embeddings struct {
-	Width      int `json:"width" class:"graph" neutral:"0"`       // E; 0 is main.width. ELECTRA-small has 128 under a width of 256
-	TokenTypes int `json:"token_types" class:"graph" neutral:"0"` // rows of a token type table, the first of which is added everywhere; 2 in BERT and ELECTRA, 0 for none
+	Width      int    `json:"width" class:"graph" neutral:"0"`              // E; 0 is main.width. ELECTRA-small has 128 under a width of 256
+	Kind       string `json:"kind" class:"graph" neutral:"table" since:"2"` // EmbedderTable, or a name from [AddEmbedder]
+	TokenTypes int    `json:"token_types" class:"graph" neutral:"0"`        // rows of a token type table, the first of which is added everywhere; 2 in BERT and ELECTRA, 0 for none
+
+	Options Options `json:"options,omitzero"` // of the embedder
 }
 
 // Encoder is the shape of one Transformer encoder.
 type Encoder struct {
-	Layers     int     `json:"layers" class:"graph"`
-	Width      int     `json:"width" class:"graph"` // H
-	Heads      int     `json:"heads" class:"graph"`
-	FFN        int     `json:"ffn" class:"graph"` // inner width of the feed-forward map
-	Activation string  `json:"activation" class:"graph"`
-	Norm       string  `json:"norm" class:"graph" neutral:"post"`       // NormPost or NormPre
-	Dropout    float64 `json:"dropout" class:"graph" neutral:"0"`       // METRO's generator has none, so that one pass serves its loss and its samples
-	Epsilon    float64 `json:"epsilon" class:"graph"`                   // of layer normalisation
-	Init       string  `json:"init" class:"input" neutral:"normal"`     // of dense weights: InitNormal, …
-	InitScale  string  `json:"init_scale" class:"input" neutral:"none"` // of the maps that write into the residual stream: InitScaleNone or InitScaleDepth
+	Layers      int     `json:"layers" class:"graph"`
+	Width       int     `json:"width" class:"graph"` // H
+	Heads       int     `json:"heads" class:"graph"`
+	FFN         int     `json:"ffn" class:"graph"`                                    // inner width of the feed-forward map
+	FeedForward string  `json:"feed_forward" class:"graph" neutral:"dense" since:"2"` // FeedForwardDense, or a name from [AddFeedForward]
+	Activation  string  `json:"activation" class:"graph"`
+	Norm        string  `json:"norm" class:"graph" neutral:"post"`       // NormPost or NormPre
+	Dropout     float64 `json:"dropout" class:"graph" neutral:"0"`       // METRO's generator has none, so that one pass serves its loss and its samples
+	Epsilon     float64 `json:"epsilon" class:"graph"`                   // of layer normalisation
+	Init        string  `json:"init" class:"input" neutral:"normal"`     // of dense weights: InitNormal, …
+	InitScale   string  `json:"init_scale" class:"input" neutral:"none"` // of the maps that write into the residual stream: InitScaleNone or InitScaleDepth
+
+	FeedForwardOptions Options `json:"feed_forward_options,omitzero"` // of the feed-forward map
 }
 
 // Values of Encoder.Norm.
@@ -83,11 +89,13 @@ const (
 type Positions struct {
 	Absolute    bool    `json:"absolute" class:"graph" neutral:"false"`                                  // a learned table [Rows, E], added to the token's
 	Rows        int     `json:"rows" class:"graph" neutral:"0" when:"positions.absolute=true"`           // of that table, of which a text reads the first S; 0 is data.seq_len. ELECTRA-small trains rows of 128 under a table of 512
-	Relative    string  `json:"relative" class:"graph" neutral:"none"`                                   // a bias on the attention logits: RelativeSignedLog, RelativeT5 or RelativeNone
+	Relative    string  `json:"relative" class:"graph" neutral:"none"`                                   // a bias on the attention logits: RelativeSignedLog, RelativeT5, RelativeNone, or a name from [AddAttentionBias]
 	PerLayer    bool    `json:"per_layer" class:"graph" neutral:"false" when:"positions.relative!=none"` // each layer has a bias table of its own (METRO-T0); else an encoder's layers share one
 	Bins        int     `json:"bins" class:"graph" when:"positions.relative!=none"`
 	MaxDistance int     `json:"max_distance" class:"graph" when:"positions.relative!=none"`
 	Scale       float64 `json:"scale" class:"input" neutral:"1" when:"positions.relative!=none"` // the bias is multiplied by this; published recipes have 1, short runs learn faster with more
+
+	RelativeOptions Options `json:"relative_options,omitzero"` // of the bias
 }
 
 // Values of Positions.Relative.
@@ -294,6 +302,8 @@ func (e Encoder) Computes(prefix string) []Setting {
 		{prefix + ".width", e.Width},
 		{prefix + ".heads", e.Heads},
 		{prefix + ".ffn", e.FFN},
+		{prefix + ".feed_forward", cmp.Or(e.FeedForward, FeedForwardDense)},
+		{prefix + ".feed_forward_options", e.FeedForwardOptions},
 		{prefix + ".activation", e.Activation},
 		{prefix + ".norm", e.Norm},
 		{prefix + ".epsilon", e.Epsilon},

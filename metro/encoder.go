@@ -3,6 +3,7 @@
 package metro
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
@@ -21,7 +22,7 @@ func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad
 	c, owner := m.Config.encoderOf(reader), m.Config.ownersFor(reader)
 	norm := scope.At("%s", owner.norm)
 	scope = scope.At("%s", owner.body)
-	x := layers.Embed(t.token, tokens)
+	x := t.embedder.Embed(t.token, tokens)
 	for _, table := range []*Node{t.position, t.tokenType} {
 		if table != nil {
 			x = Add(x, table)
@@ -29,11 +30,11 @@ func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad
 	}
 	x = layers.LayerNorm(norm.In("embedding_norm"), x, c.Epsilon)
 	x = layers.Dropout(scope.In("embedding_dropout"), x, key, c.Dropout)
-	if t.token.Shape().Dim(-1) != c.Width {
+	if x.Shape().Dim(-1) != c.Width {
 		x = layers.Dense(scope.In("embedding_projection"), x, c.Width, c.initializer())
 	}
 	biases := m.attentionBiases(scope, c, x, nonPad, biasScale)
-	block := c.block()
+	block := m.Config.block(reader)
 	block.Recompute = m.Config.Training.ActivationCheckpointing
 	return append([]*Node{x}, layers.Encoder(scope, x, biases, key, block)...)
 }
@@ -52,15 +53,15 @@ func (c Config) encoderWeights(reader Owner, vocab int) Inventory {
 	if width != e.Width {
 		add(owner.body, -1, 0, layers.Within("embedding_projection", layers.DenseWeights(width, e.Width, e.initializer())...)...)
 	}
-	relative := c.Positions.Relative != RelativeNone
-	if relative && !c.Positions.PerLayer {
-		add(owner.body, -1, 0, c.relativeTable(e))
+	bias := c.attentionBias()
+	if bias != nil && !bias.PerLayer() {
+		add(owner.body, -1, 0, bias.Weights(e.Heads)...)
 	}
-	block := e.block()
+	block := c.block(reader)
 	for i := range e.Layers {
 		add(owner.body, i, i+1, block.Weights(e.Width)...)
-		if relative && c.Positions.PerLayer {
-			add(owner.body, i, i+1, c.relativeTable(e))
+		if bias != nil && bias.PerLayer() {
+			add(owner.body, i, i+1, bias.Weights(e.Heads)...)
 		}
 	}
 	if block.PreNorm && e.Layers > 0 {
@@ -83,46 +84,47 @@ func (c Config) encoderOf(reader Owner) Encoder {
 	return c.Main
 }
 
-// relativeTable is the weight of a relative position bias of e.
-func (c Config) relativeTable(e Encoder) layers.Weight {
-	// N(0, 0.02²) as in COCO-LM; METRO-T0 starts at 0. Off zero, heads look at different offsets from the first step.
-	return layers.Weight{
-		Part: "relative_position_table", Shape: []int{c.Positions.Bins, e.Heads}, Init: layers.InitNormal(embeddingStd), Role: layers.RoleRelative,
-	}
+// attentionBias is that of both models, nil for none.
+func (c Config) attentionBias() layers.AttentionBias {
+	entry := attentionBiases.get(cmp.Or(c.Positions.Relative, RelativeNone))
+	return entry.Build(c.Positions, entry.reads(c.Positions.RelativeOptions))
 }
 
-func (c Encoder) block() layers.Block {
+// embedder is that of both models.
+func (c Config) embedder(vocab int) layers.Embedder {
+	entry := embedders.get(cmp.Or(c.Embeddings.Kind, EmbedderTable))
+	return entry.Build(vocab, c.EmbeddingWidth(), c.tableInitializer(), entry.reads(c.Embeddings.Options))
+}
+
+// block is the shape of the layers of one of the models.
+func (c Config) block(reader Owner) layers.Block {
+	e := c.encoderOf(reader)
 	b := layers.Block{
-		Heads: c.Heads, FFN: c.FFN, Activation: layers.Activations[c.Activation], PreNorm: c.Norm == NormPre,
-		Dropout: c.Dropout, Epsilon: c.Epsilon, Init: c.initializer(),
+		Heads: e.Heads, FFN: e.FFN, Activation: layers.Activations[e.Activation], PreNorm: e.Norm == NormPre,
+		Dropout: e.Dropout, Epsilon: e.Epsilon, Init: e.initializer(),
 	}
-	if c.InitScale == InitScaleDepth {
-		b.InitResidual = layers.InitScaled(b.Init, 1/math.Sqrt(2*float64(c.Layers)))
+	if e.InitScale == InitScaleDepth {
+		b.InitResidual = layers.InitScaled(b.Init, 1/math.Sqrt(2*float64(e.Layers)))
 	}
+	entry := feedForwards.get(cmp.Or(e.FeedForward, FeedForwardDense))
+	b.FeedForward = entry.Build(b, entry.reads(e.FeedForwardOptions))
 	return b
 }
 
-// attentionBiases returns each layer's: padding, and the relative positions that the config asks for.
+// attentionBiases returns each layer's: padding, and the bias that the config asks for.
 func (m Model) attentionBiases(scope *model.Scope, c Encoder, x, nonPad, biasScale *Node) []*Node {
-	p := m.Config.Positions
-	relative := func(scope *model.Scope) *Node {
-		table := m.Config.relativeTable(c).Node(scope, x)
-		spread := layers.RelativePositionBias
-		if p.Relative == RelativeT5 {
-			spread = layers.T5PositionBias
-		}
-		return Mul(spread(table, x.Shape().Dim(1), p.MaxDistance), biasScale)
-	}
+	bias := m.Config.attentionBias()
 	padding := layers.PaddingBias(nonPad, x)
+	at := func(scope *model.Scope) *Node { return Add(padding, Mul(bias.Apply(scope, x, c.Heads), biasScale)) }
 	biases := make([]*Node, c.Layers)
 	for i := range biases {
 		switch {
-		case p.Relative == RelativeNone:
+		case bias == nil:
 			biases[i] = padding
-		case p.PerLayer:
-			biases[i] = Add(padding, relative(scope.At("%s", layers.LayerName(i))))
+		case bias.PerLayer():
+			biases[i] = at(scope.At("%s", layers.LayerName(i)))
 		case i == 0:
-			biases[i] = Add(padding, relative(scope))
+			biases[i] = at(scope)
 		default:
 			biases[i] = biases[0]
 		}

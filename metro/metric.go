@@ -36,8 +36,8 @@ func tieCosine(p *Pass) (sum, count *Node) {
 	if p.Built("GeneratorLogits") == nil {
 		return ZerosLike(p.Loss), ZerosLike(p.Loss)
 	}
-	a := p.Model.generatorTables(p.scope, p.Batch.Tokens).token
-	b := p.Model.mainTables(p.scope, p.Batch.Tokens).token
+	a := p.Model.generatorTables(p.scope, p.Batch.Tokens).output()
+	b := p.Model.mainTables(p.scope, p.Batch.Tokens).output()
 	cosines := ReduceSum(Mul(normalized(a), normalized(b)), -1) // [V]
 	return ReduceAllSum(cosines), Scalar(a.Graph(), a.DType(), p.Model.Vocab)
 }

@@ -50,7 +50,7 @@ func (m Model) GeneratorLayers(scope *model.Scope, tokens, nonPad, biasScale, ke
 // GeneratorHead gives the generator's logits, [B, P, V], of its states at the masked positions, [B, P, H].
 func (m Model) GeneratorHead(scope *model.Scope, states *Node) *Node {
 	tables := m.generatorTables(scope, states)
-	return GeneratorLogits(scope.At("generator").At(HeadGenerator), m.Config.Generator, states, tables.token, m.Config.Objective.GeneratorHead)
+	return GeneratorLogits(scope.At("generator").At(HeadGenerator), m.Config.Generator, states, tables.output(), m.Config.Objective.GeneratorHead)
 }
 
 // RTDHead gives one logit a token, [B, S], positive = replaced, of the main model's states, [B, S, H].
@@ -60,13 +60,13 @@ func (m Model) RTDHead(scope *model.Scope, states *Node) *Node {
 
 // CLMHead gives the main model's corrective logits, [B, X, V], of any of its states, [B, X, H].
 func (m Model) CLMHead(scope *model.Scope, states *Node) *Node {
-	return CorrectiveLogits(scope.At("main").At(HeadCLM), m.Config.Main, states, m.mainTables(scope, states).token)
+	return CorrectiveLogits(scope.At("main").At(HeadCLM), m.Config.Main, states, m.mainTables(scope, states).output())
 }
 
 // LMHead gives the logits, [B, X, V], of a full language modelling head on any of the main model's states, [B, X, H]:
 // what models that were trained by masked language modelling have.
 func (m Model) LMHead(scope *model.Scope, states *Node) *Node {
-	return GeneratorLogits(scope.At("main").At(HeadLM), m.Config.Main, states, m.mainTables(scope, states).token, GeneratorHeadNorm)
+	return GeneratorLogits(scope.At("main").At(HeadLM), m.Config.Main, states, m.mainTables(scope, states).output(), GeneratorHeadNorm)
 }
 
 // Detect scores every token of rows that are corrupted already, [B, S]: the higher, the more likely it was replaced.

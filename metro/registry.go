@@ -22,6 +22,17 @@ type Part struct {
 
 func (p Part) part() Part { return p }
 
+// reads returns the values of the part's options, by name, as values has them. It panics on a name that is none of them.
+func (p Part) reads(values Options) func(name string) any {
+	return func(name string) any {
+		i := slices.IndexFunc(p.Options, func(o Option) bool { return o.Name == name })
+		if i < 0 {
+			exceptions.Panicf("metro: %q has no option %q", p.Name, name)
+		}
+		return values.value(p.Options[i])
+	}
+}
+
 // registry holds the parts of one kind, E, that a config can name.
 type registry[E interface{ part() Part }] struct {
 	kind    string
@@ -99,6 +110,7 @@ type slot struct {
 	part    Part   // of that name; the zero Part if there is none
 	values  *Options
 	prefix  string // of the options' names in values
+	first   bool   // the name meant what version 1 of the part is before it was a part
 }
 
 // slots lists the places where c names parts.
@@ -110,7 +122,17 @@ func (c *Config) slots() []slot {
 			part: temperatures.part(c.Replacements.TemperatureSchedule), values: &c.Replacements.TemperatureOptions},
 		{kind: "pattern", path: "masking.pattern", options: "masking.options", name: c.Masking.Pattern, part: patterns.part(c.Masking.Pattern), values: &c.Masking.Options},
 		{kind: "optimizer", path: "optimizer.name", options: "optimizer.options", name: c.Optimizer.Name, part: optimizers.part(c.Optimizer.Name), values: &c.Optimizer.Options},
+		{kind: "embedder", path: "embeddings.kind", options: "embeddings.options", name: c.Embeddings.Kind, part: embedders.part(c.Embeddings.Kind), values: &c.Embeddings.Options},
+		{kind: "attention_bias", path: "positions.relative", options: "positions.relative_options", name: c.Positions.Relative,
+			part: attentionBiases.part(c.Positions.Relative), values: &c.Positions.RelativeOptions, first: attentionBiases.ships(c.Positions.Relative)},
 		{kind: "schedule", path: "optimizer.schedule", options: "optimizer.schedule_options", name: c.Optimizer.Schedule, part: schedules.part(c.Optimizer.Schedule), values: &c.Optimizer.ScheduleOptions},
+	}
+	for _, e := range []struct {
+		path string
+		*Encoder
+	}{{"main", &c.Main}, {"generator", &c.Generator}} {
+		list = append(list, slot{kind: "feed_forward", path: e.path + ".feed_forward", options: e.path + ".feed_forward_options", name: e.FeedForward,
+			part: feedForwards.part(e.FeedForward), values: &e.FeedForwardOptions})
 	}
 	for _, name := range c.Evaluation.metrics() {
 		list = append(list, slot{
@@ -145,7 +167,8 @@ func (s slot) given() (names []string) {
 
 // Components returns the registered parts that c names, "objective/rtd_clm" and so on, with their versions. They belong
 // to a run's identity: another version is another run. Left out are parts that c does not use, and version 1 of a part
-// that stands at its field's neutral value, which is as if the field did not exist.
+// that stands at its field's neutral value, which is as if the field did not exist, or whose name meant the same before it was
+// a part.
 func (c Config) Components() map[string]int {
 	return c.components(func(Class) bool { return true })
 }
@@ -155,7 +178,7 @@ func (c Config) components(belongs func(Class) bool) map[string]int {
 	versions := map[string]int{}
 	states := c.fields()
 	for _, s := range c.slots() {
-		if f := states[s.path]; belongs(f.Class) && f.used && (!f.isNeutral() || s.part.Version > 1) {
+		if f := states[s.path]; belongs(f.Class) && f.used && (!f.isNeutral() && !s.first || s.part.Version > 1) {
 			versions[s.kind+"/"+s.name] = s.part.Version
 		}
 	}

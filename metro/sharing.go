@@ -11,14 +11,15 @@ import (
 
 // tables are the embedding tables that an encoder reads and that its output head is tied to.
 type tables struct {
-	token     *Node // [V, E]
-	position  *Node // [1, S, E], or nil
-	tokenType *Node // [1, 1, E], the row that is added everywhere, or nil
+	embedder  layers.Embedder
+	token     []*Node // of the embedder's weights
+	position  *Node   // [1, S, E], or nil
+	tokenType *Node   // [1, 1, E], the row that is added everywhere, or nil
 }
 
 // owners say in whose scopes the parts of an encoder lie.
 type owners struct {
-	token Owner // token table
+	token Owner // the embedder's weights
 	rest  Owner // position and token type tables
 	norm  Owner // the embeddings' layer normalisation
 	body  Owner // all else
@@ -62,10 +63,16 @@ func (m Model) generatorTables(scope *model.Scope, g GraphProvider) tables {
 	return m.tables(scope, g, m.Config.ownersFor(OwnerGenerator), func(w layers.Weight) layers.Weight { return w })
 }
 
+// output is the matrix [V, E] that heads are tied to.
+func (t tables) output() *Node { return t.embedder.Output(t.token) }
+
 // tables makes or finds the tables where owner says, each as what it is turned into.
 func (m Model) tables(scope *model.Scope, g GraphProvider, owner owners, turned func(layers.Weight) layers.Weight) (t tables) {
 	c := m.Config
-	t.token = turned(c.tokenTable(m.Vocab)).Node(scope.At("%s", owner.token), g)
+	t.embedder = c.embedder(m.Vocab)
+	for _, w := range t.embedder.Weights() {
+		t.token = append(t.token, turned(w).Node(scope.At("%s", owner.token), g))
+	}
 	rest := scope.At("%s", owner.rest)
 	if c.Positions.Absolute {
 		t.position = m.firstRows(turned(c.positionTable()).Node(rest, g))
@@ -79,7 +86,10 @@ func (m Model) tables(scope *model.Scope, g GraphProvider, owner owners, turned 
 // tableWeights lists the weights of mainTables or generatorTables.
 func (c Config) tableWeights(reader Owner, vocab int) Inventory {
 	owner := c.ownersFor(reader)
-	inv := Inventory{placed(c.tokenTable(vocab), owner.token, Place{Layer: -1}, 0)}
+	var inv Inventory
+	for _, w := range c.embedder(vocab).Weights() {
+		inv = append(inv, placed(w, owner.token, Place{Layer: -1}, 0))
+	}
 	if c.Positions.Absolute {
 		inv = append(inv, placed(c.positionTable(), owner.rest, Place{Layer: -1}, 0))
 	}
@@ -94,10 +104,6 @@ func (c Config) tableWeights(reader Owner, vocab int) Inventory {
 		}
 	}
 	return inv
-}
-
-func (c Config) tokenTable(vocab int) layers.Weight {
-	return c.table("token_embedding", vocab)
 }
 
 func (c Config) positionTable() layers.Weight { return c.table(PositionTable, c.PositionRows()) }
@@ -142,7 +148,9 @@ func (c Config) tableInitializer() layers.Initializer {
 
 // disentangled are the tables of a main model that adds differences to those it shares.
 func (t tables) disentangled(difference tables) tables {
-	t.token = Disentangle(t.token, difference.token)
+	for i, shared := range t.token {
+		t.token[i] = Disentangle(shared, difference.token[i])
+	}
 	if t.position != nil {
 		t.position = Disentangle(t.position, difference.position)
 	}

@@ -58,6 +58,7 @@ func (f *Folder) fits(c metro.Config, parts []*part) error {
 	all := []difference{
 		{"embeddings.width", here.EmbeddingWidth(), c.EmbeddingWidth()},
 		{"embeddings.token_types", here.Embeddings.TokenTypes, c.Embeddings.TokenTypes},
+		{"embeddings.kind", here.Embeddings.Kind, c.Embeddings.Kind},
 		{"positions.absolute", here.Positions.Absolute, c.Positions.Absolute},
 		{"positions.relative", here.Positions.Relative, c.Positions.Relative},
 	}

@@ -22,14 +22,14 @@ import (
 // electraConfig is a model that ELECTRA has a place for, with the generator's sharing still to be chosen.
 func electraConfig() metro.Config {
 	main := metro.Encoder{
-		Layers: 2, Width: 8, Heads: 2, FFN: 12, Activation: "gelu", Norm: metro.NormPost, Epsilon: 1e-5,
+		Layers: 2, Width: 8, Heads: 2, FFN: 12, FeedForward: metro.FeedForwardDense, Activation: "gelu", Norm: metro.NormPost, Epsilon: 1e-5,
 		Init: metro.InitNormal, InitScale: metro.InitScaleNone,
 	}
 	generator := main
 	generator.Layers, generator.Width, generator.FFN = 1, 6, 10
 	return metro.Config{
 		Data:       metro.Data{SeqLen: 7},
-		Embeddings: metro.Embeddings{Width: 5, TokenTypes: 2},
+		Embeddings: metro.Embeddings{Width: 5, TokenTypes: 2, Kind: metro.EmbedderTable},
 		Main:       main, Generator: generator,
 		Positions:    metro.Positions{Absolute: true, Relative: metro.RelativeNone, Scale: 1},
 		Sharing:      metro.SharingTokenPositionNorm,

@@ -187,7 +187,7 @@ func (o *ours) checkShape() error {
 // encoder is the shape of the model.
 func (s *settings) encoder() metro.Encoder {
 	e := metro.Encoder{
-		Layers: s.Layers, Width: s.HiddenSize, Heads: s.Heads, FFN: s.IntermediateSize,
+		Layers: s.Layers, Width: s.HiddenSize, Heads: s.Heads, FFN: s.IntermediateSize, FeedForward: metro.FeedForwardDense,
 		Activation: ourActivations[s.Activation], Norm: metro.NormPost, Dropout: s.HiddenDropout, Epsilon: s.Epsilon,
 		Init: metro.InitTruncated, InitScale: metro.InitScaleNone,
 	}
@@ -200,7 +200,7 @@ func (s *settings) encoder() metro.Encoder {
 // describe sets in c what both models of a pair have in common.
 func (s *settings) describe(c *metro.Config) {
 	c.Data.VocabSize, c.Data.SeqLen = s.VocabSize, s.MaxPositions
-	c.Embeddings = metro.Embeddings{Width: s.EmbeddingSize, TokenTypes: s.TypeVocabSize}
+	c.Embeddings = metro.Embeddings{Width: s.EmbeddingSize, TokenTypes: s.TypeVocabSize, Kind: metro.EmbedderTable}
 	c.Positions = metro.Positions{Absolute: true, Relative: metro.RelativeNone}
 	if s.ModelType == metroType {
 		c.Positions = positionShape(s.Metrolab.Positions)

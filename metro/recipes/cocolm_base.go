@@ -23,15 +23,16 @@ import "metrolab/metro"
 //	metro pretrain --recipe cocolm-base --corpus PATH
 func CocoLMBase() metro.Config {
 	encoder := metro.Encoder{
-		Layers: 12, Width: 768, Heads: 12, FFN: 3072, Activation: "gelu", Norm: metro.NormPost, Dropout: 0.1, Epsilon: 1e-5,
+		Layers: 12, Width: 768, Heads: 12, FFN: 3072, FeedForward: metro.FeedForwardDense, Activation: "gelu", Norm: metro.NormPost, Dropout: 0.1, Epsilon: 1e-5,
 		Init: metro.InitNormal, InitScale: metro.InitScaleNone,
 	}
 	return withGenerator(metro.Config{
 		Data: metro.Data{VocabSize: 32_768, Lowercase: true, SeqLen: 512},
 		Main: encoder, Generator: encoder,
-		Positions: metro.Positions{Absolute: true, Relative: metro.RelativeSignedLog, Bins: 32, MaxDistance: 128, Scale: 1},
-		Sharing:   metro.SharingTokenPositionNorm,
-		Masking:   metro.Masking{Rate: 0.15, Rule: "100/0/0", Pattern: metro.MaskIndependent},
+		Embeddings: metro.Embeddings{Kind: metro.EmbedderTable},
+		Positions:  metro.Positions{Absolute: true, Relative: metro.RelativeSignedLog, Bins: 32, MaxDistance: 128, Scale: 1},
+		Sharing:    metro.SharingTokenPositionNorm,
+		Masking:    metro.Masking{Rate: 0.15, Rule: "100/0/0", Pattern: metro.MaskIndependent},
 		Replacements: metro.Replacements{
 			Source: metro.SourceJoint, Dropout: metro.SampleEval,
 			Temperature: 1, TemperatureSchedule: metro.TemperatureConstant, TemperatureDecay: 0.1,

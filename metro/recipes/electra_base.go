@@ -23,12 +23,12 @@ import "metrolab/metro"
 //	metro pretrain --recipe electra-base --corpus PATH
 func ElectraBase() metro.Config {
 	encoder := metro.Encoder{
-		Layers: 12, Width: 768, Heads: 12, FFN: 3072, Activation: "gelu", Norm: metro.NormPost, Dropout: 0.1, Epsilon: 1e-12,
+		Layers: 12, Width: 768, Heads: 12, FFN: 3072, FeedForward: metro.FeedForwardDense, Activation: "gelu", Norm: metro.NormPost, Dropout: 0.1, Epsilon: 1e-12,
 		Init: metro.InitTruncated, InitScale: metro.InitScaleNone,
 	}
 	return withGenerator(metro.Config{
 		Data:       metro.Data{VocabSize: 30_522, Lowercase: true, SeqLen: 512},
-		Embeddings: metro.Embeddings{TokenTypes: 2},
+		Embeddings: metro.Embeddings{TokenTypes: 2, Kind: metro.EmbedderTable},
 		Main:       encoder, Generator: encoder,
 		Positions: metro.Positions{Absolute: true, Relative: metro.RelativeNone, Bins: 32, MaxDistance: 128, Scale: 1},
 		Sharing:   metro.SharingTokenPositionNorm,

@@ -102,7 +102,7 @@ func TestCountIsOfTheGraph(t *testing.T) {
 		"sharing=none", "sharing=token", "sharing=token_position", "sharing=token_position_norm", "sharing=all", "sharing=gdes",
 		"sharing=none, embeddings.token_types=2, embeddings.width=8", "sharing=token, embeddings.token_types=2, positions.absolute=false",
 		"sharing=token_position_norm, generator.width_ratio=0.5", "sharing=gdes, positions.absolute=false, embeddings.width=8",
-		"sharing=all, main.norm=pre, generator.norm=pre, positions.per_layer=true", "sharing=none, generator.norm=pre",
+		"sharing=gdes, embeddings.token_types=2", "sharing=all, main.norm=pre, generator.norm=pre, positions.per_layer=true", "sharing=none, generator.norm=pre",
 	} {
 		c := configured(t, recipes.Micro(), set)
 		m := modelOf(c)

@@ -3,14 +3,22 @@
 package recipes_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	"github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/backendtest"
+	"metrolab/layers"
 	"metrolab/metro"
 	"metrolab/metro/data"
 	"metrolab/metro/recipes"
@@ -47,8 +55,9 @@ func TestEveryChoiceBuilds(t *testing.T) {
 		for _, value := range values {
 			set := path + "=" + value
 			c := configured(t, recipes.Micro(), set+", "+alongside[set])
-			_, err := training.InitialVariables(be, modelOf(c))
+			store, err := training.InitialVariables(be, modelOf(c))
 			require.NoError(t, err, set)
+			sameAsDrawn(t, be, modelOf(c), store)
 		}
 	}
 }
@@ -71,8 +80,51 @@ func TestEverySwitchBuilds(t *testing.T) {
 		sets = append(sets, "generator.size="+rule)
 	}
 	for _, set := range sets {
-		_, err := training.InitialVariables(be, modelOf(configured(t, recipes.Micro(), set)))
+		m := modelOf(configured(t, recipes.Micro(), set))
+		store, err := training.InitialVariables(be, m)
 		require.NoError(t, err, set)
+		sameAsDrawn(t, be, m, store)
+	}
+}
+
+// The inventory that a config gives is exactly what its graph reads, however objectives, forms, sources and sharing meet.
+func TestEveryPairHasItsInventory(t *testing.T) {
+	be := backendtest.Go(t)
+	choices := metro.Choices()
+	for _, objective := range choices["objective.name"] {
+		for i, sharing := range choices["sharing"] {
+			form := choices["objective.clm"][i%len(choices["objective.clm"])]
+			for _, more := range []string{"", "replacements.source=unigram", "embeddings.token_types=2, embeddings.width=8, main.norm=pre, generator.norm=pre, positions.per_layer=true"} {
+				set := "objective.name=" + objective + ", sharing=" + sharing + ", objective.clm=" + form + ", " + more
+				_, err := training.InitialVariables(be, modelOf(configured(t, recipes.Micro(), set)))
+				require.NoError(t, err, set)
+			}
+		}
+	}
+}
+
+// sameAsDrawn asserts that the variables that an inventory made are those that the graph alone makes, to the bit.
+func sameAsDrawn(t *testing.T, be compute.Backend, m metro.Model, made *model.Store) {
+	t.Helper()
+	drawn := model.NewStore()
+	drawn.SetParam(layers.ParamSeed, m.Config.Seed)
+	w := training.NewPretraining(m)
+	g := graph.NewGraph(be, "drawn")
+	defer g.Finalize()
+	model.SetStore(g, drawn)
+	parts, n := w.Inputs()
+	in := make([]*graph.Node, len(parts))
+	for i, shape := range parts {
+		in[i] = graph.Parameter(g, fmt.Sprint("input ", i), shape)
+	}
+	scalars := graph.Parameter(g, "scalars", shapes.Make(dtypes.Float32, n))
+	w.Forward(drawn.RootScope(), in, scalars, nil)
+	require.Equal(t, drawn.NumVariables(), made.NumVariables())
+	for v := range drawn.IterVariables() {
+		other := made.GetVariable(v.Path())
+		require.NotNil(t, other, v.Path())
+		require.Equal(t, tensors.MustCopyFlatData[float32](v.MustValue()), tensors.MustCopyFlatData[float32](other.MustValue()), v.Path())
+		require.Equal(t, layers.RoleOf(drawn, v), layers.RoleOf(made, other), v.Path())
 	}
 }
 

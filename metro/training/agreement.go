@@ -22,6 +22,8 @@ func (p Pretrained) agrees(c metro.Config, part part, hasGenerator, hasRTD bool)
 	var d disagreements
 	d.compare("embeddings.width", there.EmbeddingWidth(), c.EmbeddingWidth())
 	d.compare("embeddings.token_types", there.Embeddings.TokenTypes, c.Embeddings.TokenTypes)
+	d.compare("embeddings.kind", there.Embeddings.Kind, c.Embeddings.Kind)
+	d.compare("embeddings.options", there.Embeddings.Options, c.Embeddings.Options)
 	d.positions(there, c)
 	if part == wholeModel {
 		d.encoder("main", there.Main, c.Main)
@@ -58,6 +60,7 @@ func (d *disagreements) positions(there, here metro.Config) {
 	}
 	d.compare("positions.relative", a.Relative, b.Relative)
 	if b.Relative != metro.RelativeNone {
+		d.compare("positions.relative_options", a.RelativeOptions, b.RelativeOptions)
 		d.compare("positions.per_layer", a.PerLayer, b.PerLayer)
 		d.compare("positions.bins", a.Bins, b.Bins)
 		d.compare("positions.max_distance", a.MaxDistance, b.MaxDistance)

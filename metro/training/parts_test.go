@@ -145,3 +145,27 @@ func TestBFloat16WantsXLA(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, entries)
 }
+
+// An objective's own head trains, is kept, and is no stranger to whoever reads the run: the encoder can be restored, and
+// another run of the objective begins with the head as well.
+func TestOwnHeadRuns(t *testing.T) {
+	be := backendtest.Go(t)
+	result := trained(t, "objective.name=test_layer_mix", "optimizer.layer_decay=0.8")
+	require.Contains(t, result.Metrics, "val_mix_loss")
+	weights, moments := checkpointed(t, result.Run)
+	first := fresh(t, result.Run)
+	require.Len(t, moments, 2*len(weights))
+	for _, name := range []string{"output.weights", "output.bias", "scale", "shift"} {
+		require.NotEqual(t, first["main.layer_mix."+name], weights["main.layer_mix."+name], name)
+	}
+	p, err := training.LoadPretrained(result.Run.Dir)
+	require.NoError(t, err)
+	store, err := training.InitialVariables(be, metro.Model{Config: assigned(t), Vocab: p.Model.Vocab})
+	require.NoError(t, err)
+	require.NoError(t, p.Restore(store))
+	require.Equal(t, weights["shared.token_embedding"], values(t, store)["/shared/token_embedding"])
+
+	next := trained(t, still(result.Run.Dir, "objective.name=test_layer_mix", "seed=4")...)
+	again, _ := checkpointed(t, next.Run)
+	require.Equal(t, weights, again)
+}

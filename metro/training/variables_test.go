@@ -268,7 +268,7 @@ func TestHeadsFromElsewhere(t *testing.T) {
 		"/main/layer_mix/output/weights": {2, 0.3}, "/main/layer_mix/output/bias": {2, 0},
 		"/main/layer_mix/shift": {3, 0}, "/main/layer_mix/scale": {3, c.Optimizer.WeightDecay},
 	}
-	heads := inv.Where(func(w metro.Weight) bool { return w.Head != "" && w.Owner == metro.OwnerMain })
+	heads := inv.HeadOf(metro.OwnerMain, "layer_mix")
 	require.Len(t, heads, len(want))
 	for _, w := range heads {
 		e := want[w.Path()]
@@ -277,7 +277,8 @@ func TestHeadsFromElsewhere(t *testing.T) {
 		factor, decay := settings(w, c, groups)
 		require.Equal(t, settled[w.Path()], [2]float64{factor, decay}, w.Path())
 	}
-	require.Empty(t, inv.HeadOf(metro.OwnerGenerator, metro.HeadGenerator), "nobody asked for samples")
+	require.NotEmpty(t, inv.HeadOf(metro.OwnerMain, metro.HeadLM))
+	require.Empty(t, inv.Where(func(w metro.Weight) bool { return w.Owner == metro.OwnerGenerator }), "nobody asked for samples")
 	paths := func(inv metro.Inventory) []string { return slices.Sorted(maps.Keys(inv.ByPath())) }
 	require.Equal(t, paths(metro.Describe(c, 20).Of(metro.OwnerMain).Encoder()), paths(inv.Encoder()))
 }
@@ -290,6 +291,7 @@ func init() {
 		scale := layers.Param(scope, states, "scale", layers.InitOnes, h)
 		x := Add(Mul(states, ExpandLeftToRank(scale, 3)), ExpandLeftToRank(shift, 3))
 		logits := layers.Dense(scope.In("output"), x, 1, layers.InitFanIn)
-		return []metro.Term{{Name: "mix", Loss: ReduceAllMean(Square(AddScalar(logits, -1)))}}
+		lm := metro.CrossEntropy(p.LMLogits(metro.GatherPositions(states, p.Batch.Positions)), p.Originals(), p.Batch.Weights)
+		return []metro.Term{{Name: "lm", Loss: lm}, {Name: "mix", Loss: ReduceAllMean(Square(AddScalar(logits, -1)))}}
 	})
 }

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layers
+
+import . "github.com/gomlx/gomlx/core/graph"
+
+// Embedder turns ids below V into vectors of width E, and gives the matrix that output heads are tied to. It is a function of
+// its weights' nodes, which the caller makes: so models can share the weights, or add to them.
+type Embedder interface {
+	// Weights lists the weights, by their places in the scope that they are put in. The first should have a row for each
+	// token, if any has: it is what says how many tokens a trained model knows.
+	Weights() []Weight
+	// Embed looks up ids, [...], in nodes of the weights: [..., E].
+	Embed(weights []*Node, ids *Node) *Node
+	// Output returns the matrix [V, E] with which states become logits.
+	Output(weights []*Node) *Node
+}
+
+// TableEmbedder is one table with a row for each token, token_embedding, [V, E].
+type TableEmbedder struct {
+	Vocab, Width int
+	Init         Initializer
+}
+
+// Weights implements [Embedder].
+func (e TableEmbedder) Weights() []Weight {
+	return []Weight{{Part: "token_embedding", Shape: []int{e.Vocab, e.Width}, Init: e.Init, Role: RoleTable}}
+}
+
+// Embed implements [Embedder].
+func (e TableEmbedder) Embed(weights []*Node, ids *Node) *Node { return Embed(weights[0], ids) }
+
+// Output implements [Embedder].
+func (e TableEmbedder) Output(weights []*Node) *Node { return weights[0] }

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layers
+
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+)
+
+// FeedForward is the second sub-layer of a [Block], a map of each position's state by itself: the place for experts, for a map
+// of low rank, for one that layers share.
+type FeedForward interface {
+	// Weights lists the weights over states of a width, each by its place in the scope of the layer.
+	Weights(width int) []Weight
+	// Apply maps x, [B, S, H], to [B, S, H]. The scope is the layer's, where attention and normalisations are too. key
+	// drives dropout inside the map and is nil when evaluating; what it returns has the block's dropout afterwards.
+	Apply(scope *model.Scope, x, key *Node) *Node
+}
+
+// DenseFeedForward is the original Transformer's, W₂·act(W₁·x + b₁) + b₂, in the scopes ffn_in and ffn_out.
+type DenseFeedForward struct {
+	Inner      int               // width between the two maps
+	Activation func(*Node) *Node // there
+	Init       Initializer       // of W₁
+	InitOutput Initializer       // of W₂; nil = Init
+}
+
+// Weights implements [FeedForward].
+func (f DenseFeedForward) Weights(width int) []Weight {
+	return append(Within("ffn_in", DenseWeights(width, f.Inner, f.Init)...),
+		Within("ffn_out", DenseWeights(f.Inner, width, orElse(f.InitOutput, f.Init))...)...)
+}
+
+// Apply implements [FeedForward].
+func (f DenseFeedForward) Apply(scope *model.Scope, x, _ *Node) *Node {
+	inner := f.Activation(Dense(scope.In("ffn_in"), x, f.Inner, f.Init))
+	return Dense(scope.In("ffn_out"), inner, x.Shape().Dim(-1), orElse(f.InitOutput, f.Init))
+}
