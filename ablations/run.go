@@ -90,16 +90,16 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 			for i := range queue {
 				j := jobs[i]
 				event := Event{Arm: j.arm.Name, Seed: j.seed, Worker: worker, Total: len(jobs)}
-				hear := func(p training.Progress) {
+				progress := func(p training.Progress) {
 					mu.Lock()
 					defer mu.Unlock()
 					event.Progress, event.Done = p, done
 					report(event)
 				}
-				result, err := runner.Run(ctx, s.Recipe, j.arm.Config, hear)
+				result, err := runner.Run(ctx, s.Recipe, j.arm.Config, progress)
 				var tuned *runs.Run
 				if s.Finetune != nil && err == nil && result.Diverged == "" {
-					result, tuned, err = s.Finetune.train(ctx, runner, task, j.arm, result, hear)
+					result, tuned, err = s.Finetune.train(ctx, runner, task, j.arm, result, progress)
 				}
 				mu.Lock()
 				run := &results.Runs[i]

@@ -178,18 +178,18 @@ func assign(field reflect.Value, path, value string) error {
 	return nil
 }
 
-// nearest returns the path that key most likely stands for. A key may lack the path's room ("steps"), and be its last
+// nearest returns the path that key most likely stands for. A key may lack the path's section ("steps"), and be its last
 // part's beginning ("batch") or initials ("lr").
 func nearest(key string, paths []string) string {
-	room, leaf := cutLeaf(key)
+	section, leaf := cutLeaf(key)
 	distance := func(path string) int {
-		pathRoom, pathLeaf := cutLeaf(path)
+		pathSection, pathLeaf := cutLeaf(path)
 		d := editDistance(leaf, pathLeaf)
 		if strings.HasPrefix(pathLeaf, leaf) || leaf == initials(pathLeaf) {
 			d = 0
 		}
-		if room != "" {
-			d += editDistance(room, pathRoom)
+		if section != "" {
+			d += editDistance(section, pathSection)
 		}
 		return min(d, editDistance(key, path))
 	}
@@ -197,7 +197,7 @@ func nearest(key string, paths []string) string {
 }
 
 // cutLeaf parts a path at its last dot.
-func cutLeaf(path string) (room, leaf string) {
+func cutLeaf(path string) (section, leaf string) {
 	dot := strings.LastIndexByte(path, '.')
 	return path[:max(dot, 0)], path[dot+1:]
 }

@@ -33,9 +33,9 @@ func planExport(c metro.Config, t tokens.Tokenizer, shapes map[string][]int) ([]
 	if t.VocabSize() > vocab {
 		return nil, usererr.New("the tokenizer has %d tokens, but the model's table has %d", t.VocabSize(), vocab)
 	}
-	parts := []*leaving{{role: mainRole, encoder: c.Main}}
+	parts := []*exportedModel{{role: mainRole, encoder: c.Main}}
 	if heads["generator"].isIn(shapes, c, vocab) {
-		parts = append(parts, &leaving{role: generatorRole, encoder: c.Generator})
+		parts = append(parts, &exportedModel{role: generatorRole, encoder: c.Generator})
 	}
 	full := c // with all tables that an ELECTRA model has
 	for _, p := range parts {
@@ -71,15 +71,15 @@ func (o outgoing) compare(shapes map[string][]int) error {
 	return nil
 }
 
-// leaving is a model on its way into a folder.
-type leaving struct {
+// exportedModel is a model on its way into a folder.
+type exportedModel struct {
 	role    role
 	encoder metro.Encoder
 	heads   []string // that there are
 	reasons []string // why it is no ELECTRA model
 }
 
-func (l *leaving) findHeads(shapes map[string][]int, c metro.Config, vocab int) {
+func (l *exportedModel) findHeads(shapes map[string][]int, c metro.Config, vocab int) {
 	for _, name := range slices.Sorted(maps.Keys(heads)) {
 		if heads[name].role == l.role && heads[name].isIn(shapes, c, vocab) {
 			l.heads = append(l.heads, name)
@@ -95,7 +95,7 @@ func (h head) isIn(shapes map[string][]int, c metro.Config, vocab int) bool {
 	})
 }
 
-func (l *leaving) folder() string {
+func (l *exportedModel) folder() string {
 	switch {
 	case l.role == generatorRole:
 		return generatorDir
@@ -106,14 +106,14 @@ func (l *leaving) folder() string {
 	}
 }
 
-func (l *leaving) modelType() string {
+func (l *exportedModel) modelType() string {
 	if len(l.reasons) > 0 {
 		return metroType
 	}
 	return electraType
 }
 
-func (l *leaving) settings(c metro.Config, vocab int, pad int32) settings {
+func (l *exportedModel) settings(c metro.Config, vocab int, pad int32) settings {
 	e := l.encoder
 	s := settings{
 		ModelType: l.modelType(), VocabSize: vocab, EmbeddingSize: c.EmbeddingWidth(),
@@ -141,7 +141,7 @@ func (l *leaving) settings(c metro.Config, vocab int, pad int32) settings {
 }
 
 // joints are the tensors of a model of config full, whose tables that c has not are zeros.
-func (l *leaving) joints(c, full metro.Config, vocab int) []joint {
+func (l *exportedModel) joints(c, full metro.Config, vocab int) []joint {
 	joints, inv := jointsOf(full, vocab, l.role, l.heads, l.modelType()+"."), metro.Describe(c, vocab)
 	has := inv.ByPath()
 	for i, w := range weightsOf(full, vocab, l.role, l.heads) {

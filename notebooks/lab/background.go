@@ -16,7 +16,7 @@ import (
 	"metrolab/metro"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
-	"metrolab/notebooks/shelf"
+	"metrolab/notebooks/view"
 )
 
 // orderVariable holds a background program's order. It is the cell's own program, started again: so what the cell has
@@ -29,18 +29,18 @@ type order struct {
 }
 
 // Start trains config in the background, in a process of its own that outlives the cell and the kernel, and returns the
-// run at once; [shelf.Follow] watches it and [shelf.Stop] stops it. A run that is finished, or under way, is returned as it is.
+// run at once; [view.Follow] watches it and [view.Stop] stops it. A run that is finished, or under way, is returned as it is.
 //
 // The process is this cell's program, started again: it comes as far as [Open] and trains there, so register what the
 // config names before Open.
-func (l *Lab) Start(name string, config metro.Config) *shelf.Run {
+func (l *Lab) Start(name string, config metro.Config) *view.Run {
 	ctx, cancel := interruptible()
 	defer cancel()
-	run := shelf.Must(l.Runner.Open(ctx, name, config)).Run
+	run := view.Must(l.Runner.Open(ctx, name, config)).Run
 	if state := run.Summary().State; state == runs.Interrupted { // neither finished nor under way
-		shelf.Check(start(run, order{name, config}))
+		view.Check(start(run, order{name, config}))
 	}
-	return shelf.Load(run)
+	return view.Load(run)
 }
 
 func start(run *runs.Run, o order) error {
@@ -52,7 +52,7 @@ func start(run *runs.Run, o order) error {
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(run.Path(shelf.LogFile))
+	log, err := os.Create(run.Path(view.LogFile))
 	if err != nil {
 		return fmt.Errorf("start %s in the background: %w", run.ID, err)
 	}
@@ -111,7 +111,7 @@ func awaitStart(run *runs.Run, ended <-chan error) error {
 			if run.Summary().State == runs.Finished {
 				return nil
 			}
-			text, _ := os.ReadFile(run.Path(shelf.LogFile))
+			text, _ := os.ReadFile(run.Path(view.LogFile))
 			return usererr.New("%s did not start: %s", run.ID, strings.TrimSpace(string(text)))
 		case <-time.After(50 * time.Millisecond):
 		}
@@ -119,7 +119,7 @@ func awaitStart(run *runs.Run, ended <-chan error) error {
 			return nil
 		}
 	}
-	return usererr.New("%s has not begun to train after %s; look at %s", run.ID, patience, run.Path(shelf.LogFile))
+	return usererr.New("%s has not begun to train after %s; look at %s", run.ID, patience, run.Path(view.LogFile))
 }
 
 // ordered returns the order of a background program, if this is one.
@@ -128,7 +128,7 @@ func ordered() (o order, ok bool) {
 	if text == "" {
 		return o, false
 	}
-	shelf.Check(json.Unmarshal([]byte(text), &o))
+	view.Check(json.Unmarshal([]byte(text), &o))
 	return o, true
 }
 

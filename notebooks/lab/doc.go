@@ -6,7 +6,7 @@
 //	config := recipes.Tiny()
 //	config.Objective.RTDWeight = 10
 //	run := l.Train("weight-10", config)
-//	notebook.Show(shelf.Curves("frozen_auc_unigram", run))
+//	notebook.Show(view.Curves("frozen_auc_unigram", run))
 //
 // A run is found by what decides its numbers. The same call in a later cell, or after a restart, takes the finished run
 // from its folder or goes on where it stopped. Interrupting the cell saves, and the picture stays.

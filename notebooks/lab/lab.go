@@ -17,7 +17,7 @@ import (
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
 	"metrolab/metro/workspace"
-	"metrolab/notebooks/shelf"
+	"metrolab/notebooks/view"
 	"metrolab/viz/display"
 	"metrolab/viz/notebook"
 )
@@ -30,8 +30,8 @@ type Lab struct {
 // Open opens the best backend that is here and this machine's Go documentation; $METROLAB_BACKEND and $METROLAB_CORPUS
 // name others.
 func Open() *Lab {
-	runner := shelf.Must(workspace.Open(context.Background(), workspace.Options{
-		Corpus: os.Getenv("METROLAB_CORPUS"), Runs: shelf.Root(),
+	runner := view.Must(workspace.Open(context.Background(), workspace.Options{
+		Corpus: os.Getenv("METROLAB_CORPUS"), Runs: view.Root(),
 	}))
 	l := &Lab{Runner: runner}
 	if order, ok := ordered(); ok {
@@ -51,25 +51,25 @@ func interruptible() (context.Context, context.CancelFunc) {
 }
 
 // Train trains config in a run of that name, with a picture that grows, unless it is trained already.
-func (l *Lab) Train(name string, config metro.Config) *shelf.Run {
+func (l *Lab) Train(name string, config metro.Config) *view.Run {
 	ctx, stop := interruptible()
 	defer stop()
-	job := shelf.Must(l.Runner.Open(ctx, name, config))
+	job := view.Must(l.Runner.Open(ctx, name, config))
 	run := job.Run
 	live := notebook.NewLive()
 	var estimate progress.Estimate
 	result, err := job.Train(ctx, func(p training.Progress) {
 		estimate.Reach(p.Step)
-		live.Update(func() []display.Output { return shelf.Frame(shelf.Load(run), p.Steps, estimate.Words(p.Steps-p.Step)) })
+		live.Update(func() []display.Output { return view.Frame(view.Load(run), p.Steps, estimate.Words(p.Steps-p.Step)) })
 	})
 	// Of a run that was finished before, this is the only frame.
-	live.Update(func() []notebook.Output { return shelf.Frame(shelf.Load(run), config.Training.Steps, "") })
+	live.Update(func() []notebook.Output { return view.Frame(view.Load(run), config.Training.Steps, "") })
 	_ = live.Close() // it has said below the cell what it could not draw
 	finish(err)
 	if result.Diverged != "" {
-		shelf.Check(fmt.Errorf("%s: %s", run.ID, result.Diverged))
+		view.Check(fmt.Errorf("%s: %s", run.ID, result.Diverged))
 	}
-	return shelf.Load(run)
+	return view.Load(run)
 }
 
 // finish ends the cell if err is not nil; an interrupt is no failure.
@@ -81,10 +81,10 @@ func finish(err error) {
 		}
 		os.Exit(0)
 	}
-	shelf.Check(err)
+	view.Check(err)
 }
 
 // Reader loads a model for reading texts, from the folder of a run or a Hugging Face folder; see [tasks.Reader].
 func (l *Lab) Reader(dir string, o tasks.ReaderOptions) *tasks.Reader {
-	return shelf.Must(tasks.NewReader(l.Runner.Backend, shelf.Must(training.LoadPretrained(dir)), o))
+	return view.Must(tasks.NewReader(l.Runner.Backend, view.Must(training.LoadPretrained(dir)), o))
 }

@@ -17,7 +17,7 @@ import (
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
-	"metrolab/notebooks/shelf"
+	"metrolab/notebooks/view"
 	"metrolab/viz/notebook"
 )
 
@@ -56,7 +56,7 @@ func micro(steps int) metro.Config {
 	return c
 }
 
-// The same call finds the finished run, here and from the shelf.
+// The same call finds the finished run, here and from the view.
 func TestTrainOnce(t *testing.T) {
 	l := Open()
 	run := l.Train("first", micro(20))
@@ -70,8 +70,8 @@ func TestTrainOnce(t *testing.T) {
 	after, err := os.Stat(run.Path(runs.MetricsFile))
 	require.NoError(t, err)
 	require.Equal(t, info.ModTime(), after.ModTime(), "it was trained again")
-	require.Equal(t, run.Metrics["val_loss"], shelf.Open("first").Metrics["val_loss"])
-	require.Len(t, shelf.Curves("loss", run).Series, 1)
+	require.Equal(t, run.Metrics["val_loss"], view.Open("first").Metrics["val_loss"])
+	require.Len(t, view.Curves("loss", run).Series, 1)
 
 	words, err := l.Reader(run.Dir, tasks.ReaderOptions{}).Correct(t.Context(), "the readers open 4 files", 0.5)
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func TestBackground(t *testing.T) {
 	for began := time.Now(); run.Summary().Step < 10; time.Sleep(20 * time.Millisecond) {
 		require.Less(t, time.Since(began), time.Minute)
 	}
-	shelf.Stop("long")
+	view.Stop("long")
 	state := run.Summary()
 	require.Equal(t, runs.Interrupted, state.State)
 	require.GreaterOrEqual(t, state.Step, 10)
@@ -98,7 +98,7 @@ func TestBackground(t *testing.T) {
 	require.GreaterOrEqual(t, c.Step, state.Step, "it has saved")
 
 	short := l.Start("short", micro(30))
-	require.Equal(t, 30, shelf.Follow("short").Rows[len(shelf.Follow(short.ID).Rows)-1].Step)
+	require.Equal(t, 30, view.Follow("short").Rows[len(view.Follow(short.ID).Rows)-1].Step)
 }
 
 func TestStudy(t *testing.T) {
@@ -110,10 +110,10 @@ func TestStudy(t *testing.T) {
 	require.Equal(t, 4, results.Ended())
 	require.Len(t, results.Table().Rows, 2)
 
-	dir := filepath.Join(shelf.Root(), "weights")
+	dir := filepath.Join(view.Root(), "weights")
 	require.FileExists(t, filepath.Join(dir, ablations.ReportFile))
-	written := shelf.Must(ablations.Open(dir))
+	written := view.Must(ablations.Open(dir))
 	require.Equal(t, results.Table(), written.Table())
 	require.Len(t, written.Extra.Notes, 3)
-	require.Len(t, shelf.Must(written.Curves("frozen_auc_unigram")).Series, 2)
+	require.Len(t, view.Must(written.Curves("frozen_auc_unigram")).Series, 2)
 }

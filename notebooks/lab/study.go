@@ -9,7 +9,7 @@ import (
 	"metrolab/internal/progress"
 	"metrolab/internal/usererr"
 	"metrolab/metro/training"
-	"metrolab/notebooks/shelf"
+	"metrolab/notebooks/view"
 	"metrolab/viz"
 	"metrolab/viz/display"
 	"metrolab/viz/notebook"
@@ -48,7 +48,7 @@ func (l *Lab) Probe(results ablations.Results) viz.Figure {
 	_ = live.Close() // it has said below the cell what it could not draw
 	finish(err)
 	if figure == nil {
-		shelf.Check(usererr.New("study %s has nothing to probe: it needs Go documentation as its text, and a run of the baseline that has ended well", results.Study.Name))
+		view.Check(usererr.New("study %s has nothing to probe: it needs Go documentation as its text, and a run of the baseline that has ended well", results.Study.Name))
 	}
 	results.Extra.Figures = append(results.Extra.Figures, *figure)
 	l.write(results)
@@ -57,7 +57,7 @@ func (l *Lab) Probe(results ablations.Results) viz.Figure {
 
 // write leaves the study's report.
 func (l *Lab) write(results ablations.Results) {
-	shelf.Must(results.Write(filepath.Join(l.Runner.Store.Root, results.Study.Name)))
+	view.Must(results.Write(filepath.Join(l.Runner.Store.Root, results.Study.Name)))
 }
 
 func boardFrame(b *ablations.Board) []display.Output {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package shelf
+package view
 
 import (
 	"fmt"
@@ -25,7 +25,7 @@ func Check(err error) {
 
 // Guard, deferred at the head of a cell, turns a panic, such as that of a graph function about a shape, into one line:
 //
-//	defer shelf.Guard()
+//	defer view.Guard()
 func Guard() {
 	if problem := recover(); problem != nil {
 		fail(fmt.Sprint(problem))

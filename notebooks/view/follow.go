@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package shelf
+package view
 
 import (
 	"context"
@@ -48,7 +48,7 @@ func follow(ctx context.Context, r *Run) (*Run, error) {
 		select {
 		case <-ctx.Done():
 			_ = live.Close()
-			fmt.Printf("%s goes on: step %d of %d; shelf.Stop(%q) stops it\n", r.ID, state.Step, state.Total, r.ID)
+			fmt.Printf("%s goes on: step %d of %d; view.Stop(%q) stops it\n", r.ID, state.Step, state.Total, r.ID)
 			return r, nil
 		case <-time.After(time.Second):
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package shelf_test
+package view_test
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"os"
 
 	"metrolab/metro/runs"
-	"metrolab/notebooks/shelf"
+	"metrolab/notebooks/view"
 )
 
 // A run that something has trained is found by the beginning of its name, and its curves are drawn from its folder.
@@ -28,7 +28,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	curves := shelf.Curves("loss", shelf.Open("first"))
+	curves := view.Curves("loss", view.Open("first"))
 	fmt.Println(curves.Series[0].Name, curves.Series[0].Runs[0].Y)
 	// Output: first [4 3.5]
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package rooms
+package imports
 
 import (
 	"encoding/json"
@@ -42,8 +42,8 @@ var mayImport = map[string][]string{
 	"viz/table":            {"viz/display", "viz/internal"},
 	"ablations":            append([]string{"viz", "viz/report", "viz/table"}, aboveMetro...),
 	"scripts":              append([]string{"metro/cli"}, everything...),
-	"notebooks":            append([]string{"notebooks/shelf", "viz/display", "viz/notebook"}, everything...),
-	"notebooks/shelf":      {"metro/metrics", "metro/runs", "viz", "viz/display", "viz/notebook", "viz/table"},
+	"notebooks":            append([]string{"notebooks/view", "viz/display", "viz/notebook"}, everything...),
+	"notebooks/view":      {"metro/metrics", "metro/runs", "viz", "viz/display", "viz/notebook", "viz/table"},
 }
 
 var (
@@ -122,8 +122,8 @@ func TestLibrariesLinkNoEngine(t *testing.T) {
 func TestWhoPrintsLinksNoFontsAndNoNotebook(t *testing.T) {
 	drawing := []string{"gonum.org/v1/plot", "golang.org/x/image", "codeberg.org/go-fonts"}
 	const gonb = "github.com/janpfeifer/gonb"
-	draws := []string{"viz", "viz/report", "viz/notebook", "ablations", "metro/cli", "scripts", "notebooks", "notebooks/shelf"}
-	shows := []string{"viz/notebook", "notebooks", "notebooks/shelf"}
+	draws := []string{"viz", "viz/report", "viz/notebook", "ablations", "metro/cli", "scripts", "notebooks", "notebooks/view"}
+	shows := []string{"viz/notebook", "notebooks", "notebooks/view"}
 	for _, p := range project(t) {
 		for _, dep := range p.Deps {
 			within := func(path string) bool { return dep == path || strings.HasPrefix(dep, path+"/") }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package shelf
+package view
 
 import (
 	"encoding/json"
@@ -81,7 +81,7 @@ func unclear(id string, found []string, all []runs.Summary) error {
 	const shown = 8
 	more := ""
 	if len(ids) > shown {
-		more = fmt.Sprintf(" and %d more (shelf.List shows all)", len(ids)-shown)
+		more = fmt.Sprintf(" and %d more (view.List shows all)", len(ids)-shown)
 	}
 	return usererr.New("there is no run %q in %s; there are %s%s", id, Root(), strings.Join(ids[:min(shown, len(ids))], ", "), more)
 }
