@@ -27,8 +27,8 @@ import (
 // config.json, model.safetensors and the files of tokenizer t. Embedding tables that the two share are written into both,
 // and those that are sums are added up. dir appears all or nothing.
 //
-// The heads that src has are written, and only those. What ELECTRA has no place for makes a folder's model_type "metro"; notes say, in a sentence each, why that was
-// so and which tensors were left out.
+// The heads that src has are written, and only those. What ELECTRA has no place for makes a folder's model_type "metro";
+// notes say, in a sentence each, why that was so and which tensors were left out.
 func Export(dir string, t tokens.Tokenizer, src weights.Source) (notes []string, err error) {
 	shapes := weights.Shapes(src)
 	parts, err := planExport(src.Model().Config, t, shapes)
