@@ -2,7 +2,7 @@
 
 // Package imports keeps the imports between the project's packages pointing one way.
 //
-//	layers, metro/masking ← metro ← metro/{text,tokens,data,runs,training,tasks,hf,recipes} ← ablations ← scripts, notebooks
+//	layers, metro/masking ← metro ← metro/{text,tokens,data,runs,weights,training,tasks,hf,recipes} ← ablations ← scripts, notebooks
 //
 // metro/backend, the only package that imports go-xla, is for programs and tests; viz and the packages below it are for
 // reports, scripts and notebooks and import no other package of ours. Of these, viz and viz/report link fonts, viz/notebook the

@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"metro/text":           aboveMetro,
 	"metro/tokens":         aboveMetro,
 	"metro/training":       aboveMetro,
+	"metro/weights":        {"layers", "metro"},
 	"metro/cli":            everything,
 	"metro/workspace":      append([]string{"metro/backend"}, aboveMetro...),
 	"viz":                  {"viz/display", "viz/internal", "viz/table"},
@@ -47,7 +48,7 @@ var mayImport = map[string][]string{
 }
 
 var (
-	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/masking", "metro/metrics", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training"}
+	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/masking", "metro/metrics", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training", "metro/weights"}
 	everything = append([]string{"ablations", "metro/backend", "metro/workspace", "viz", "viz/report", "viz/table"}, aboveMetro...)
 )
 

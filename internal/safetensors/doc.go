@@ -6,8 +6,8 @@
 //
 //	{"__metadata__": {"key": "text"}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, …}
 //
-// Offsets count from the end of the JSON. Values are little-endian and row-major; turning bytes into numbers is the
-// caller's work, because only the caller knows the type that it wants.
+// Offsets count from the end of the JSON. Values are little-endian and row-major. [File.Read] gives a
+// tensor's bytes, [File.Floats] its numbers as float32, whatever floating-point type they have.
 //
 // The reader is strict, since weights come from strangers: a header longer than 100 MB, more than 262 144 tensors, a
 // duplicate name, an unknown type, a hole, an overlap, a shape whose size overflows or does not match its bytes, or a

@@ -8,8 +8,9 @@
 //	DIR/generator/       the generator    (ElectraForMaskedLM)
 //
 // [Load] reads a pair, or one folder alone: an ELECTRA generator or discriminator, an encoder with BERT's names (the main
-// model without heads), or what [Export] wrote. It finds the shape of the models, what embeddings they share, and hands
-// out tensors by the names of this project's checkpoints, which are variable paths with dots for slashes:
+// model without heads), or what [Export] wrote. It finds the shape of the models and what embeddings they share. A
+// folder is a [weights.Source], whose tensors have the names of this project's checkpoints, which are variable paths with
+// dots for slashes:
 //
 //	electra.encoder.layer.0.attention.self.query.weight [out, in]  ↔  main.layer_0.attention.query.weights [in, out]
 //

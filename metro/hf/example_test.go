@@ -20,13 +20,10 @@ func Example() {
 	c := pair.Config
 	fmt.Printf("%d and %d layers of width %d and %d, sharing %s\n", c.Main.Layers, c.Generator.Layers, c.Main.Width, c.Generator.Width, c.Sharing)
 
-	weights, err := pair.For(c)
-	if err != nil {
-		panic(err)
-	}
-	last := weights.Tensors()[len(weights.Tensors())-1]
-	bias := make([]float32, last.Shape[0])
-	if err := weights.Read(last.Name, bias); err != nil {
+	tensors := pair.Tensors()
+	last := tensors[len(tensors)-1]
+	bias := make([]float32, last.Size())
+	if err := pair.Read(last.Name, bias); err != nil {
 		panic(err)
 	}
 	fmt.Printf("%s %d: %.3f, …\n", last.Name, last.Shape, bias[:2])
@@ -36,7 +33,7 @@ func Example() {
 		panic(err)
 	}
 	defer os.RemoveAll(parent)
-	notes, err := hf.Export(filepath.Join(parent, "my-electra"), c, pair.Tokenizer, weights)
+	notes, err := hf.Export(filepath.Join(parent, "my-electra"), pair.Tokenizer, pair)
 	fmt.Println(notes, err)
 	// Output:
 	// 2 and 1 layers of width 24 and 10, sharing token_position_norm

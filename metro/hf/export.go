@@ -18,24 +18,20 @@ import (
 	"metrolab/internal/atomicfile"
 	"metrolab/internal/safetensors"
 	"metrolab/internal/usererr"
-	"metrolab/metro"
 	"metrolab/metro/tokens"
+	"metrolab/metro/weights"
 )
 
-// Export writes the models of config c into dir, which must not be there yet, or be empty: the main model into the folder
+// Export writes the models of src into dir, which must not be there yet, or be empty: the main model into the folder
 // discriminator (main, if it has no RTD head) and the generator, if there is one, into the folder generator, each with
 // config.json, model.safetensors and the files of tokenizer t. Embedding tables that the two share are written into both,
 // and those that are sums are added up. dir appears all or nothing.
 //
-// weights gives the tensors by our names, for example [OpenCheckpoint]; the heads that it has are written, and only those.
-// What ELECTRA has no place for makes a folder's model_type "metro"; notes say, in a sentence each, why that was
-// so and which tensors were left out.
-func Export(dir string, c metro.Config, t tokens.Tokenizer, weights Source) (notes []string, err error) {
-	shapes := map[string][]int{}
-	for _, tensor := range weights.Tensors() {
-		shapes[tensor.Name] = tensor.Shape
-	}
-	parts, err := planExport(c, t, shapes)
+// The heads that src has are written, and only those. What ELECTRA has no place for makes a folder's model_type "metro";
+// notes say, in a sentence each, why that was so and which tensors were left out.
+func Export(dir string, t tokens.Tokenizer, src weights.Source) (notes []string, err error) {
+	shapes := weights.Shapes(src)
+	parts, err := planExport(src.Model().Config, t, shapes)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +40,7 @@ func Export(dir string, c metro.Config, t tokens.Tokenizer, weights Source) (not
 	}
 	err = atomicfile.WriteDir(dir, func(temp string) error {
 		for _, p := range parts {
-			if err := p.write(filepath.Join(temp, p.name), t, weights); err != nil {
+			if err := p.write(filepath.Join(temp, p.name), t, src); err != nil {
 				return err
 			}
 		}
@@ -89,7 +85,7 @@ func leftOut(shapes map[string][]int) string {
 	return fmt.Sprintf("%d tensors have no place in a folder and were left out, such as %s", len(names), strings.Join(names[:min(3, len(names))], ", "))
 }
 
-func (o outgoing) write(dir string, t tokens.Tokenizer, weights Source) error {
+func (o outgoing) write(dir string, t tokens.Tokenizer, src weights.Source) error {
 	if err := t.SaveFolder(dir, o.settings.MaxPositions); err != nil {
 		return err
 	}
@@ -103,20 +99,20 @@ func (o outgoing) write(dir string, t tokens.Tokenizer, weights Source) error {
 	}
 	// transformers wants to be told that the tensors are PyTorch's.
 	return safetensors.WriteFile(filepath.Join(dir, weightsFile), infos, map[string]string{"format": "pt"}, func(info safetensors.Info, w io.Writer) error {
-		return byName[info.Name].write(w, weights)
+		return byName[info.Name].write(w, src)
 	})
 }
 
-func (j joint) write(w io.Writer, weights Source) error {
+func (j joint) write(w io.Writer, src weights.Source) error {
 	values := make([]float32, elements(j.shape))
 	if j.ours != "" {
-		if err := weights.Read(j.ours, values); err != nil {
+		if err := src.Read(j.ours, values); err != nil {
 			return err
 		}
 	}
 	if j.plus != "" {
 		more := make([]float32, len(values))
-		if err := weights.Read(j.plus, more); err != nil {
+		if err := src.Read(j.plus, more); err != nil {
 			return err
 		}
 		for i, x := range more {

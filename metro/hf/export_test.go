@@ -15,6 +15,7 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
+	"metrolab/metro/weights"
 )
 
 // Our export of what transformers wrote has the same tensors, to the name and to the bit, and settings of the same
@@ -23,10 +24,8 @@ func TestExportOfAnImport(t *testing.T) {
 	for _, name := range []string{"electra", "electra-odd"} {
 		t.Run(name, func(t *testing.T) {
 			theirs := load(t, filepath.Join("testdata", name))
-			weights, err := theirs.For(theirs.Config)
-			require.NoError(t, err)
 			dir := filepath.Join(t.TempDir(), "out")
-			notes, err := Export(dir, theirs.Config, theirs.Tokenizer, weights)
+			notes, err := Export(dir, theirs.Tokenizer, theirs)
 			require.NoError(t, err)
 			require.Empty(t, notes)
 
@@ -156,7 +155,7 @@ func TestExportAndBack(t *testing.T) {
 			tokenizer, c := testTokenizer(t), test.config
 			model, store := newModel(t, c, tokenizer.VocabSize()+3)
 			dir := filepath.Join(t.TempDir(), "out")
-			notes, err := Export(dir, c, tokenizer, model)
+			notes, err := Export(dir, tokenizer, model)
 			require.NoError(t, err)
 			require.Equal(t, test.reason == "", len(notes) == 0, notes)
 			require.Contains(t, strings.Join(notes, "\n"), test.reason)
@@ -172,13 +171,12 @@ func TestExportAndBack(t *testing.T) {
 				require.Equal(t, test.generator, back.generator.settings.ModelType)
 				require.Equal(t, c.Sharing, back.Config.Sharing)
 			}
-			weights, err := back.For(c)
-			require.NoError(t, err)
-			require.Equal(t, sortedNames(model), sortedNames(weights))
+			src := as(t, back, c)
+			require.Equal(t, sortedNames(model), sortedNames(src))
 			for _, tensor := range model.Tensors() {
-				require.Equal(t, read(t, model, tensor), read(t, weights, tensor), tensor.Name)
+				require.Equal(t, read(t, model, tensor), read(t, src, tensor), tensor.Name)
 			}
-			again := newStore(t, weights, dtypes.Float32)
+			again := newStore(t, src, dtypes.Float32)
 			require.Equal(t, outputs(t, c, tokenizer.VocabSize()+3, store), outputs(t, c, tokenizer.VocabSize()+3, again))
 
 			shaped := back.Shape(c)
@@ -188,7 +186,7 @@ func TestExportAndBack(t *testing.T) {
 	}
 }
 
-func sortedNames(s Source) []string {
+func sortedNames(s weights.Source) []string {
 	var names []string
 	for _, tensor := range s.Tensors() {
 		names = append(names, tensor.Name)
@@ -209,20 +207,19 @@ func TestExportFillsWithZeros(t *testing.T) {
 			tokenizer := testTokenizer(t)
 			model, store := newModel(t, c, tokenizer.VocabSize())
 			dir := filepath.Join(t.TempDir(), "out")
-			_, err := Export(dir, c, tokenizer, model)
+			_, err := Export(dir, tokenizer, model)
 			require.NoError(t, err)
 
 			back := load(t, dir)
 			filled := back.Shape(c)
 			require.Equal(t, 2, filled.Embeddings.TokenTypes)
 			require.True(t, filled.Positions.Absolute)
-			weights, err := back.For(filled)
-			require.NoError(t, err)
+			src := as(t, back, filled)
 			for name, rows := range map[string]int{"shared.token_type_embedding": 2, "shared.position_embedding": 7} {
-				require.Equal(t, make([]float32, rows*5), read(t, weights, Tensor{name, []int{rows, 5}}))
+				require.Equal(t, make([]float32, rows*5), read(t, src, weights.Tensor{Name: name, Shape: []int{rows, 5}}))
 			}
 			require.Equal(t, outputs(t, c, tokenizer.VocabSize(), store),
-				outputs(t, filled, tokenizer.VocabSize(), newStore(t, weights, dtypes.Float32)))
+				outputs(t, filled, tokenizer.VocabSize(), newStore(t, src, dtypes.Float32)))
 		})
 	}
 }
@@ -233,26 +230,25 @@ func TestExportAddsUp(t *testing.T) {
 	tokenizer := testTokenizer(t)
 	model, store := newModel(t, c, tokenizer.VocabSize())
 	dir := filepath.Join(t.TempDir(), "out")
-	notes, err := Export(dir, c, tokenizer, model)
+	notes, err := Export(dir, tokenizer, model)
 	require.NoError(t, err)
 	require.Empty(t, notes)
 
 	back := load(t, dir)
 	require.Equal(t, metro.SharingNone, back.Config.Sharing)
 	untied := back.Shape(c)
-	weights, err := back.For(untied)
-	require.NoError(t, err)
+	src := as(t, back, untied)
 	require.Equal(t, outputs(t, c, tokenizer.VocabSize(), store),
-		outputs(t, untied, tokenizer.VocabSize(), newStore(t, weights, dtypes.Float32)))
-	_, err = back.For(c)
-	require.ErrorContains(t, err, `its two models share "none" and the config "gdes"`)
+		outputs(t, untied, tokenizer.VocabSize(), newStore(t, src, dtypes.Float32)))
+	_, err = weights.As(back, c, metro.Describe(c, tokenizer.VocabSize()))
+	require.ErrorContains(t, err, "sharing is none there and gdes in the config")
 }
 
 func TestExportNamesWhatItLeavesOut(t *testing.T) {
 	tokenizer := testTokenizer(t)
 	model, _ := newModel(t, electraConfig(), tokenizer.VocabSize())
-	model["main.mine.weights"] = model["main.rtd.output.bias"]
-	notes, err := Export(filepath.Join(t.TempDir(), "out"), electraConfig(), tokenizer, model)
+	model.byName["main.mine.weights"] = model.byName["main.rtd.output.bias"]
+	notes, err := Export(filepath.Join(t.TempDir(), "out"), tokenizer, model)
 	require.NoError(t, err)
 	require.Equal(t, []string{"1 tensors have no place in a folder and were left out, such as main.mine.weights"}, notes)
 }
@@ -263,17 +259,17 @@ func TestExportOverwritesNothing(t *testing.T) {
 	dir := t.TempDir()
 	kept := filepath.Join(dir, "kept")
 	require.NoError(t, os.WriteFile(kept, []byte("mine"), 0o644))
-	_, err := Export(dir, electraConfig(), tokenizer, model)
+	_, err := Export(dir, tokenizer, model)
 	require.ErrorContains(t, err, "is there and not empty")
 	require.True(t, usererr.Is(err))
 
-	_, err = Export(kept, electraConfig(), tokenizer, model)
+	_, err = Export(kept, tokenizer, model)
 	require.ErrorContains(t, err, "kept")
 	require.True(t, usererr.Is(err))
 
 	empty := filepath.Join(dir, "empty")
 	require.NoError(t, os.Mkdir(empty, 0o755))
-	_, err = Export(empty, electraConfig(), tokenizer, model)
+	_, err = Export(empty, tokenizer, model)
 	require.NoError(t, err)
 }
 
@@ -296,7 +292,7 @@ func TestExportAllOrNothing(t *testing.T) {
 	model, _ := newModel(t, electraConfig(), tokenizer.VocabSize())
 	for _, at := range []string{"shared.token_embedding", "generator.head.output_bias"} {
 		parent := t.TempDir()
-		_, err := Export(filepath.Join(parent, "out"), electraConfig(), tokenizer, broken{model, at})
+		_, err := Export(filepath.Join(parent, "out"), tokenizer, broken{model, at})
 		require.ErrorContains(t, err, "the disk is gone")
 		require.False(t, usererr.Is(err))
 		left, err := os.ReadDir(parent)
@@ -309,17 +305,20 @@ func TestExportOfTheWrongConfig(t *testing.T) {
 	tokenizer := testTokenizer(t)
 	model, _ := newModel(t, electraConfig(), tokenizer.VocabSize())
 	dir := filepath.Join(t.TempDir(), "out")
-	_, err := Export(dir, with(func(c *metro.Config) { c.Main.FFN = 13 }), tokenizer, model)
+	model.model.Config.Main.FFN = 13
+	_, err := Export(dir, tokenizer, model)
 	require.ErrorContains(t, err, "by the config tensor main.layer_0.ffn_in.weights is [8 13], in the weights it is [8 12]")
-	_, err = Export(dir, with(func(c *metro.Config) { c.Main.Layers = 3 }), tokenizer, model)
+	model.model.Config = with(func(c *metro.Config) { c.Main.Layers = 3 })
+	_, err = Export(dir, tokenizer, model)
 	require.ErrorContains(t, err, "main.layer_2")
 
-	delete(model, "shared.token_embedding")
-	_, err = Export(dir, electraConfig(), tokenizer, model)
+	model.model.Config = electraConfig()
+	delete(model.byName, "shared.token_embedding")
+	_, err = Export(dir, tokenizer, model)
 	require.ErrorContains(t, err, "no token table")
 
 	small, _ := newModel(t, electraConfig(), tokenizer.VocabSize()-1)
-	_, err = Export(dir, electraConfig(), tokenizer, small)
+	_, err = Export(dir, tokenizer, small)
 	require.ErrorContains(t, err, "the tokenizer has 48 tokens, but the model's table has 47")
 	require.True(t, usererr.Is(err))
 }

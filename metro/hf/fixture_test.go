@@ -15,6 +15,7 @@ import (
 	"metrolab/internal/safetensors"
 	"metrolab/layers"
 	"metrolab/metro"
+	"metrolab/metro/weights"
 )
 
 // The fixtures in testdata were written by scripts/parity/make.py with torch 2.15.0 and transformers 5.23.0.
@@ -42,9 +43,7 @@ func (r reference) shape(name string) []int {
 func (r reference) floats(name string) []float32 {
 	r.t.Helper()
 	values := make([]float32, elements(r.shape(name)))
-	f, err := newFloats(r.file, name)
-	require.NoError(r.t, err)
-	require.NoError(r.t, f.read(values))
+	require.NoError(r.t, r.file.ReadFloats(name, values))
 	return values
 }
 
@@ -65,8 +64,16 @@ func load(t *testing.T, dir string) *Folder {
 	return f
 }
 
+// as gives a folder's weights to a model of config c.
+func as(t *testing.T, f *Folder, c metro.Config) weights.Source {
+	t.Helper()
+	src, err := weights.As(f, c, metro.Describe(c, f.Config.Data.VocabSize))
+	require.NoError(t, err)
+	return src
+}
+
 // read returns a whole tensor.
-func read(t *testing.T, s Source, tensor Tensor) []float32 {
+func read(t *testing.T, s weights.Source, tensor weights.Tensor) []float32 {
 	t.Helper()
 	values := make([]float32, elements(tensor.Shape))
 	require.NoError(t, s.Read(tensor.Name, values))
@@ -74,12 +81,12 @@ func read(t *testing.T, s Source, tensor Tensor) []float32 {
 }
 
 // newStore holds the weights as variables of the given type.
-func newStore(t *testing.T, weights Source, dtype dtypes.DType) *model.Store {
+func newStore(t *testing.T, src weights.Source, dtype dtypes.DType) *model.Store {
 	t.Helper()
 	store := model.NewStore()
 	store.SetParam(layers.ParamDType, dtype)
-	for _, tensor := range weights.Tensors() {
-		_, err := store.CreateVariable(variablePath(tensor.Name), toTensor(dtype, read(t, weights, tensor), tensor.Shape))
+	for _, tensor := range src.Tensors() {
+		_, err := store.CreateVariable(variablePath(tensor.Name), toTensor(dtype, read(t, src, tensor), tensor.Shape))
 		require.NoError(t, err)
 	}
 	return store

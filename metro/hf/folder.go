@@ -14,6 +14,7 @@ import (
 	"metrolab/metro"
 	"metrolab/metro/tokens"
 	_ "metrolab/metro/tokens/all"
+	"metrolab/metro/weights"
 )
 
 // The folders of a pair.
@@ -23,8 +24,8 @@ const (
 	generatorDir     = "generator"
 )
 
-// Folder is an open Hugging Face folder, or a pair of them. Weights are read when they are asked for; those that two models
-// may share have been compared.
+// Folder is an open Hugging Face folder, or a pair of them: a [weights.Source], of the models of Config. Weights are read when
+// they are asked for; those that two models may share have been compared.
 type Folder struct {
 	Dir       string
 	Tokenizer tokens.Tokenizer
@@ -38,6 +39,8 @@ type Folder struct {
 	Notes []string
 
 	main, generator *part // one of them may be nil
+	tensors         []weights.Tensor
+	origins         map[string]origin // by our names
 }
 
 // Load opens dir: a pair, which is a folder with the folders discriminator (or main) and generator in it, or one folder
@@ -65,6 +68,7 @@ func Load(dir string) (_ *Folder, err error) {
 	if err = f.loadTokenizer(); err != nil {
 		return nil, err
 	}
+	f.list()
 	return f, nil
 }
 
@@ -124,15 +128,18 @@ func (f *Folder) describe() error {
 	}
 	g := f.generator.config()
 	var differences []string
-	for _, d := range []difference{
+	for _, d := range []struct {
+		what            string
+		main, generator any
+	}{
 		{"vocabulary", f.Config.Data.VocabSize, g.Data.VocabSize},
 		{"positions", f.Config.Data.SeqLen, g.Data.SeqLen},
 		{"embedding width", f.Config.EmbeddingWidth(), g.EmbeddingWidth()},
 		{"token types", f.Config.Embeddings.TokenTypes, g.Embeddings.TokenTypes},
 		{"relative positions", f.Config.Positions, g.Positions},
 	} {
-		if d.want != d.got {
-			differences = append(differences, d.String())
+		if d.main != d.generator {
+			differences = append(differences, fmt.Sprintf("%s %v and %v", d.what, d.main, d.generator))
 		}
 	}
 	if len(differences) > 0 {
@@ -142,6 +149,39 @@ func (f *Folder) describe() error {
 	sharing, err := f.findSharing()
 	f.Config.Sharing = sharing
 	return err
+}
+
+// Shape returns c with everything that the folder decides: the fields of [Folder.Config] that describe the models that are
+// there. Rows of tokens may be shorter than the folder's position table, which stays whole; dropout and the way of
+// drawing first weights stay as they are.
+func (f *Folder) Shape(c metro.Config) metro.Config {
+	rows := f.Config.Data.SeqLen
+	c.Data.VocabSize = f.Config.Data.VocabSize
+	c.Embeddings, c.Positions = f.Config.Embeddings, f.Config.Positions
+	switch {
+	case c.Data.SeqLen == 0 || c.Positions.Absolute && c.Data.SeqLen > rows:
+		c.Data.SeqLen = rows
+	case c.Positions.Absolute && c.Data.SeqLen < rows:
+		c.Positions.Rows = rows
+	}
+	shape := func(into *metro.Encoder, from metro.Encoder) {
+		if into.Init != "" {
+			from.Dropout, from.Init, from.InitScale = into.Dropout, into.Init, into.InitScale
+		}
+		*into = from
+	}
+	if f.main != nil {
+		shape(&c.Main, f.Config.Main)
+		c.Objective.RTDHead = f.Config.Objective.RTDHead
+	}
+	if f.generator != nil {
+		shape(&c.Generator, f.Config.Generator)
+		c.Objective.GeneratorHead = f.Config.Objective.GeneratorHead
+	}
+	if f.main != nil && f.generator != nil {
+		c.Sharing = f.Config.Sharing
+	}
+	return c
 }
 
 // loadTokenizer reads the tokenizer and makes sure that it fits, and that both models of a pair have the same.

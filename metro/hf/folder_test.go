@@ -25,6 +25,7 @@ import (
 	"metrolab/internal/safetensors"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
+	"metrolab/metro/weights"
 )
 
 // copyFixture copies a folder of testdata, so that a test can spoil it.
@@ -98,22 +99,19 @@ func TestBERT(t *testing.T) {
 
 	require.Equal(t, metro.Encoder{}, f.Config.Generator)
 	require.Equal(t, 20, f.Config.EmbeddingWidth())
-	weights, err := f.For(f.Config)
-	require.NoError(t, err)
-	sameWeights, err := same.For(f.Config)
-	require.NoError(t, err)
-	for _, tensor := range weights.Tensors() {
-		require.Equal(t, read(t, weights, tensor), read(t, sameWeights, tensor))
+	require.Equal(t, f.Tensors(), same.Tensors())
+	for _, tensor := range f.Tensors() {
+		require.Equal(t, read(t, f, tensor), read(t, same, tensor))
 	}
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
-		for i, state := range mainLayers(t, be, electraModel(f, f.Config), weights, ref.ints("tokens"), ref.shape("tokens")) {
+		for i, state := range mainLayers(t, be, electraModel(f, f.Config), f, ref.ints("tokens"), ref.shape("tokens")) {
 			require.LessOrEqual(t, largestDifference(t, flat(state), ref.floats(fmt.Sprintf("main_state_%d", i))), 1e-5, i)
 		}
 	})
 }
 
 // mainLayers runs the main model on rows of tokens.
-func mainLayers(t *testing.T, be compute.Backend, m metro.Model, w *Weights, tokens []int32, shape []int) []*tensors.Tensor {
+func mainLayers(t *testing.T, be compute.Backend, m metro.Model, w weights.Source, tokens []int32, shape []int) []*tensors.Tensor {
 	t.Helper()
 	store := newStore(t, w, dtypes.Float32)
 	exec, err := model.NewExec(be, store, func(scope *model.Scope, in []*Node) []*Node {
@@ -129,46 +127,43 @@ func mainLayers(t *testing.T, be compute.Backend, m metro.Model, w *Weights, tok
 
 // A folder alone is a discriminator or a generator.
 func TestSingleFolders(t *testing.T) {
+	pair := load(t, "testdata/electra-odd")
+	c, vocab := pair.Config, pair.Config.Data.VocabSize
 	d := load(t, "testdata/electra-odd/discriminator")
 	require.Equal(t, metro.Encoder{}, d.Config.Generator)
-	_, err := d.ForGenerator(d.Config)
-	require.ErrorContains(t, err, "holds no generator")
-	require.True(t, usererr.Is(err))
+	require.NotEmpty(t, weights.Held(pair, metro.Describe(c, vocab)).HeadOf(metro.OwnerGenerator, metro.HeadGenerator))
+	require.Empty(t, weights.Held(d, metro.Describe(c, vocab)).HeadOf(metro.OwnerGenerator, metro.HeadGenerator))
 
 	g := load(t, "testdata/electra-odd/generator")
 	require.Equal(t, metro.Encoder{}, g.Config.Main)
-	weights, err := g.ForGenerator(g.Config)
-	require.NoError(t, err)
-	for _, name := range sortedNames(weights) {
+	for _, name := range sortedNames(g) {
 		require.True(t, strings.HasPrefix(name, "generator."), name)
 	}
 
 	// A pair's generator alone, for a main model of another shape.
-	pair := load(t, "testdata/electra-odd")
-	c := pair.Config
 	c.Main.Layers, c.Sharing = 7, metro.SharingNone
-	again, err := pair.ForGenerator(c)
+	alone, err := weights.As(pair, c, metro.Describe(c, vocab).Of(metro.OwnerGenerator))
 	require.NoError(t, err)
-	require.Equal(t, sortedNames(weights), sortedNames(again))
+	require.Equal(t, sortedNames(g), sortedNames(alone))
+	for _, tensor := range g.Tensors() {
+		require.Equal(t, read(t, g, tensor), read(t, alone, tensor), tensor.Name)
+	}
 }
 
 // The two models of a pair may share less than they could, and rows may be shorter.
-func TestForOtherConfigs(t *testing.T) {
+func TestOtherConfigs(t *testing.T) {
 	f := load(t, "testdata/electra-odd")
 	require.Equal(t, 16, f.Config.Data.SeqLen)
 	c := f.Config
 	c.Sharing, c.Data.SeqLen = metro.SharingNone, 9
-	weights, err := f.For(c)
-	require.NoError(t, err)
-	position := Tensor{"generator.position_embedding", []int{9, 14}}
-	require.Contains(t, weights.Tensors(), position)
-	whole, err := f.For(f.Config)
-	require.NoError(t, err)
-	all := read(t, whole, Tensor{"shared.position_embedding", []int{16, 14}})
-	require.Equal(t, all[:9*14], read(t, weights, position))
-	require.ErrorContains(t, weights.Read("generator.position_embedding", make([]float32, 1)), "has 126 elements, the buffer 1")
-	require.ErrorContains(t, weights.Read("mine", nil), "has no tensor mine")
-	require.ErrorContains(t, weights.Read("shared.embedding_norm.gain", make([]float32, 14)), "has no tensor shared.embedding_norm.gain")
+	src := as(t, f, c)
+	position := weights.Tensor{Name: "generator.position_embedding", Shape: []int{9, 14}}
+	require.Contains(t, src.Tensors(), position)
+	all := read(t, f, weights.Tensor{Name: "shared.position_embedding", Shape: []int{16, 14}})
+	require.Equal(t, all[:9*14], read(t, src, position))
+	require.ErrorContains(t, src.Read("generator.position_embedding", make([]float32, 1)), "has 126 elements, the buffer 1")
+	require.ErrorContains(t, src.Read("mine", nil), "has no tensor mine")
+	require.ErrorContains(t, src.Read("shared.embedding_norm.gain", make([]float32, 14)), "has no tensor shared.embedding_norm.gain")
 }
 
 // A model takes the folder's shape and keeps what is its own.
@@ -180,9 +175,7 @@ func TestShape(t *testing.T) {
 	require.Equal(t, 16, shaped.PositionRows())
 	require.Equal(t, 24, shaped.Main.Width)
 	require.Equal(t, []any{int64(3), 0.3, metro.InitFanIn}, []any{shaped.Seed, shaped.Main.Dropout, shaped.Main.Init})
-	weights, err := f.For(shaped)
-	require.NoError(t, err)
-	require.Contains(t, weights.Tensors(), Tensor{"shared.position_embedding", []int{16, 14}})
+	require.Contains(t, as(t, f, shaped).Tensors(), weights.Tensor{Name: "shared.position_embedding", Shape: []int{16, 14}})
 	for _, length := range []int{0, 16, 400} {
 		c.Data.SeqLen = length
 		shaped = f.Shape(c)
@@ -190,10 +183,11 @@ func TestShape(t *testing.T) {
 	}
 }
 
-func TestForRefuses(t *testing.T) {
+// Weights are not given to a model that would compute something else with them.
+func TestOtherConfigsRefused(t *testing.T) {
 	f := load(t, "testdata/electra-odd")
 	for want, change := range map[string]func(c *metro.Config){
-		"it has 16 positions and the config asks for 17":                           func(c *metro.Config) { c.Data.SeqLen = 17 },
+		"positions.rows is 16 there and 17 in the config":                          func(c *metro.Config) { c.Data.SeqLen = 17 },
 		"main.layers is 2 there and 3 in the config":                               func(c *metro.Config) { c.Main.Layers = 3 },
 		"generator.epsilon is 0.001 there and 1e-05":                               func(c *metro.Config) { c.Generator.Epsilon = 1e-5 },
 		"main.norm is post there and pre":                                          func(c *metro.Config) { c.Main.Norm = metro.NormPre },
@@ -202,12 +196,13 @@ func TestForRefuses(t *testing.T) {
 		"positions.relative is none there and t5":                                  func(c *metro.Config) { c.Positions.Relative = metro.RelativeT5 },
 		"objective.rtd_head is projected there and linear":                         func(c *metro.Config) { c.Objective.RTDHead = metro.RTDHeadLinear },
 		"objective.generator_head is norm there and plain":                         func(c *metro.Config) { c.Objective.GeneratorHead = metro.GeneratorHeadPlain },
-		`its two models share "token_position_norm" and the config "all"`:          func(c *metro.Config) { c.Sharing = metro.SharingAll },
+		"sharing is token_position_norm there and all in the config":               func(c *metro.Config) { c.Sharing = metro.SharingAll },
 		"main.width is 24 there and 12 in the config; main.heads is 3 there and 2": func(c *metro.Config) { c.Main.Width, c.Main.Heads = 12, 2 },
 	} {
 		c := f.Config
 		change(&c)
-		_, err := f.For(c)
+		_, err := weights.As(f, c, metro.Describe(c, f.Config.Data.VocabSize))
+		require.ErrorContains(t, err, "testdata/electra-odd holds another model than the config asks for: ")
 		require.ErrorContains(t, err, want)
 		require.True(t, usererr.Is(err))
 	}
@@ -215,8 +210,7 @@ func TestForRefuses(t *testing.T) {
 
 // Half precision is widened on the way.
 func TestHalfPrecision(t *testing.T) {
-	want, err := load(t, "testdata/bert").For(load(t, "testdata/bert").Config)
-	require.NoError(t, err)
+	want := load(t, "testdata/bert")
 	dir := copyFixture(t, "bert")
 	rewrite(t, dir, func(info *safetensors.Info, data *[]byte) {
 		info.DType = "BF16"
@@ -226,9 +220,7 @@ func TestHalfPrecision(t *testing.T) {
 		}
 		*data = short
 	})
-	f := load(t, dir)
-	got, err := f.For(f.Config)
-	require.NoError(t, err)
+	got := load(t, dir)
 	for _, tensor := range want.Tensors() {
 		exact := read(t, want, tensor)
 		for i, x := range read(t, got, tensor) {

@@ -35,8 +35,7 @@ func TestMiniLM(t *testing.T) {
 	f := load(t, dir)
 	c := f.Config
 	c.Data.SeqLen = 32
-	weights, err := f.For(c)
-	require.NoError(t, err)
+	src := as(t, f, c)
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
 		for _, s := range sentences {
 			require.Equal(t, s.IDs, f.Tokenizer.Encode(s.Text).IDs)
@@ -44,7 +43,7 @@ func TestMiniLM(t *testing.T) {
 			copy(tokens, s.IDs)
 			n, width := len(s.IDs), c.Main.Width
 			var last []float64
-			for i, layer := range mainLayers(t, be, electraModel(f, c), weights, tokens, []int{1, len(tokens)}) {
+			for i, layer := range mainLayers(t, be, electraModel(f, c), src, tokens, []int{1, len(tokens)}) {
 				last = flat(layer)[:n*width]
 				require.InEpsilon(t, s.L2[i], norm(last), 1e-5, "layer %d", i)
 			}

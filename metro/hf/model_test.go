@@ -17,6 +17,7 @@ import (
 	"metrolab/internal/backendtest"
 	"metrolab/metro"
 	"metrolab/metro/tokens/wordpiece"
+	"metrolab/metro/weights"
 )
 
 // electraConfig is a model that ELECTRA has a place for, with the generator's sharing still to be chosen.
@@ -51,20 +52,27 @@ func testTokenizer(t *testing.T) *wordpiece.Tokenizer {
 	return tokenizer
 }
 
-// variables is a store as a [Source].
-type variables map[string]*model.Variable
+// variables is a store as a [weights.Source].
+type variables struct {
+	model  metro.Model
+	byName map[string]*model.Variable
+}
 
-func (v variables) Tensors() []Tensor {
-	var out []Tensor
-	for name, variable := range v {
-		out = append(out, Tensor{name, variable.Shape().Dimensions})
+func (v variables) String() string     { return "variables" }
+func (v variables) Model() metro.Model { return v.model }
+func (v variables) Close() error       { return nil }
+
+func (v variables) Tensors() []weights.Tensor {
+	var out []weights.Tensor
+	for name, variable := range v.byName {
+		out = append(out, weights.Tensor{Name: name, Shape: variable.Shape().Dimensions})
 	}
-	slices.SortFunc(out, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(out, func(a, b weights.Tensor) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
 func (v variables) Read(name string, dst []float32) error {
-	variable, ok := v[name]
+	variable, ok := v.byName[name]
 	if !ok {
 		return fmt.Errorf("no variable %s", name)
 	}
@@ -77,16 +85,16 @@ func newModel(t *testing.T, c metro.Config, vocab int) (variables, *model.Store)
 	t.Helper()
 	store := model.NewStore()
 	outputs(t, c, vocab, store)
-	all := variables{}
+	all := variables{metro.Model{Config: c, Vocab: vocab}, map[string]*model.Variable{}}
 	for v := range store.IterVariables() {
-		all[strings.ReplaceAll(strings.TrimPrefix(v.Path(), "/"), "/", ".")] = v
+		all.byName[strings.ReplaceAll(strings.TrimPrefix(v.Path(), "/"), "/", ".")] = v
 	}
 	for i, tensor := range all.Tensors() {
 		values := make([]float32, elements(tensor.Shape))
 		for k := range values {
 			values[k] = float32(i+1)/64 - float32(k%23)/32
 		}
-		require.NoError(t, all[tensor.Name].SetValue(tensors.FromFlatDataAndDimensions(values, tensor.Shape...)))
+		require.NoError(t, all.byName[tensor.Name].SetValue(tensors.FromFlatDataAndDimensions(values, tensor.Shape...)))
 	}
 	return all, store
 }

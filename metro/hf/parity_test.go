@@ -19,6 +19,7 @@ import (
 
 	"metrolab/internal/backendtest"
 	"metrolab/metro"
+	"metrolab/metro/weights"
 )
 
 // tolerance is what numbers may differ by: forward in absolute terms, and the norm of a gradient's difference by
@@ -50,7 +51,7 @@ type parity struct {
 	reference
 	folder  *Folder
 	config  metro.Config
-	weights *Weights
+	weights weights.Source
 	rows    []int // [B, S]
 	slots   []int // [B, P]
 }
@@ -62,9 +63,7 @@ func newParity(t *testing.T, name string) *parity {
 	require.Equal(t, metro.SharingTokenPositionNorm, p.config.Sharing)
 	p.config.Objective.Name = "rtd"
 	p.config.Replacements = metro.Replacements{Source: metro.SourceJoint, Dropout: metro.SampleZero}
-	var err error
-	p.weights, err = p.folder.For(p.config)
-	require.NoError(t, err)
+	p.weights = as(t, p.folder, p.config)
 	return p
 }
 

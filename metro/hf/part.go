@@ -140,13 +140,12 @@ func (p *part) compare() error {
 	for _, j := range p.joints(p.config()) {
 		known[j.theirs] = true
 		info, ok := p.file.Lookup(j.theirs)
-		_, float := decoders[info.DType]
 		switch {
 		case !ok:
 			problems = append(problems, fmt.Errorf("there is no tensor %s %v", j.theirs, j.theirShape()))
 		case !slices.Equal(info.Shape, j.theirShape()):
 			problems = append(problems, fmt.Errorf("tensor %s is %v, by %s it must be %v", j.theirs, info.Shape, settingsFile, j.theirShape()))
-		case !float:
+		case !safetensors.IsFloat(info.DType):
 			problems = append(problems, fmt.Errorf("tensor %s is of type %s; weights are F64, F32, F16 or BF16", j.theirs, info.DType))
 		}
 	}
@@ -191,6 +190,9 @@ func (p *part) checkTied() error {
 	return err
 }
 
+// chunk is how many elements are held at a time.
+const chunk = 1 << 15
+
 // equalTensors compares two tensors value by value.
 func equalTensors(a *part, nameA string, b *part, nameB string) (bool, error) {
 	infoA, okA := a.file.Lookup(nameA)
@@ -198,11 +200,11 @@ func equalTensors(a *part, nameA string, b *part, nameB string) (bool, error) {
 	if !okA || !okB || !slices.Equal(infoA.Shape, infoB.Shape) {
 		return false, nil
 	}
-	readA, err := newFloats(a.file, nameA)
+	readA, err := a.file.Floats(nameA)
 	if err != nil {
 		return false, err
 	}
-	readB, err := newFloats(b.file, nameB)
+	readB, err := b.file.Floats(nameB)
 	if err != nil {
 		return false, err
 	}
@@ -210,7 +212,7 @@ func equalTensors(a *part, nameA string, b *part, nameB string) (bool, error) {
 	bufferA, bufferB := make([]float32, min(left, chunk)), make([]float32, min(left, chunk))
 	for ; left > 0; left -= chunk {
 		n := min(left, chunk)
-		if err := errors.Join(readA.read(bufferA[:n]), readB.read(bufferB[:n])); err != nil {
+		if err := errors.Join(readA.Read(bufferA[:n]), readB.Read(bufferB[:n])); err != nil {
 			return false, err
 		}
 		if !slices.Equal(bufferA[:n], bufferB[:n]) {

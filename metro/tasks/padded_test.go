@@ -19,17 +19,23 @@ import (
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
 	"metrolab/metro/training"
+	"metrolab/metro/weights"
 )
 
-// stored gives a store's weights to [hf.Export].
+// stored is a store as a [weights.Source].
 type stored struct {
 	store *model.Store
+	model metro.Model
 	inv   metro.Inventory
 }
 
-func (s stored) Tensors() (list []hf.Tensor) {
+func (s stored) String() string     { return "store" }
+func (s stored) Model() metro.Model { return s.model }
+func (s stored) Close() error       { return nil }
+
+func (s stored) Tensors() (list []weights.Tensor) {
 	for _, w := range s.inv {
-		list = append(list, hf.Tensor{Name: w.Tensor(), Shape: w.Shape})
+		list = append(list, weights.Tensor{Name: w.Tensor(), Shape: w.Shape})
 	}
 	return list
 }
@@ -57,7 +63,7 @@ func TestPaddedVocabulary(t *testing.T) {
 	require.True(t, complete)
 	dir := t.TempDir()
 	folder := filepath.Join(dir, "folder")
-	_, err = hf.Export(folder, padded.Config, p.Tokenizer, stored{store, inv})
+	_, err = hf.Export(folder, p.Tokenizer, stored{store, padded, inv})
 	require.NoError(t, err)
 
 	corpus, err := text.Prepare(t.Context(), textFile(t, dir), dir, nil)

@@ -7,17 +7,17 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/ml/model"
 
-	"metrolab/internal/safetensors"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
+	"metrolab/metro/hf"
 	"metrolab/metro/runs"
 	"metrolab/metro/tokens"
 	_ "metrolab/metro/tokens/all"
+	"metrolab/metro/weights"
 )
 
 // Pretrained is a trained model on disk: the newest good checkpoint of a run, whether or not the run is finished, or a
@@ -30,30 +30,21 @@ type Pretrained struct {
 	Step      int      // that a run's checkpoint was saved after
 	Notes     []string // what was passed over, a sentence each: damaged checkpoints, tensors that are not read
 
-	open  func(as metro.Config, part part) (weightFile, error)
-	named func(as metro.Config) metro.Config // the config by which open names the tensors
+	open  func() (weights.Source, error)
 	shape func(metro.Config) metro.Config
 }
 
-// described lists every weight that may be in the file that open gives, by the names it has there.
-func (p Pretrained) described(as metro.Config) metro.Inventory {
-	return metro.Describe(p.named(as), p.Model.Vocab)
-}
-
-// part is what is wanted of a model.
-type part int
-
-const (
-	wholeModel part = iota
-	generatorAlone
-)
-
-// weightFile is a trained model's variables on disk, under the names that checkpoints give them, float32 or float64.
-type weightFile interface {
-	Tensors() []safetensors.Info
-	Lookup(name string) (safetensors.Info, bool)
-	Read(name string, dst []byte) error
-	Close() error
+// Source opens the weights, which the caller closes. Its model is the trained one, under the config that it was trained with
+// or, of a Hugging Face folder, under that which the folder alone tells.
+func (p Pretrained) Source() (weights.Source, error) {
+	if p.open == nil {
+		return nil, errors.New("there are no pretrained weights to read; get them from LoadPretrained")
+	}
+	src, err := p.open()
+	if err != nil {
+		return nil, usererr.New("%s: %w", p.Dir, err)
+	}
+	return src, nil
 }
 
 // LoadPretrained looks at the run in directory dir, its config, its tokenizer and its newest good checkpoint, or at the
@@ -79,10 +70,6 @@ func LoadPretrained(dir string) (Pretrained, error) {
 		return Pretrained{}, withoutCheckpoint(dir, p.Identity.Config.Training)
 	}
 	p.Step = checkpoint.Step
-	p.open = func(metro.Config, part) (weightFile, error) {
-		return safetensors.Open(filepath.Join(checkpoint.Dir, variablesFile))
-	}
-	p.named = func(metro.Config) metro.Config { return p.Identity.Config }
 	p.shape = func(c metro.Config) metro.Config { return shapedAs(c, p.Identity.Config) }
 
 	path := filepath.Join(dir, runs.TokenizerFile)
@@ -92,24 +79,17 @@ func LoadPretrained(dir string) (Pretrained, error) {
 	if got, want := p.Tokenizer.Hash(), p.Identity.Tokenizer; got != want {
 		return Pretrained{}, usererr.New("%s is not the tokenizer that the run was trained with: its hash is %.10s, %s says %.10s", path, got, runs.ConfigFile, want)
 	}
-	p.Model = metro.Model{Config: p.Identity.Config, PadID: p.Tokenizer.Special().PAD}
-	p.Model.Vocab, err = p.vocab()
-	return p, err
-}
-
-// vocab is V of a run: the rows of its token table, which are more than the tokenizer has where the run began with a model
-// whose table is padded.
-func (p Pretrained) vocab() (int, error) {
-	file, err := p.open(p.Model.Config, wholeModel)
-	if err != nil {
-		return 0, usererr.New("%s: %w", p.Dir, err)
+	// V is the rows of the token table, more than the tokenizer has where the run began with a model whose table is padded.
+	m := metro.Model{Config: p.Identity.Config, Vocab: p.Tokenizer.VocabSize(), PadID: p.Tokenizer.Special().PAD}
+	p.open = func() (weights.Source, error) {
+		return weights.OpenCheckpoint(filepath.Join(checkpoint.Dir, variablesFile), dir, m)
 	}
-	defer file.Close()
-	rows := metro.VocabSize(p.Model.Config, func(tensor string) ([]int, bool) {
-		info, ok := file.Lookup(tensor)
-		return info.Shape, ok
-	})
-	return max(rows, p.Tokenizer.VocabSize()), nil
+	src, err := p.Source()
+	if err != nil {
+		return Pretrained{}, err
+	}
+	p.Model = src.Model()
+	return p, src.Close()
 }
 
 // ReadIdentity reads the config.json of the run in directory dir. A directory that is no run, and a config that cannot be,
@@ -160,68 +140,35 @@ func shapedAs(c, trained metro.Config) metro.Config {
 	return c
 }
 
-// Restore sets the variables of store that belong to the main model, heads left out, from the checkpoint; others it leaves
-// alone. The checkpoint must have all of them and no more, else the error names what does not fit, and nothing has changed.
+// Restore sets the variables of store that belong to the main model, heads left out; others it leaves alone. Both models must
+// agree (see [weights.Agree]), and p must have all weights, else the error names what does not fit, and nothing has changed.
 func (p Pretrained) Restore(store *model.Store) error {
-	if p.named == nil {
-		return errNoWeights
-	}
-	return p.restore(store, byPath(variablesOf(store, p.described(p.Model.Config).Of(metro.OwnerMain).Encoder())))
+	return p.restore(store, func(w metro.Weight) bool { return w.ByMain && w.Head == "" })
 }
 
-// RestoreAll sets all variables of store from the checkpoint, heads and generator included. See [Pretrained.Restore].
+// RestoreAll sets all variables of store, heads and generator included. See [Pretrained.Restore].
 func (p Pretrained) RestoreAll(store *model.Store) error {
-	return p.restore(store, byPath(slices.Collect(store.IterVariables())))
+	return p.restore(store, func(metro.Weight) bool { return true })
 }
 
-var errNoWeights = errors.New("there are no pretrained weights to restore; get them from LoadPretrained")
-
-func (p Pretrained) restore(store *model.Store, variables []*model.Variable) error {
-	if p.open == nil {
-		return errNoWeights
-	}
-	file, err := p.open(p.Model.Config, wholeModel)
+func (p Pretrained) restore(store *model.Store, keep func(metro.Weight) bool) error {
+	src, err := p.Source()
 	if err != nil {
-		return usererr.New("%s: %w", p.Dir, err)
+		return err
 	}
-	defer file.Close()
-	unread := p.unread(file, variables)
-	if err := readPart(file, variables, func(tensor string) bool { return !unread[tensor] }); err != nil {
-		return usererr.New("%s: %w", p.Dir, err)
-	}
-	return nil
-}
-
-// unread tells the tensors of file that variables may well do without: moments, and heads and a generator that nobody asked
-// for. Of a model whose parts are all known here, a tensor that its config does not describe is none of them.
-func (p Pretrained) unread(file weightFile, variables []*model.Variable) map[string]bool {
-	unread := map[string]bool{}
-	described := p.described(p.Model.Config)
-	_, complete := p.named(p.Model.Config).Inventory(p.Model.Vocab)
-	for _, info := range file.Tensors() {
-		unread[info.Name] = isMoment(info.Name) || !complete
-	}
-	for _, w := range described {
-		unread[w.Tensor()] = true
-	}
-	for _, w := range described.Of(metro.OwnerMain).Encoder() {
-		unread[w.Tensor()] = false
-	}
-	for _, v := range variables {
-		unread[tensorName(v)] = false
-	}
-	return unread
+	defer src.Close()
+	return weights.Restore(store, src, p.Model.Config, weightsIn(store, p.Model).Where(keep))
 }
 
 // Heads says what the model can do beside encoding, by the heads that it has weights for: "generator", "rtd", "clm",
 // "lm".
 func (p Pretrained) Heads() (heads []string, err error) {
-	file, err := p.open(p.Model.Config, wholeModel)
+	src, err := p.Source()
 	if err != nil {
-		return nil, usererr.New("%s: %w", p.Dir, err)
+		return nil, err
 	}
-	defer file.Close()
-	described := p.described(p.Model.Config)
+	defer src.Close()
+	held := weights.Held(src, metro.Describe(p.Model.Config, p.Model.Vocab))
 	for _, head := range []struct {
 		name  string
 		owner metro.Owner
@@ -230,18 +177,33 @@ func (p Pretrained) Heads() (heads []string, err error) {
 		{"generator", metro.OwnerGenerator, metro.HeadGenerator}, {"rtd", metro.OwnerMain, metro.HeadRTD},
 		{"clm", metro.OwnerMain, metro.HeadCLM}, {"lm", metro.OwnerMain, metro.HeadLM},
 	} {
-		if slices.ContainsFunc(described.HeadOf(head.owner, head.head), func(w metro.Weight) bool {
-			_, ok := file.Lookup(w.Tensor())
-			return ok
-		}) {
+		if len(held.HeadOf(head.owner, head.head)) > 0 {
 			heads = append(heads, head.name)
 		}
 	}
 	return heads, nil
 }
 
-// isMoment tells what an optimizer remembers, in a checkpoint, from weights.
-func isMoment(tensor string) bool {
-	scope, _, _ := strings.Cut(tensor, ".")
-	return slices.Contains(metro.OptimizerNames(), scope)
+// Hash is of the names, shapes and values of all weights: models with equal hashes are equal, wherever they lie.
+func (p Pretrained) Hash() (string, error) {
+	src, err := p.Source()
+	if err != nil {
+		return "", err
+	}
+	defer src.Close()
+	hash, err := weights.Hash(src)
+	if err != nil {
+		return "", usererr.New("%s: %w", p.Dir, err)
+	}
+	return hash, nil
+}
+
+// Export writes the model as Hugging Face folders into dir; see [hf.Export]. The notes say what ELECTRA has no place for.
+func (p Pretrained) Export(dir string) (notes []string, err error) {
+	src, err := p.Source()
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	return hf.Export(dir, p.Tokenizer, src)
 }

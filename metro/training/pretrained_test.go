@@ -91,9 +91,9 @@ func TestPretrainedRefusesAnotherShape(t *testing.T) {
 	p, err := training.LoadPretrained(pretrainedRun(t))
 	require.NoError(t, err)
 	for name, change := range map[string]func(){
-		"holds no tensor main.layer_1": func() { p.Model.Config.Main.Layers = 2 },
-		"the model has (Float32)":      func() { p.Model.Config.Main.FFN = 48 },
-		"1 tensors that the model has": func() { p.Model.Config.Positions.Relative = "none" },
+		"main.layers is 1 there and 2 in the config":      func() { p.Model.Config.Main.Layers = 2 },
+		"main.ffn is 32 there and 48 in the config":       func() { p.Model.Config.Main.FFN = 48 },
+		"positions.relative is signed_log there and none": func() { p.Model.Config.Positions.Relative = "none" },
 	} {
 		good := p.Model.Config
 		change()

@@ -48,29 +48,14 @@ func readVariables(path string, variables []*model.Variable) error {
 		return err
 	}
 	defer file.Close()
-	if err := readPart(file, variables, func(string) bool { return true }); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
-}
-
-// readPart is [readVariables] for the part of a file's tensors that belongs says, by their names.
-func readPart(file weightFile, variables []*model.Variable, belongs func(name string) bool) error {
 	values := make([]*tensors.Tensor, len(variables))
 	for i, v := range variables {
-		var err error
-		if values[i], err = readTensor(file, tensorName(v), v); err != nil {
-			return err
+		if values[i], err = readTensor(file, v); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	extra := -len(variables)
-	for _, info := range file.Tensors() {
-		if belongs(info.Name) {
-			extra++
-		}
-	}
-	if extra > 0 {
-		return fmt.Errorf("the file holds %d tensors that the model has not", extra)
+	if extra := len(file.Tensors()) - len(variables); extra > 0 {
+		return fmt.Errorf("%s: the file holds %d tensors that the model has not", path, extra)
 	}
 	for i, v := range variables {
 		if err := v.SetValue(values[i]); err != nil {
@@ -80,8 +65,9 @@ func readPart(file weightFile, variables []*model.Variable, belongs func(name st
 	return nil
 }
 
-// readTensor reads the tensor name as a value for v.
-func readTensor(file weightFile, name string, v *model.Variable) (*tensors.Tensor, error) {
+// readTensor reads the value of v.
+func readTensor(file *safetensors.File, v *model.Variable) (*tensors.Tensor, error) {
+	name := tensorName(v)
 	info, ok := file.Lookup(name)
 	if !ok {
 		return nil, fmt.Errorf("the file holds no tensor %s", name)

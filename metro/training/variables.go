@@ -88,6 +88,18 @@ func variablesOf(store *model.Store, inv metro.Inventory) []*model.Variable {
 	return list
 }
 
+// weightsIn lists the weights that store has variables for: those that m's config describes, and then all others.
+func weightsIn(store *model.Store, m metro.Model) metro.Inventory {
+	inv := metro.Describe(m.Config, m.Vocab).Where(func(w metro.Weight) bool { return store.GetVariable(w.Path()) != nil })
+	described := inv.ByPath()
+	for v := range store.IterVariables() {
+		if _, ok := described[v.Path()]; !ok {
+			inv = append(inv, metro.Weight{Place: metro.Place{Layer: -1, Part: v.Path()[1:]}, Shape: v.Shape().Dimensions})
+		}
+	}
+	return inv
+}
+
 // byPath sorts variables by their paths.
 func byPath(list []*model.Variable) []*model.Variable {
 	slices.SortFunc(list, func(a, b *model.Variable) int { return strings.Compare(a.Path(), b.Path()) })

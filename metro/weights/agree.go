@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package training
+package weights
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 )
 
-// agrees compares c with the config that a run was trained with, in all that decides what its weights compute. Most of
-// it the tensors' shapes would not show: heads, activations, layers that would be left out, tables that sharing would
-// drop. hasGenerator and hasRTD say what c's model takes from there beside the main model's encoder. A Hugging Face folder is
-// compared by its own reader.
-func (p Pretrained) agrees(c metro.Config, part part, hasGenerator, hasRTD bool) error {
-	if p.Identity.NumericsVersion == 0 {
-		return nil
-	}
-	there := p.Identity.Config
+// Agree compares a model of config c with the model of src, in all that decides what the weights of wanted, c's, compute.
+// Most of it the tensors' shapes would not show: heads, activations, layers that would be left out, tables that sharing
+// would drop. Parts that src has no weights of wanted for are not compared. What differs is the user's error, in one
+// sentence.
+func Agree(src Source, c metro.Config, wanted metro.Inventory) error {
+	there := src.Model().Config
+	held := Held(src, wanted)
+	hasGenerator := len(held.HeadOf(metro.OwnerGenerator, metro.HeadGenerator)) > 0
 	var d disagreements
 	d.compare("embeddings.width", there.EmbeddingWidth(), c.EmbeddingWidth())
 	d.compare("embeddings.token_types", there.Embeddings.TokenTypes, c.Embeddings.TokenTypes)
 	d.compare("embeddings.kind", there.Embeddings.Kind, c.Embeddings.Kind)
 	d.compare("embeddings.options", there.Embeddings.Options, c.Embeddings.Options)
 	d.positions(there, c)
-	if part == wholeModel {
+	if slices.ContainsFunc(held, func(w metro.Weight) bool { return w.ByMain }) {
 		d.encoder("main", there.Main, c.Main)
 		if !keepsTables(there.Sharing, c.Sharing, hasGenerator) {
 			d.compare("sharing", there.Sharing, c.Sharing)
@@ -35,11 +35,11 @@ func (p Pretrained) agrees(c metro.Config, part part, hasGenerator, hasRTD bool)
 		d.encoder("generator", there.Generator, c.Generator)
 		d.compare("objective.generator_head", there.Objective.GeneratorHead, c.Objective.GeneratorHead)
 	}
-	if hasRTD {
+	if len(held.HeadOf(metro.OwnerMain, metro.HeadRTD)) > 0 {
 		d.compare("objective.rtd_head", there.Objective.RTDHead, c.Objective.RTDHead)
 	}
 	if len(d) > 0 {
-		return usererr.New("%s holds another model than the config asks for: %s", p.Dir, strings.Join(d, "; "))
+		return usererr.New("%s holds another model than the config asks for: %s", src, strings.Join(d, "; "))
 	}
 	return nil
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package hf
+package safetensors
 
 import (
 	"bytes"
@@ -62,9 +62,9 @@ func TestTranspose(t *testing.T) {
 		for i := range rows * columns {
 			raw.Write(binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(i))))
 		}
-		f := &floats{source: &raw, width: 4, decode: decoders["F32"].decode, bytes: make([]byte, 4*chunk)}
+		f := &Floats{source: &raw, width: 4, decode: decoders["F32"].decode, bytes: make([]byte, 4*chunk)}
 		got := make([]float32, rows*columns)
-		require.NoError(t, f.transpose(got, rows, columns))
+		require.NoError(t, f.ReadTransposed(got, rows, columns))
 		for c := range columns {
 			for r := range rows {
 				if want := float32(r*columns + c); got[c*rows+r] != want {
@@ -80,8 +80,8 @@ func BenchmarkTranspose(b *testing.B) {
 	raw, dst := make([]byte, 4*rows*columns), make([]float32, rows*columns)
 	b.SetBytes(int64(len(raw)))
 	for b.Loop() {
-		f := &floats{source: bytes.NewReader(raw), width: 4, decode: decoders["F32"].decode, bytes: make([]byte, 4*chunk)}
-		if err := f.transpose(dst, rows, columns); err != nil {
+		f := &Floats{source: bytes.NewReader(raw), width: 4, decode: decoders["F32"].decode, bytes: make([]byte, 4*chunk)}
+		if err := f.ReadTransposed(dst, rows, columns); err != nil {
 			b.Fatal(err)
 		}
 	}
