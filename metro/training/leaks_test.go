@@ -5,7 +5,6 @@ package training_test
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -18,7 +17,6 @@ import (
 
 	"metrolab/internal/backendtest"
 	"metrolab/metro"
-	"metrolab/metro/runs"
 	"metrolab/metro/training"
 )
 
@@ -26,12 +24,7 @@ import (
 // runs did not: no goroutine, no open file, no buffer of XLA's, no memory. What the runner keeps goes when it is closed.
 func TestRunsLeakNothing(t *testing.T) {
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
-		corpus, err := corpus()
-		require.NoError(t, err)
-		r := &training.Runner{
-			Backend: be, BackendKind: kind(be), Corpus: corpus, CacheDir: filepath.Dir(filepath.Dir(corpus.Dir)),
-			Store: runs.Store{Root: t.TempDir()},
-		}
+		r := ownRunner(t, be)
 		before := measureHeld()
 		for seed := range int64(3) {
 			shortRun(t, r, seed)
@@ -43,7 +36,7 @@ func TestRunsLeakNothing(t *testing.T) {
 		noMoreThan(t, warm, measureHeld(), "after 20 runs")
 
 		c := leakConfig(t, "training.steps=1000", "training.log_every=100", "training.eval_every=500", "training.checkpoint_every=500")
-		_, err = r.Run(t.Context(), "run", c, nil)
+		_, err := r.Run(t.Context(), "run", c, nil)
 		require.NoError(t, err)
 		noMoreThan(t, warm, measureHeld(), "after 1,000 steps")
 

@@ -109,11 +109,13 @@ func pairConfig(t *testing.T, assignments ...string) metro.Config {
 // switches lists the switches of the table, as assignments. A field that it has no value for fails the test.
 func switches(t *testing.T) (list []string) {
 	t.Helper()
-	choices, base := metro.Choices(), pairConfig(t)
+	choices, fields := metro.Choices(), everyField(t)
 	for _, table := range []map[string]string{numbers, elsewhere} {
-		require.Subset(t, base.Paths(), slices.Collect(maps.Keys(table)))
+		for path := range table {
+			require.True(t, slices.ContainsFunc(fields, func(f metro.FieldState) bool { return f.Path == path }), "there is no field %s", path)
+		}
 	}
-	for _, f := range base.Fields() {
+	for _, f := range fields {
 		_, passedOver := elsewhere[f.Path]
 		names, isNamed := choices[f.Path]
 		isTrue, isTruth := f.Value.(bool)
@@ -122,7 +124,7 @@ func switches(t *testing.T) (list []string) {
 		case f.Class == metro.ClassOperation || f.IsPath || passedOver:
 		case isNamed:
 			for _, name := range names {
-				if name != f.Value && !strings.HasPrefix(name, "test_") {
+				if name != f.Value && isOurs(name) {
 					list = append(list, f.Path+"="+name)
 				}
 			}
@@ -136,6 +138,28 @@ func switches(t *testing.T) (list []string) {
 	}
 	return list
 }
+
+// everyField lists the fields of the base, and the options of each part that a switch names.
+func everyField(t *testing.T) []metro.FieldState {
+	t.Helper()
+	fields, choices := pairConfig(t).Fields(), metro.Choices()
+	for _, path := range slices.Sorted(maps.Keys(choices)) {
+		for _, name := range choices[path] {
+			if !isOurs(name) {
+				continue
+			}
+			for _, f := range pairConfig(t, path+"="+name).Fields() {
+				if !slices.ContainsFunc(fields, func(known metro.FieldState) bool { return known.Path == f.Path }) {
+					fields = append(fields, f)
+				}
+			}
+		}
+	}
+	return fields
+}
+
+// isOurs tells the parts of this project from those that tests register.
+func isOurs(name string) bool { return !strings.HasPrefix(name, "test_") }
 
 // pairTable is the table while it is tried.
 type pairTable struct {
@@ -169,7 +193,8 @@ var axes = []axis{
 }
 
 func TestPairsOfSwitches(t *testing.T) {
-	p := &pairTable{shared: runnerOfItsOwn(t), own: runnerOfItsOwn(t), root: t.TempDir()}
+	be := backendtest.Go(t)
+	p := &pairTable{shared: ownRunner(t, be), own: ownRunner(t, be), root: t.TempDir()}
 	p.runner = p.shared
 	p.base = p.train(t, pairConfig(t)).Run.Dir
 	pairs := map[string]bool{}
@@ -240,15 +265,6 @@ func (p *pairTable) meet(t *testing.T, setting string) {
 // errDiffers is what the pairs fail with that work and should have given the same numbers as the switch alone.
 var errDiffers = fmt.Errorf("other numbers")
 
-// runnerOfItsOwn is a runner in pure Go whose programs no other test uses.
-func runnerOfItsOwn(t *testing.T) *training.Runner {
-	t.Helper()
-	shared := runner(t, backendtest.Go(t))
-	r := &training.Runner{Backend: shared.Backend, BackendKind: shared.BackendKind, Corpus: shared.Corpus, CacheDir: shared.CacheDir, Store: runs.Store{Root: t.TempDir()}}
-	t.Cleanup(func() { require.NoError(t, r.Close()) })
-	return r
-}
-
 // folder makes a new folder.
 func (p *pairTable) folder(t *testing.T) string {
 	t.Helper()
@@ -313,11 +329,8 @@ func refusesBFloat16(t *testing.T, p *pairTable, with metro.Config, _ switched) 
 	if os.Getenv("METROLAB_TEST_LONG") == "" {
 		return nil
 	}
-	be := backendtest.XLA(t)
-	r := &training.Runner{Backend: be, BackendKind: kind(be), Corpus: p.runner.Corpus, CacheDir: p.runner.CacheDir, Store: runs.Store{Root: p.folder(t)}}
-	result, err := r.Run(t.Context(), "run", with, nil)
+	result, err := ownRunner(t, backendtest.XLA(t)).Run(t.Context(), "run", with, nil)
 	require.Empty(t, result.Diverged)
-	require.NoError(t, r.Close())
 	return err
 }
 
