@@ -69,6 +69,15 @@ func runner(t *testing.T, be compute.Backend) *training.Runner {
 	return r
 }
 
+// ownRunner is a runner into a new folder whose programs no other test uses.
+func ownRunner(t *testing.T, be compute.Backend) *training.Runner {
+	t.Helper()
+	shared := runner(t, be)
+	r := &training.Runner{Backend: be, BackendKind: shared.BackendKind, Corpus: shared.Corpus, CacheDir: shared.CacheDir, Store: runs.Store{Root: t.TempDir()}}
+	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	return r
+}
+
 // micro is the recipe with a checkpoint, a record and an evaluation off the beat of one another.
 func micro(steps int) metro.Config {
 	c := recipes.Micro()
