@@ -136,12 +136,15 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 // assign makes the assignments of o.Set. One that fine-tuning would not look at is the user's error.
 func (o Options) assign(c *metro.Config) error {
 	for _, assignment := range o.Set {
-		before := c.Fields()
+		before := map[string]any{}
+		for _, f := range c.Fields() {
+			before[f.Path] = f.Value
+		}
 		if err := c.Set(assignment); err != nil {
 			return err
 		}
-		for i, f := range c.Fields() {
-			if f.Value != before[i].Value && !f.InUse {
+		for _, f := range c.Fields() {
+			if f.Value != before[f.Path] && !f.InUse {
 				return usererr.New("%s is a setting of pretraining that fine-tuning does not look at; leave it out", f.Path)
 			}
 		}

@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/go-xla/pjrt"
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/backendtest"
 	"metrolab/metro"
+	"metrolab/metro/backend"
 	"metrolab/metro/training"
 )
 
@@ -93,7 +93,7 @@ func measureHeld() (h held) {
 	for still := 0; still < 3; {
 		runtime.GC()
 		time.Sleep(10 * time.Millisecond)
-		goroutines, buffers := runtime.NumGoroutine(), pjrt.BuffersAlive()
+		goroutines, buffers := runtime.NumGoroutine(), backend.LiveBuffers()
 		if still++; goroutines != h.goroutines || buffers != h.buffers {
 			still = 0
 		}
