@@ -44,7 +44,7 @@ var mayImport = map[string][]string{
 	"ablations":            append([]string{"viz", "viz/report", "viz/table"}, aboveMetro...),
 	"scripts":              append([]string{"metro/cli"}, everything...),
 	"notebooks":            append([]string{"notebooks/view", "viz/display", "viz/notebook"}, everything...),
-	"notebooks/view":      {"metro/metrics", "metro/runs", "viz", "viz/display", "viz/notebook", "viz/table"},
+	"notebooks/view":       {"metro/metrics", "metro/runs", "viz", "viz/display", "viz/notebook", "viz/table"},
 }
 
 var (
