@@ -162,6 +162,18 @@ func TestFinetuneARun(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, scratch.PretrainedSteps)
 	require.NotEqual(t, scratch.Loss, pretrained.Loss)
+
+	// What was fine-tuned is a model like any other: its states can be read, and it can be fine-tuned further.
+	tuned, err := training.LoadPretrained(pretrained.Run.Dir)
+	require.NoError(t, err)
+	reader, err := NewReader(be, tuned, ReaderOptions{Hidden: true})
+	require.NoError(t, err)
+	readings, err := reader.Texts(t.Context(), "close the file")
+	require.NoError(t, err)
+	require.NotEmpty(t, readings[0].Hidden)
+	further, err := Finetune(t.Context(), runner, tuned, task, Options{Steps: 3, Seed: 1}, nil)
+	require.NoError(t, err)
+	require.NotEqual(t, further.Run.ID, pretrained.Run.ID)
 	require.Equal(t, scratch.BagOfWords, pretrained.BagOfWords)
 }
 

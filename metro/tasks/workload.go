@@ -13,6 +13,7 @@ import (
 
 	"metrolab/metro"
 	"metrolab/metro/runs"
+	"metrolab/metro/tokens"
 	"metrolab/metro/training"
 )
 
@@ -37,6 +38,9 @@ func newFinetuning(p training.Pretrained, t Task, c metro.Config) *finetuning {
 
 // Model implements [training.Workload].
 func (f *finetuning) Model() metro.Model { return f.model }
+
+// Tokenizer implements [training.Workload].
+func (f *finetuning) Tokenizer() tokens.Tokenizer { return f.pretrained.Tokenizer }
 
 // GraphKey implements [training.Workload]. The scale of the relative bias is built in.
 func (f *finetuning) GraphKey() string {

@@ -50,10 +50,8 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 	if err != nil {
 		return Result{}, err
 	}
-	if k, ok := w.(keeper); ok {
-		if err := k.keep(j.Run); err != nil {
-			return Result{}, err
-		}
+	if err := w.Tokenizer().Save(j.Path(runs.TokenizerFile)); err != nil {
+		return Result{}, err
 	}
 	metrics, err := lease.Metrics()
 	if err != nil {
@@ -94,6 +92,3 @@ func writeProvenance(lease *runs.Lease, p runs.Provenance) error {
 	}
 	return lease.WriteJSON(runs.ProvenanceFile, p)
 }
-
-// keeper is a workload that leaves something in the run's folder before it is trained, such as the tokenizer.
-type keeper interface{ keep(run *runs.Run) error }

@@ -4,6 +4,8 @@ package training_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,8 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/backendtest"
+	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/runs"
+	"metrolab/metro/training"
 )
 
 // A field of the class operation says how a run is looked after and decides none of its numbers: with another value it is
@@ -91,4 +95,41 @@ func recordsOf(t *testing.T, run *runs.Run) map[string]string {
 		}
 	}
 	return records
+}
+
+// The text is in the config, so that it can be an arm: another text is another run, the same text under another path the same
+// one, and both are trained by one runner.
+func TestTheTextIsInTheConfig(t *testing.T) {
+	r := runner(t, backendtest.Go(t))
+	write := func(name, verb string) string {
+		path := filepath.Join(t.TempDir(), name)
+		var prose strings.Builder
+		for i := range 1200 {
+			fmt.Fprintf(&prose, "the reader %s file %d of %d.\n\n", verb, i, i%7)
+		}
+		require.NoError(t, os.WriteFile(path, []byte(prose.String()), 0o600))
+		return path
+	}
+	t.Setenv("METROLAB_CACHE", t.TempDir())
+	open := func(path string) (string, training.RunIdentity) {
+		job, err := r.Open(t.Context(), "run", assigned(t, "data.corpus="+path))
+		require.NoError(t, err)
+		return job.ID, job.Identity()
+	}
+	one, identity := open(write("a.txt", "opens"))
+	same, again := open(write("a.txt", "opens"))
+	other, otherIdentity := open(write("a.txt", "closes"))
+	require.Equal(t, one, same)
+	require.NotEqual(t, identity.Config.Data.Corpus, again.Config.Data.Corpus)
+	require.NotEqual(t, one, other)
+	require.NotEqual(t, identity.Corpus, otherIdentity.Corpus)
+	own, _ := open("")
+	require.NotEqual(t, one, own, "the runner's own text")
+
+	result, err := r.Run(t.Context(), "run", assigned(t, "data.corpus="+write("b.txt", "opens")), nil)
+	require.NoError(t, err)
+	require.Empty(t, result.Diverged)
+	_, err = r.Open(t.Context(), "run", assigned(t, "data.corpus="+filepath.Join(t.TempDir(), "absent.txt")))
+	require.True(t, usererr.Is(err), "%v", err)
+	require.ErrorContains(t, err, "data.corpus: ")
 }

@@ -12,6 +12,7 @@ import (
 	"metrolab/metro"
 	"metrolab/metro/data"
 	"metrolab/metro/runs"
+	"metrolab/metro/tokens"
 )
 
 // Pretraining is the workload of the METRO recipe: a generator and a main model on rows of text.
@@ -29,6 +30,14 @@ func NewPretraining(m metro.Model) *Pretraining { return &Pretraining{model: m} 
 
 // Model implements [Workload].
 func (w *Pretraining) Model() metro.Model { return w.model }
+
+// Tokenizer implements [Workload]. It is nil where the caller makes the batches.
+func (w *Pretraining) Tokenizer() tokens.Tokenizer {
+	if w.dataset == nil {
+		return nil
+	}
+	return w.dataset.Tokenizer
+}
 
 // GraphKey implements [Workload]: the config's key, and what of the tokenizer is built into the graph.
 func (w *Pretraining) GraphKey() string {
@@ -131,9 +140,4 @@ func (w *Pretraining) Details(Trained) any { return nil }
 func (w *Pretraining) Validate(p *Program, batch data.Batch) (StepOutput, error) {
 	c := w.model.Config
 	return p.Validate(w.Host(batch), w.scalars(c.Training.Steps, c.Objective.Weights()))
-}
-
-// keep implements keeper: a run's folder has the tokenizer that its weights go with.
-func (w *Pretraining) keep(run *runs.Run) error {
-	return w.dataset.Tokenizer.Save(run.Path(runs.TokenizerFile))
 }

@@ -10,6 +10,7 @@ import (
 
 	"metrolab/metro"
 	"metrolab/metro/runs"
+	"metrolab/metro/tokens"
 )
 
 // Workload is what a run trains: pretraining ([Pretraining]), or a task on a pretrained model (package tasks). It gives the
@@ -18,6 +19,8 @@ import (
 type Workload interface {
 	// Model is what is trained. The optimizer, the seed and the training of its config are the run's.
 	Model() metro.Model
+	// Tokenizer is what the model reads text with; a run keeps it beside the weights.
+	Tokenizer() tokens.Tokenizer
 	// GraphKey names the graphs that the workload builds: workloads with equal keys can take turns with one [Program].
 	GraphKey() string
 	// Stream begins the names of its random streams, so that no two workloads draw the same dropout.
