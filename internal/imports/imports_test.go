@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"scripts":              append([]string{"metro/cli"}, everything...),
 	"notebooks":            append([]string{"notebooks/view", "viz/display", "viz/notebook"}, everything...),
 	"notebooks/view":       {"metro/metrics", "metro/runs", "viz", "viz/display", "viz/notebook", "viz/table"},
+	"notebooks/shelf":      {"metro/runs", "notebooks/view", "viz", "viz/display", "viz/table"},
 }
 
 var (
