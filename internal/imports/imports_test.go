@@ -124,8 +124,8 @@ func TestLibrariesLinkNoEngine(t *testing.T) {
 func TestWhoPrintsLinksNoFontsAndNoNotebook(t *testing.T) {
 	drawing := []string{"gonum.org/v1/plot", "golang.org/x/image", "codeberg.org/go-fonts"}
 	const gonb = "github.com/janpfeifer/gonb"
-	draws := []string{"viz", "viz/report", "viz/notebook", "ablations", "metro/cli", "scripts", "notebooks", "notebooks/view"}
-	shows := []string{"viz/notebook", "notebooks", "notebooks/view"}
+	draws := []string{"viz", "viz/report", "viz/notebook", "ablations", "metro/cli", "scripts", "notebooks", "notebooks/view", "notebooks/shelf"}
+	shows := []string{"viz/notebook", "notebooks", "notebooks/view", "notebooks/shelf"}
 	for _, p := range project(t) {
 		for _, dep := range p.Deps {
 			within := func(path string) bool { return dep == path || strings.HasPrefix(dep, path+"/") }
