@@ -85,7 +85,6 @@ var exceptions = map[string]string{
 	"main.dropout=0.1 × accumulate":           differs + "each part draws its own dropout",
 	"objective.name=rtd_clm_scl × accumulate": differs + "the other rows that a row is told from are those of its part",
 	"objective.scl_weight=2 × accumulate":     differs + "the other rows that a row is told from are those of its part",
-	"sharing=gdes × export":                   `its two models share "none" and the config "gdes"`,
 	"training.copy_generator=true × export":   differs + "what begins with the folders copies the generator again",
 	"replacements.source=unigram × freeze":    "has no generator",
 	"replacements.source=uniform × freeze":    "has no generator",
