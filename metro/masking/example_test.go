@@ -14,19 +14,19 @@ import (
 func Example() {
 	ids := []int32{2, 11, 12, 20, 13, 3, 14, 21, 22, 15, 3, 0}
 	ordinary := func(id int32) bool { return id >= 5 }
-	for _, name := range []string{"independent", "whole_word", "span"} {
-		pattern, err := masking.Named(name, false)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
+	for _, pattern := range []struct {
+		name string
+		draw masking.Func
+	}{
+		{"independent", masking.Independent}, {"whole words", masking.WholeWord}, {"spans", masking.Span},
+	} {
 		row := masking.Row{IDs: ids, Candidates: masking.Candidates(ids, ordinary), Continues: func(id int32) bool { return id >= 20 }}
 		positions := make([]int32, 4)
-		drawn := pattern(randstream.New(1, "mask"), row, positions)
-		fmt.Println(name, positions[:drawn])
+		drawn := pattern.draw(randstream.New(1, "mask"), row, positions)
+		fmt.Println(pattern.name, positions[:drawn])
 	}
 	// Output:
 	// independent [2 9 6 1]
-	// whole_word [1 2 3 9]
-	// span [1 8 9 6]
+	// whole words [1 2 3 9]
+	// spans [1 8 9 6]
 }

@@ -2,11 +2,7 @@
 
 package masking
 
-import (
-	"math/rand/v2"
-
-	"metrolab/internal/usererr"
-)
+import "math/rand/v2"
 
 // Func draws positions of row into positions, from the front, and returns how many it drew. It may draw fewer than there
 // are places where no more fit, and leaves the rest as it was. Only the row's candidates are drawn, of which there are at
@@ -31,20 +27,4 @@ func Candidates(ids []int32, maskable func(id int32) bool) []int32 {
 		}
 	}
 	return candidates
-}
-
-// Named returns the pattern that a config calls by name: "independent" (or ""), "whole_word" or "span". Only the first can
-// be drawn with replacement. Another name, and replacement where there is none, are the user's errors.
-func Named(name string, withReplacement bool) (Func, error) {
-	patterns := map[string]Func{"": Independent, "independent": Independent, "whole_word": WholeWord, "span": Span}
-	pattern, ok := patterns[name]
-	switch {
-	case !ok:
-		return nil, usererr.New("no mask pattern is called %q; there are %q, %q and %q", name, "independent", "whole_word", "span")
-	case !withReplacement:
-		return pattern, nil
-	case name == "" || name == "independent":
-		return WithReplacement, nil
-	}
-	return nil, usererr.New("the mask pattern %q draws without replacement only; %q can do both", name, "independent")
 }

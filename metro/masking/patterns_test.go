@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/distribution"
-	"metrolab/internal/usererr"
 )
 
 // ordinary says of the tests' ids what a tokenizer says of its own: the first five are special.
@@ -123,43 +122,6 @@ func TestWithReplacement(t *testing.T) {
 	}
 	distribution.Require(t, flat, single, "position")
 	require.InDelta(t, 17.69, float64(distinct)/rounds, 0.03)
-}
-
-// The names that a config has for patterns. What is drawn without replacement only is not drawn with it.
-func TestNamed(t *testing.T) {
-	row := rowOf([]int32{2, 9, 15, 16, 8, 7, 20, 9, 9, 9, 9, 3})
-	for _, test := range []struct {
-		name  string
-		again bool
-		want  Func
-	}{
-		{"", false, Independent}, {"independent", false, Independent}, {"", true, WithReplacement},
-		{"independent", true, WithReplacement}, {"whole_word", false, WholeWord}, {"span", false, Span},
-	} {
-		pattern, err := Named(test.name, test.again)
-		require.NoError(t, err)
-		for seed := range uint64(20) {
-			draw := func(f Func) []int32 {
-				row.Candidates = Candidates(row.IDs, ordinary)
-				positions := make([]int32, 5)
-				return positions[:f(rand.New(rand.NewPCG(seed, 0)), row, positions)]
-			}
-			require.Equal(t, draw(test.want), draw(pattern), test.name)
-		}
-	}
-	for _, test := range []struct {
-		name  string
-		again bool
-		want  string
-	}{
-		{"words", false, `no mask pattern is called "words"`},
-		{"span", true, `"span" draws without replacement only`},
-		{"whole_word", true, `"whole_word" draws without`},
-	} {
-		_, err := Named(test.name, test.again)
-		require.ErrorContains(t, err, test.want)
-		require.True(t, usererr.Is(err))
-	}
 }
 
 func TestWords(t *testing.T) {
