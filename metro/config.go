@@ -223,7 +223,7 @@ type Optimizer struct {
 
 	ScheduleOptions Options `json:"schedule_options,omitzero"` // of the schedule
 
-	Name    string  `json:"name" class:"graph" neutral:"adamw" since:"2"` // OptimizerAdamW, or a name from [AddOptimizer]
+	Name    string  `json:"name" class:"graph" neutral:"adamw" since:"2"` // OptimizerAdamW, or a name from [RegisterOptimizer]
 	Options Options `json:"options,omitzero"`                             // of the optimizer
 }
 

@@ -36,13 +36,14 @@ type OptimizerEntry struct {
 
 var optimizers = newRegistry("optimizer", OptimizerEntry{Part{Name: OptimizerAdamW, Version: 1}, []string{"m", "v"}, adamW})
 
-// AddOptimizer makes an optimizer of one's own available as optimizer.name, with its options as optimizer.options.NAME. See
-// [RegisterObjective] for name and version. It panics if the name is taken, as are those of the scopes of weights.
-func AddOptimizer(o OptimizerEntry) {
-	if slices.Contains([]string{"main", "shared", "generator", "task", "accumulated"}, o.Name) {
-		exceptions.Panicf("metro: an optimizer cannot be called %q: its state lies in a scope of its name", o.Name)
+// RegisterOptimizer makes an optimizer of one's own available as optimizer.name, with its options as optimizer.options.NAME;
+// state are the names of what it remembers of each weight. See [RegisterObjective] for name and version. It panics if the
+// name is taken, as are those of the scopes of weights.
+func RegisterOptimizer(name string, version int, state []string, update OptimizerFunc, options ...Option) {
+	if slices.Contains([]string{"main", "shared", "generator", "task", "accumulated"}, name) {
+		exceptions.Panicf("metro: an optimizer cannot be called %q: its state lies in a scope of its name", name)
 	}
-	optimizers.add(o)
+	optimizers.add(OptimizerEntry{Part{Name: name, Version: version, Options: options}, state, update})
 }
 
 // OptimizerNamed returns a registered optimizer; false if there is none.

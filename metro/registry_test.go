@@ -106,6 +106,7 @@ func TestRegisterPanics(t *testing.T) {
 	for want, register := range map[string]func(){
 		`metro: objective "rtd" version 2: the name must be new and not empty, the version 1 or more`: func() { metro.RegisterObjective("rtd", 2, nil) },
 		`metro: objective "" version 1: the name must be new and not empty, the version 1 or more`:    func() { metro.RegisterObjective("", 1, nil) },
+		`metro: an optimizer cannot be called "main": its state lies in a scope of its name`:          func() { metro.RegisterOptimizer("main", 1, nil, nil) },
 		`metro: source "mine" version 0: the name must be new and not empty, the version 1 or more`:   func() { metro.RegisterSource("mine", 0, nil) },
 		`metro: metric "test_length" version 5: the name must be new and not empty, the version 1 or more`: func() {
 			metro.RegisterMetric("test_length", 5, nil)
