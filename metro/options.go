@@ -48,8 +48,16 @@ func (o *Options) UnmarshalJSON(text []byte) error {
 		return fmt.Errorf("options: %w", err)
 	}
 	for name, value := range values {
-		switch value.(type) {
-		case json.Number, string, bool:
+		switch value := value.(type) {
+		case string, bool:
+		case json.Number: // 2, 2.0 and 2e0 are one value
+			number, err := value.Float64()
+			if err != nil {
+				return fmt.Errorf("option %q: %w", name, err)
+			}
+			if _, err := value.Int64(); err != nil { // whole numbers of any size stay as they are
+				values[name] = number
+			}
 		default:
 			return fmt.Errorf("option %q is neither a number nor a text nor a truth value", name)
 		}
