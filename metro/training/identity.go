@@ -12,7 +12,7 @@ import (
 
 // NumericsVersion is raised by hand whenever equal configs stop giving equal numbers; a golden trajectory in the tests
 // says when. It is part of a run's identity, so that runs from before and after are never taken for one another.
-const NumericsVersion = 1
+const NumericsVersion = 2
 
 // RunIdentity is a run's config.json: all that decides the run's numbers, and with the whole config also how it was looked
 // after. [RunIdentity.Key] is what the run is named by.
