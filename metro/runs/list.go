@@ -73,10 +73,8 @@ func (r *Run) isRun() (bool, error) {
 }
 
 func (r *Run) summary() Summary {
-	sum := Summary{ID: r.ID, Name: r.ID}
-	if cut := len(r.ID) - hashDigits - 1; cut > 0 && r.ID[cut] == '-' {
-		sum.Name = r.ID[:cut]
-	}
+	sum := Summary{ID: r.ID}
+	sum.Name, _, _ = SplitID(r.ID)
 	// A run may be changing, or being removed, while it is measured: what cannot be seen does not count.
 	sum.Size, sum.Modified = measure(r.store.disk, r.Dir)
 	last, err := r.lastRecord()

@@ -83,12 +83,30 @@ const hashDigits = 10
 // the identity's [Canonical] JSON. The identity holds everything that decides the numbers, and nothing else. It is an
 // error if it has no JSON, such as a NaN.
 func ID(name string, identity any) (string, error) {
-	text, err := Canonical(identity)
+	hash, err := Hash(identity)
 	if err != nil {
 		return "", fmt.Errorf("name run %q: %w", name, err)
 	}
+	return slug(name) + "-" + hash[:hashDigits], nil
+}
+
+// Hash is the SHA-256 of a value's [Canonical] JSON, in hex digits.
+func Hash(v any) (string, error) {
+	text, err := Canonical(v)
+	if err != nil {
+		return "", err
+	}
 	sum := sha256.Sum256(text)
-	return slug(name) + "-" + hex.EncodeToString(sum[:])[:hashDigits], nil
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// SplitID takes a run's name apart: what [ID] was given, and the digits of the hash; false if it does not end in such.
+func SplitID(id string) (name, digits string, ok bool) {
+	cut := len(id) - hashDigits - 1
+	if cut <= 0 || id[cut] != '-' || strings.Trim(id[cut+1:], "0123456789abcdef") != "" {
+		return id, "", false
+	}
+	return id[:cut], id[cut+1:], true
 }
 
 func slug(name string) string {

@@ -4,8 +4,10 @@ package training
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/runs"
 )
@@ -28,6 +30,9 @@ type RunIdentity struct {
 
 	Components map[string]int    `json:"components"`        // see [metro.Config.Components]
 	Weights    map[string]string `json:"weights,omitempty"` // content hashes of the trained models that the config begins with
+
+	// KeyHash is the SHA-256 of Key when the run was made, so that a config.json that was changed since is found out.
+	KeyHash string `json:"key_hash,omitempty"`
 }
 
 // Key is what decides the run's numbers and nothing else: of the config its [metro.Config.Identity]. Its hash names the run.
@@ -51,6 +56,34 @@ func (r RunIdentity) Key() map[string]any {
 		}
 	}
 	return key
+}
+
+// Verify returns the user's error if the config.json of the run in dir, which r was read from, is not what the run was made
+// with: the numbers that it decides have a hash, which the file holds and the folder's name ends with. What decides no
+// number, how often a checkpoint is saved say, may be changed; and a folder may have any other name.
+func (r RunIdentity) Verify(dir string) error {
+	hash, err := runs.Hash(r.Key())
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, runs.ConfigFile)
+	if r.KeyHash != "" && r.KeyHash != hash {
+		return usererr.New("%s is not as it was written: its settings have the hash %.10s, and it says %.10s; put the file back, or train what it says now as a run of its own",
+			path, hash, r.KeyHash)
+	}
+	whole, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	name, digits, ok := runs.SplitID(filepath.Base(whole))
+	if !ok || strings.HasPrefix(hash, digits) {
+		return nil
+	}
+	if first, err := r.firstID(name); err != nil || strings.HasSuffix(first, digits) {
+		return err
+	}
+	return usererr.New("%s is not as it was written: its settings have the hash %.10s, and the folder's name says %s; put the file back, or train what it says now as a run of its own",
+		path, hash, digits)
 }
 
 // IdentityOf implements [runs.Document].

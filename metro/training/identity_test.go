@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/runs"
 )
@@ -56,4 +57,40 @@ func TestKeysLast(t *testing.T) {
 	id, err = runs.ID("run", identity.Key())
 	require.NoError(t, err)
 	require.Equal(t, "run-840b3210c4", id)
+}
+
+// A config.json that was changed after the run was made is found out, by the folder's name and by the hash in the file; what
+// decides no number may be changed, and the folder may have any other name.
+func TestChangedConfigsAreRefused(t *testing.T) {
+	paths, err := filepath.Glob("../../internal/formats/testdata/v*/runs/*/" + runs.ConfigFile)
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	for _, path := range paths {
+		dir := filepath.Dir(path)
+		identity, err := ReadIdentity(dir)
+		require.NoError(t, err)
+		sealed := identity
+		sealed.KeyHash, err = runs.Hash(identity.Key())
+		require.NoError(t, err)
+		require.NoError(t, sealed.Verify(dir))
+		require.NoError(t, sealed.Verify("best"))
+
+		for name, change := range map[string]func(r *RunIdentity){
+			"a setting":     func(r *RunIdentity) { r.Config.Optimizer.LearningRate *= 2 },
+			"the seed":      func(r *RunIdentity) { r.Config.Seed++ },
+			"the shape":     func(r *RunIdentity) { r.Config.Main.Heads *= 2 },
+			"the tokenizer": func(r *RunIdentity) { r.Tokenizer = r.Corpus },
+			"the numerics":  func(r *RunIdentity) { r.NumericsVersion++ },
+		} {
+			changed := identity
+			change(&changed)
+			err := changed.Verify(dir)
+			require.True(t, usererr.Is(err), "%s of %s: %v", name, path, err)
+			require.ErrorContains(t, err, path+" is not as it was written")
+			changed.KeyHash = sealed.KeyHash
+			require.ErrorContains(t, changed.Verify("best"), "is not as it was written", name)
+		}
+		sealed.Config.Training.CheckpointEvery++
+		require.NoError(t, sealed.Verify("best"))
+	}
 }

@@ -92,9 +92,19 @@ func LoadPretrained(dir string) (Pretrained, error) {
 	return p, src.Close()
 }
 
-// ReadIdentity reads the config.json of the run in directory dir. A directory that is no run, and a config that cannot be,
-// are the user's errors.
-func ReadIdentity(dir string) (identity RunIdentity, err error) {
+// ReadIdentity reads the config.json of the run in directory dir, and looks whether it is as it was written (see
+// [RunIdentity.Verify]). A directory that is no run, and a config that cannot be a run's or is not this one's, are the user's
+// errors.
+func ReadIdentity(dir string) (RunIdentity, error) {
+	identity, err := readIdentity(dir)
+	if err != nil {
+		return identity, err
+	}
+	return identity, identity.Verify(dir)
+}
+
+// readIdentity is [ReadIdentity] of a config that may be another's.
+func readIdentity(dir string) (identity RunIdentity, err error) {
 	path := filepath.Join(dir, runs.ConfigFile)
 	err = runs.ReadJSON(path, &identity)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -76,7 +76,7 @@ func (r *Runner) Open(ctx context.Context, name string, config metro.Config) (*J
 // program would go on with other numbers than those that the run was begun with: another version of the numerics, another
 // kind of backend, other text or other weights under the same paths.
 func (r *Runner) Resume(ctx context.Context, dir string) (*Job, error) {
-	stored, err := ReadIdentity(dir)
+	stored, err := readIdentity(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +86,9 @@ func (r *Runner) Resume(ctx context.Context, dir string) (*Job, error) {
 	}
 	if stored.Config.Task.Name != "" {
 		return nil, usererr.New("%s is a run of the task %q; the command that began it goes on with it", dir, stored.Config.Task.Name)
+	}
+	if err := stored.Verify(dir); err != nil {
+		return nil, err
 	}
 	identity, workload, err := r.pretraining(ctx, stored.Config)
 	if err != nil {
@@ -141,6 +144,9 @@ func (r *Runner) Assign(name string, identity RunIdentity, workload func() (Work
 	}
 	id, err := runs.ID(name, identity.Key())
 	if err != nil {
+		return nil, err
+	}
+	if identity.KeyHash, err = runs.Hash(identity.Key()); err != nil {
 		return nil, err
 	}
 	if first, err := identity.firstID(name); err != nil {
