@@ -22,11 +22,15 @@ type Correction struct {
 // Token is one token, or one word, of a [Correction].
 type Token struct {
 	Text       string  // as in the text; a leading "##" joins it to the token before, as WordPiece writes it
+	Joined     bool    // no space comes before it in the text, as before a full stop
 	Replaced   float64 // probability that it was replaced
 	Correction string  // what the model would write instead; empty for nothing
 }
 
-// continues reports whether no space comes before the token.
+// joined reports whether no space comes before the token.
+func (t Token) joined() bool { return t.Joined || t.continues() }
+
+// continues reports whether the token is a later piece of a word.
 func (t Token) continues() bool { return strings.HasPrefix(t.Text, "##") && len(t.Text) > 2 }
 
 func (t Token) text() string {
@@ -68,7 +72,7 @@ func (c Correction) check() error {
 func (c Correction) data() string {
 	var b strings.Builder
 	for _, t := range c.Tokens {
-		if b.Len() > 0 && !t.continues() {
+		if b.Len() > 0 && !t.joined() {
 			b.WriteByte(' ')
 		}
 		b.WriteString(t.text())
@@ -91,7 +95,7 @@ func (c Correction) HTML() (template.HTML, error) {
 	var b strings.Builder
 	b.WriteString(`<p style="line-height:2.4">`)
 	for i, t := range c.Tokens {
-		if i > 0 && !t.continues() {
+		if i > 0 && !t.joined() {
 			b.WriteByte('\n')
 		}
 		b.WriteString(t.html())

@@ -76,12 +76,12 @@ func (d *correctionDrawing) place(i int) (box tokenPlace, space vg.Length) {
 	box = tokenPlace{text: shorten(tokenFace, t.text(), most), above: shorten(aboveFace, t.Correction, most)}
 	left, right := tokenPad, tokenPad
 	switch {
-	case t.continues():
+	case t.joined():
 		left = 0
 	case i > 0:
 		space = tokenSpace
 	}
-	if i+1 < len(d.Tokens) && d.Tokens[i+1].continues() {
+	if i+1 < len(d.Tokens) && d.Tokens[i+1].joined() {
 		right = 0
 	}
 	width := max(tokenFace.Width(box.text), aboveFace.Width(box.above))

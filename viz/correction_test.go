@@ -14,7 +14,8 @@ import (
 
 func TestTokensKeepTheirPlaces(t *testing.T) {
 	long := demoCorrection()
-	long.Tokens = append(long.Tokens, Token{Text: strings.Repeat("unbreakable", 30)}, Token{Text: "a", Correction: strings.Repeat("long ", 60)})
+	long.Tokens = append(long.Tokens, Token{Text: strings.Repeat("unbreakable", 30)}, Token{Text: "a", Correction: strings.Repeat("long ", 60)},
+		Token{Text: "("}, Token{Text: "nil", Joined: true}, Token{Text: ").", Joined: true})
 	d := newCorrectionDrawing(long)
 	require.Len(t, d.boxes, len(long.Tokens))
 	for i, box := range d.boxes {
@@ -27,8 +28,8 @@ func TestTokensKeepTheirPlaces(t *testing.T) {
 		}
 		before := d.boxes[i-1]
 		require.True(t, box.line == before.line && box.left >= before.right || box.line == before.line+1 && box.left == margin)
-		if box.line == before.line && long.Tokens[i].continues() {
-			require.Equal(t, before.right, box.left, "a piece of a word joins it")
+		if box.line == before.line && long.Tokens[i].joined() {
+			require.Equal(t, before.right, box.left, "a piece of a word joins it, and so does a full stop")
 		}
 	}
 	for i := 1; i < len(d.bottoms); i++ {
@@ -76,21 +77,22 @@ func TestCorrectionHTMLEscapesHostileText(t *testing.T) {
 func ExampleCorrection() {
 	c := Correction{Name: "corrected", Title: "What the model would correct", Tokens: []Token{
 		{Text: "return", Replaced: 0.02}, {Text: "##s", Replaced: 0.04}, {Text: "an", Replaced: 0.11}, {Text: "elephant", Replaced: 0.97, Correction: "error"},
+		{Text: ".", Joined: true},
 	}}
 	f, err := c.Figure()
 	fmt.Println(f.Width, f.Height, err)
 	fmt.Println(f.Alt)
 	// Output:
 	// 720 149 <nil>
-	// Probability of replaced in brackets, with the correction before it: returns an elephant [error, 0.97]
+	// Probability of replaced in brackets, with the correction before it: returns an elephant [error, 0.97].
 }
 
 func ExampleCorrection_HTML() {
-	page, err := Correction{Name: "corrected", Tokens: []Token{{Text: "an", Replaced: 0}, {Text: "elephant", Replaced: 1, Correction: "error"}}}.HTML()
+	page, err := Correction{Name: "corrected", Tokens: []Token{{Text: "an", Replaced: 0}, {Text: "elephant", Replaced: 1, Correction: "error"}, {Text: ".", Joined: true}}}.HTML()
 	fmt.Print(page)
 	fmt.Println(err)
 	// Output:
 	// <p style="line-height:2.4"><span title="replaced: 0.000" style="background-color:#ffffff;color:#1f2328">an</span>
-	// <span title="replaced: 1.000" style="background-color:#f0903c;color:#1f2328"><s>elephant</s><sup><b>error</b></sup></span></p>
+	// <span title="replaced: 1.000" style="background-color:#f0903c;color:#1f2328"><s>elephant</s><sup><b>error</b></sup></span><span title="replaced: 0.000" style="background-color:#ffffff;color:#1f2328">.</span></p>
 	// <nil>
 }

@@ -48,10 +48,11 @@ func start(run *runs.Run, o order) error {
 	if err != nil {
 		return err
 	}
-	program, err := keepProgram(run)
+	program, dir, err := keepProgram()
 	if err != nil {
-		return err
+		return fmt.Errorf("start %s in the background: %w", run.ID, err)
 	}
+	defer os.RemoveAll(dir) // what runs needs its name no longer
 	log, err := os.Create(run.Path(view.LogFile))
 	if err != nil {
 		return fmt.Errorf("start %s in the background: %w", run.ID, err)
@@ -69,26 +70,29 @@ func start(run *runs.Run, o order) error {
 	return awaitStart(run, ended)
 }
 
-const keptPrefix = "metrolab-background-"
-
-// keepProgram links or copies this program into the run's folder: the kernel overwrites the cell's program with the next.
-func keepProgram(run *runs.Run) (string, error) {
-	program, err := os.Executable()
+// keepProgram links or copies this program into a folder of its own, since the kernel overwrites the cell's program with the
+// next. The folder's name cannot be foretold and nobody else may write to it, so nothing can lie there in wait. It may be
+// removed once the program has been started.
+func keepProgram() (program, dir string, err error) {
+	self, err := os.Executable()
 	if err != nil {
-		return "", fmt.Errorf("start %s in the background: %w", run.ID, err)
+		return "", "", err
 	}
-	kept := filepath.Join(os.TempDir(), fmt.Sprintf("%s%s-%d", keptPrefix, run.ID, os.Getpid()))
-	if err := os.Link(program, kept); err == nil {
-		return kept, nil
+	if dir, err = os.MkdirTemp("", "metrolab-background-"); err != nil {
+		return "", "", err
 	}
-	text, err := os.ReadFile(program)
+	program = filepath.Join(dir, "program")
+	if os.Link(self, program) == nil {
+		return program, dir, nil
+	}
+	text, err := os.ReadFile(self)
 	if err == nil {
-		err = os.WriteFile(kept, text, 0o700)
+		err = os.WriteFile(program, text, 0o700)
 	}
 	if err != nil {
-		return "", fmt.Errorf("start %s in the background: %w", run.ID, err)
+		os.RemoveAll(dir)
 	}
-	return kept, nil
+	return program, dir, err
 }
 
 // withoutGoNB takes the kernel's pipes out of an environment: a program in the background has no cell to draw below.
@@ -134,9 +138,6 @@ func ordered() (o order, ok bool) {
 
 // carryOut trains and ends the program.
 func (l *Lab) carryOut(o order) {
-	if program, err := os.Executable(); err == nil && strings.HasPrefix(filepath.Base(program), keptPrefix) {
-		_ = os.Remove(program) // it runs on without its name
-	}
 	ctx, stop := interruptible()
 	defer stop()
 	result, err := l.Runner.Run(ctx, o.Name, o.Config, nil)

@@ -4,6 +4,7 @@ package lab
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,6 +100,55 @@ func TestBackground(t *testing.T) {
 
 	short := l.Start("short", micro(30))
 	require.Equal(t, 30, view.Follow("short").Rows[len(view.Follow(short.ID).Rows)-1].Step)
+}
+
+// A run that is stopped before it has written a line says how many steps were ordered, not "step 0 of 0".
+func TestStopAtOnce(t *testing.T) {
+	left := func() int {
+		folders, err := filepath.Glob(filepath.Join(os.TempDir(), "metrolab-background-*"))
+		require.NoError(t, err)
+		return len(folders)
+	}
+	before, l := left(), Open()
+	run := l.Start("at-once", micro(100_000))
+	require.Equal(t, before, left(), "the program's folder is gone as soon as it runs")
+	out := printed(t, func() { view.Stop(run.ID) })
+	require.Regexp(t, `^at-once-\w+ has stopped, (before anything was saved of 100000 steps|saved after step \d+ of 100000); the call that began it goes on\n$`, out)
+}
+
+// A link that lies where the program will be copied to can be foretold by nobody, and the folder is its owner's alone.
+func TestProgramIsKeptInPrivate(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	seen := map[string]bool{}
+	for range 3 {
+		program, dir, err := keepProgram()
+		require.NoError(t, err)
+		info, err := os.Lstat(dir)
+		require.NoError(t, err)
+		require.Equal(t, os.ModeDir|0o700, info.Mode())
+		require.Equal(t, dir, filepath.Dir(program))
+		file, err := os.Lstat(program)
+		require.NoError(t, err)
+		require.True(t, file.Mode().IsRegular())
+		require.False(t, seen[dir])
+		seen[dir] = true
+		require.NoError(t, os.RemoveAll(dir))
+	}
+}
+
+// printed is what f writes to the standard output.
+func printed(t *testing.T, f func()) string {
+	t.Helper()
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	old := os.Stdout
+	os.Stdout = write
+	defer func() { os.Stdout = old }()
+	f()
+	require.NoError(t, write.Close())
+	text, err := io.ReadAll(read)
+	require.NoError(t, err)
+	return string(text)
 }
 
 func TestStudy(t *testing.T) {

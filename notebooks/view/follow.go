@@ -48,7 +48,7 @@ func follow(ctx context.Context, r *Run) (*Run, error) {
 		select {
 		case <-ctx.Done():
 			_ = live.Close()
-			fmt.Printf("%s goes on: step %d of %d; view.Stop(%q) stops it\n", r.ID, state.Step, state.Total, r.ID)
+			fmt.Printf("%s goes on: %s; view.Stop(%q) stops it\n", r.ID, r.standing(state), r.ID)
 			return r, nil
 		case <-time.After(time.Second):
 		}
@@ -62,13 +62,38 @@ func ended(r *Run, state runs.Summary) error {
 		fmt.Printf("%s is finished after %d steps\n", r.ID, state.Step)
 	case runs.Interrupted:
 		if last := lastLine(r.Path(LogFile)); last != "" && !strings.Contains(last, "interrupted") {
-			return usererr.New("%s has stopped after step %d of %d: %s", r.ID, state.Step, state.Total, last)
+			return usererr.New("%s has stopped, %s: %s", r.ID, r.standing(state), last)
 		}
-		fmt.Printf("%s has stopped after step %d of %d; its state is saved, the call that began it goes on\n", r.ID, state.Step, state.Total)
+		fmt.Printf("%s has stopped, %s; the call that began it goes on\n", r.ID, r.standing(state))
 	default:
 		return usererr.New("%s is damaged: %s", r.ID, state.Problem)
 	}
 	return nil
+}
+
+// standing says how far a run is. Until its first line is written, the process that trains it has told neither its step nor
+// how many there will be; these its config tells.
+func (r *Run) standing(state runs.Summary) string {
+	var config struct {
+		Config struct {
+			Training struct {
+				Steps int `json:"steps"`
+			} `json:"training"`
+		} `json:"config"`
+	}
+	total := state.Total
+	if total == 0 && runs.ReadJSON(r.Path(runs.ConfigFile), &config) == nil {
+		total = config.Config.Training.Steps
+	}
+	saved, found, err := runs.Checkpoints{Dir: r.Path(runs.CheckpointsDir)}.Latest(nil)
+	switch {
+	case state.State == runs.Running:
+		return fmt.Sprintf("step %d of %d", state.Step, total)
+	case err == nil && found:
+		return fmt.Sprintf("saved after step %d of %d", saved.Step, total)
+	default:
+		return fmt.Sprintf("before anything was saved of %d steps", total)
+	}
 }
 
 func lastLine(path string) string {
@@ -89,7 +114,7 @@ func stop(r *Run, patience time.Duration) error {
 	}
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(50 * time.Millisecond) {
 		if state := r.Summary(); state.State != runs.Running {
-			fmt.Printf("%s has stopped after step %d of %d; its state is saved\n", r.ID, state.Step, state.Total)
+			fmt.Printf("%s has stopped, %s; the call that began it goes on\n", r.ID, r.standing(state))
 			return nil
 		}
 	}
