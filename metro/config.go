@@ -210,7 +210,7 @@ type Optimizer struct {
 	LearningRate   float64 `json:"learning_rate" class:"input"`                        // peak
 	Schedule       string  `json:"schedule" class:"input" neutral:"warmup_then_decay"` // ScheduleThen or ScheduleTimes
 	WarmupSteps    int     `json:"warmup_steps" class:"input" neutral:"0"`
-	FinalFraction  float64 `json:"final_fraction" class:"input" neutral:"0"` // of the peak, at the last step
+	FinalFraction  float64 `json:"final_fraction" class:"input" neutral:"0"` // of the peak, which the rate reaches after the last step
 	Beta1          float64 `json:"beta1" class:"graph"`
 	Beta2          float64 `json:"beta2" class:"graph"`
 	Epsilon        float64 `json:"epsilon" class:"graph"`

@@ -16,7 +16,8 @@ import (
 // The noise is an argument: uniforms, [B, P] in [0, 1 − 2⁻²³], one number a position, turned into a token through the
 // inverse of the cumulative distribution. So the same numbers give the same tokens on every backend (up to the
 // rounding of the logits), and a test can choose what is drawn. The distribution is summed in two levels of about √V,
-// which keeps the sums short (precise in f32) and cheap for any V. A token of probability 0 is never drawn.
+// which keeps the sums short (precise in f32) and cheap for any V. A token of probability 0 is never drawn, and none that
+// is not there, up to the last of the uniforms.
 func SampleReplacements(logits, uniforms, temperature *Node) *Node {
 	b, p, v := logits.Shape().Dim(0), logits.Shape().Dim(1), logits.Shape().Dim(2)
 	n := b * p
@@ -33,23 +34,27 @@ func SampleReplacements(logits, uniforms, temperature *Node) *Node {
 	}
 	probs = Reshape(probs, n, blocks, width)
 
-	cumulative := CumSum(ReduceSum(probs, -1), -1) // [n, blocks]
-	target := Mul(u, ReduceMax(cumulative, -1))
-	block := countAtMost(cumulative, target) // [n]
+	sums := ReduceSum(probs, -1) // [n, blocks]
+	target := Mul(u, ReduceMax(CumSum(sums, -1), -1))
+	block, before := invert(sums, target) // [n]
 	chosen := InsertAxes(OneHot(block, blocks, probs.DType()), -1)
-	within := ReduceSum(Mul(probs, chosen), 1) // [n, width]
-	before := ReduceMax(Mul(cumulative, ConvertDType(LessOrEqual(cumulative, InsertAxes(target, -1)), probs.DType())), -1)
-
-	cumulative = CumSum(within, -1)
-	// Rounding may leave a hair more than the block holds; staying below its sum keeps off tokens of probability 0.
-	target = Min(Sub(target, before), MulScalar(ReduceMax(cumulative, -1), 1-1e-6))
-	offset := countAtMost(cumulative, target)
+	offset, _ := invert(ReduceSum(Mul(probs, chosen), 1), Sub(target, before))
 	return Reshape(Add(MulScalar(block, width), offset), b, p)
 }
 
-// countAtMost counts the elements of each row of sums, [n, k], that are ≤ limit, [n]: int32, [n].
-func countAtMost(sums, limit *Node) *Node {
-	return ReduceSum(ConvertDType(LessOrEqual(sums, InsertAxes(limit, -1)), dtypes.Int32), -1)
+// invert finds, in each row of masses, [n, k], the first element above 0 with which their running sum exceeds target, [n]: its
+// index, int32, and the sum before it, both [n]. Where rounding has put the target at the whole sum or above, it is the last
+// element above 0: so that none of mass 0 is ever found, and none beyond the row, however a backend adds.
+func invert(masses, target *Node) (index, before *Node) {
+	g := masses.Graph()
+	column := Iota(g, shapes.Make(dtypes.Int32, masses.Shape().Dimensions...), -1)
+	cumulative := CumSum(masses, -1)
+	positive := GreaterThan(masses, ZerosLike(masses))
+	last := ReduceAndKeep(Where(positive, column, ZerosLike(column)), ReduceMax, -1)
+	exceeds := And(positive, GreaterThan(cumulative, InsertAxes(target, -1)))
+	index = ReduceMin(Where(exceeds, column, BroadcastToShape(last, column.Shape())), -1)
+	earlier := LessThan(column, BroadcastToShape(InsertAxes(index, -1), column.Shape()))
+	return index, ReduceMax(Where(earlier, cumulative, ZerosLike(cumulative)), -1)
 }
 
 // DisallowCorrect lowers the logits, [B, P, V], of the tokens that stood there, originals [B, P] int32, by 1e9, so that

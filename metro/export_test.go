@@ -8,3 +8,6 @@ func (p *Pass) TermsOf(objective, form string) []Term {
 	p.Model.Config.Objective.CLM = form
 	return objectives.get(objective).Build(p)
 }
+
+// Invert is the step that [SampleReplacements] takes twice.
+var Invert = invert

@@ -139,6 +139,64 @@ func TestSamplesOfALargeVocabulary(t *testing.T) {
 	}
 }
 
+// A target that rounding has put below the first sum, or at the last one or above it, still finds what has a mass.
+func TestInvertAtTheEnds(t *testing.T) {
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		exec := MustNewExec(be, func(masses, target *Node) []*Node {
+			index, before := metro.Invert(masses, target)
+			return []*Node{index, before}
+		})
+		defer exec.Finalize()
+		row := []float32{0, 0.5, 0, 0.25, 0.25, 0, 0}
+		targets := []float32{-1e-7, 0, 0.5, 0.75, 0.9999999, 1, 1.0000001}
+		rows := make([][]float32, len(targets))
+		for i := range rows {
+			rows[i] = row
+		}
+		out := exec.MustCall(rows, targets)
+		require.Equal(t, []int32{1, 1, 3, 4, 4, 4, 4}, out[0].Value())
+		require.Equal(t, []float32{0, 0, 0.5, 0.75, 0.75, 0.75, 0.75}, out[1].Value())
+	})
+}
+
+// At the last of the uniforms, where running sums of 128,000 probabilities in float32 end below, at or above the target as a
+// backend adds them, a draw is a token that is there and has a probability: whether tokens of probability 0 come last, lie
+// between all others, or fill whole blocks.
+func TestSamplesAtTheTailOfALargeVocabulary(t *testing.T) {
+	const v, n = 128_000, 64
+	tail := make([]float32, n) // 1 − k·2⁻²³, and the same at the head
+	for k := range tail {
+		tail[k] = 1 - float32(k+1)/(1<<23)
+	}
+	tail[n-1], tail[n-2] = 0, 1./(1<<23)
+	zeros := map[string]func(id int) bool{
+		"none":        func(int) bool { return false },
+		"last":        func(id int) bool { return id >= v-3 },
+		"last blocks": func(id int) bool { return id >= v-1500 },
+		"every other": func(id int) bool { return id%2 == 1 },
+		"most":        func(id int) bool { return id%1000 != 7 },
+	}
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		exec := MustNewExec(be, func(l, u *Node) *Node { return metro.SampleReplacements(BroadcastPrefix(l, 1, n), u, nil) })
+		defer exec.Finalize()
+		for name, isZero := range zeros {
+			for draw := range 3 {
+				rng := rand.New(rand.NewPCG(uint64(draw), 5))
+				logits := make([]float32, v)
+				for id := range logits {
+					if logits[id] = float32(draw) * float32(rng.NormFloat64()); isZero(id) {
+						logits[id] = -1e9
+					}
+				}
+				for i, id := range tensors.MustCopyFlatData[int32](exec.MustCall(logits, [][]float32{tail})[0]) {
+					require.True(t, id >= 0 && id < v, "%s, uniform %v: the id %d", name, tail[i], id)
+					require.False(t, isZero(int(id)), "%s, uniform %v: the id %d has probability 0", name, tail[i], id)
+				}
+			}
+		}
+	})
+}
+
 func softmax(logits []float32) []float64 {
 	sum, p := 0.0, make([]float64, len(logits))
 	for i, l := range logits {

@@ -36,26 +36,25 @@ func RegisterSchedule(name string, version int, rate ScheduleFunc, options ...Op
 	schedules.add(ScheduleEntry{Part{Name: name, Version: version, Options: options}, rate})
 }
 
-// warmupThenDecay rises linearly to the peak and then falls linearly to the final fraction of it at the last step.
+// warmupThenDecay rises linearly to the peak and then falls linearly.
 func warmupThenDecay(m ScheduleMoment) float64 {
-	if m.Step < m.Warmup {
-		return m.Peak * m.Step / m.Warmup
+	if m.Step <= m.Warmup {
+		return m.Peak * (m.Step / m.Warmup)
 	}
-	if m.Steps <= m.Warmup {
-		return m.Peak
-	}
-	return m.Peak * (1 - (1-m.FinalFraction)*(m.Step-m.Warmup)/(m.Steps-m.Warmup))
+	return m.Peak * (1 - (1-m.FinalFraction)*(m.Step-1-m.Warmup)/(m.Steps-m.Warmup))
 }
 
 // warmupTimesDecay is the product of the rise and a fall that begins at the first step: its maximum is below the peak.
 func warmupTimesDecay(m ScheduleMoment) float64 {
-	return m.Peak * (1 - (1-m.FinalFraction)*m.Step/m.Steps) * min(1, m.Step/max(m.Warmup, 1))
+	return m.Peak * (1 - (1-m.FinalFraction)*(m.Step-1)/m.Steps) * min(1, m.Step/max(m.Warmup, 1))
 }
 
-// LearningRate returns the rate of a step, 1 … steps. Both shipped schedules warm up linearly over WarmupSteps and fall
-// linearly to FinalFraction of the peak at the last step; "warmup_then_decay" does one after the other (the fairseq
-// family: COCO-LM, METRO-T0), "warmup_times_decay" multiplies them, so that its maximum stays below the peak (ELECTRA's
-// code). With two-stage training each stage has a schedule of its own.
+// LearningRate returns the rate of a step, 1 … steps. Both shipped schedules warm up linearly, to the full rate at step
+// WarmupSteps, and fall linearly; "warmup_then_decay" does one after the other (the fairseq family: COCO-LM, METRO-T0),
+// "warmup_times_decay" multiplies them, so that its maximum stays below the peak (ELECTRA's code). No step is wasted on a
+// rate of 0 at either end: the rise counts the step itself, and the fall, as in the published codes, the steps before it, so
+// that FinalFraction of the peak is where the rate would be after the last step. With two-stage training each stage has a
+// schedule of its own.
 func (c Config) LearningRate(step int) float64 {
 	o := c.Optimizer
 	t, n := c.Stage(step)
