@@ -29,5 +29,8 @@ func WriteFunc(path string, write func(io.Writer) error) error { return OS.Write
 // WriteDir is [Disk.WriteDir] on [OS].
 func WriteDir(dir string, fill func(temp string) error) error { return OS.WriteDir(dir, fill) }
 
+// Grow is [Disk.Grow] on [OS].
+func Grow(path string) (*Growing, error) { return OS.Grow(path) }
+
 // MkdirAll is [Disk.MkdirAll] on [OS].
 func MkdirAll(dir string) error { return OS.MkdirAll(dir) }

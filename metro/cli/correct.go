@@ -3,9 +3,13 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,7 +28,7 @@ func correctCommand() *cobra.Command {
 		Long: `Prints the text with each suspicious word marked: [word 93 % → correction], without an arrow where the model has no
 better word. The probability is that the word was
 replaced, from the detector; the correction is the corrective head's or, in a model without one, the generator's. Without TEXT
-the standard input is read. It is what the models learn in pretraining, shown on a sentence of one's own: expect little of a
+the standard input is read, up to 16 MiB. It is what the models learn in pretraining, shown on a sentence of one's own: expect little of a
 model that was trained for a minute.`,
 		Example: `  metro correct --model runs/tiny-0123456789 "Close returns an errand if the file is already closed."
   metro correct --model runs/tiny-0123456789 --threshold 0.2 < letter.txt`,
@@ -35,11 +39,10 @@ model that was trained for a minute.`,
 			}
 			text := strings.Join(given, "")
 			if len(given) == 0 {
-				read, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 16<<20))
-				if err != nil {
-					return fmt.Errorf("read the text: %w", err)
+				var err error
+				if text, err = readText(cmd.Context(), cmd.InOrStdin()); err != nil {
+					return err
 				}
-				text = string(read)
 			}
 			reader, _, err := openReader(model, engine, tasks.ReaderOptions{})
 			if err != nil {
@@ -49,7 +52,9 @@ model that was trained for a minute.`,
 			if err != nil {
 				return err
 			}
-			printCorrections(cmd.OutOrStdout(), text, words)
+			if marked := printCorrections(cmd.OutOrStdout(), text, words); marked == 0 {
+				fmt.Fprint(os.Stderr, wouldMark(words))
+			}
 			return nil
 		},
 	}
@@ -59,13 +64,31 @@ model that was trained for a minute.`,
 	return cmd
 }
 
-// printCorrections prints text with its suspicious words marked, in colour on a terminal, and their number.
-func printCorrections(w io.Writer, text string, words []tasks.Word) {
+// maxText is the longest text that is corrected at once, in bytes: what the model says of each token stands in memory.
+const maxText = 16 << 20
+
+// readText reads all of a text.
+func readText(ctx context.Context, r io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(interruptible(ctx, r), maxText+1))
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case err != nil:
+		return "", usererr.New("read the text: %w", err)
+	case len(text) > maxText:
+		return "", usererr.New("the text is longer than %d bytes, which is as much as is corrected at once; give it in parts", maxText)
+	}
+	return string(text), nil
+}
+
+// printCorrections prints text with its suspicious words marked, in colour on a terminal, and returns their number, which it
+// says.
+func printCorrections(w io.Writer, text string, words []tasks.Word) (marked int) {
 	wrong, right, plain := "", "", ""
 	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) && os.Getenv("NO_COLOR") == "" {
 		wrong, right, plain = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 	}
-	at, marked := 0, 0
+	at := 0
 	for _, word := range words {
 		if word.Correction == "" {
 			continue
@@ -83,4 +106,26 @@ func printCorrections(w io.Writer, text string, words []tasks.Word) {
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(os.Stderr, "%d of %d words are marked\n", marked, len(words))
+	return marked
+}
+
+// wouldMark says which threshold would have marked the most suspicious words.
+func wouldMark(words []tasks.Word) string {
+	words = slices.DeleteFunc(slices.Clone(words), func(w tasks.Word) bool { return w.Unknown })
+	slices.SortStableFunc(words, func(a, b tasks.Word) int { return cmp.Compare(b.Prob, a.Prob) })
+	var text strings.Builder
+	for i, w := range words[:min(3, len(words))] {
+		also := ""
+		if i > 0 {
+			also = "also "
+		}
+		fmt.Fprintf(&text, "--threshold %g would %smark %q, %.2g %%\n", below(w.Prob), also, w.Text, 100*w.Prob)
+	}
+	return text.String()
+}
+
+// below is a number of two digits that is less than p, in (0, 1), and not much less.
+func below(p float64) float64 {
+	scale := math.Pow(10, 2-math.Ceil(math.Log10(p)))
+	return (math.Ceil(p*scale) - 1) / scale
 }

@@ -90,6 +90,9 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 	if err != nil {
 		return err
 	}
+	if result.CutTexts > 0 {
+		fmt.Fprintf(os.Stderr, "%s texts are longer than what is read of one, the first 16 rows of the model\n", humanize.Comma(int64(result.CutTexts)))
+	}
 	printScores(cmd.OutOrStdout(), result)
 	fmt.Fprintf(cmd.OutOrStdout(), "\nrun:    %s\n", result.Run.Dir)
 	for _, path := range keepBeside(f.model, result) {

@@ -3,17 +3,14 @@
 package cli
 
 import (
-	"bufio"
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"metrolab/internal/jsonlines"
 	"metrolab/internal/usererr"
 	"metrolab/metro/backend"
 	"metrolab/metro/tasks"
@@ -34,8 +31,15 @@ func predictCommand() *cobra.Command {
 		Long: `Reads JSON lines, each {"text": "…"} or {"ids": [2, 17, …]}, and writes a JSON line for each, in the same order, with
 one entry a token: tokens, ids, rtd_logits and rtd_prob (the probability that the token was replaced), corrections (the main
 model's guesses), generator (the generator's guesses at [MASK], null elsewhere) and, with --hidden, the states of the
-last layer. What the model has no head for is left out. A text of any length is read in overlapping windows; ids are read as
-they are, special tokens included. The model is a run or a Hugging Face ELECTRA or BERT folder.`,
+last layer. What the model has no head for is left out. Blank lines and other fields are passed over.
+
+A text of any length is read in overlapping windows. [MASK] in it is the mask; text that spells another special token, such
+as [SEP], is unknown to the model, as it was in training. Ids are read as they are, special tokens included. The model is a
+run or a Hugging Face ELECTRA or BERT folder; one without a tokenizer reads ids alone, and its answers have no tokens.
+
+Each answer is written when it is there. If the command ends early, at a line that cannot be read, on a full disk, or by
+Ctrl-C, it says how many lines are answered. FILE of --output gets its name when all are, and is never overwritten; until
+then the answers are in a temporary file, and after an early end in FILE.partial.`,
 		Example: `  metro predict --model runs/tiny-0123456789 --input texts.jsonl > answers.jsonl
   echo '{"text": "the reader [MASK] the file"}' | metro predict --model runs/tiny-0123456789 --input - --top-k 5`,
 		Args: args(cobra.NoArgs),
@@ -44,7 +48,7 @@ they are, special tokens included. The model is a run or a Hugging Face ELECTRA 
 	flags := cmd.Flags()
 	addModelFlag(cmd, &f.model)
 	flags.StringVar(&f.input, "input", "", "JSON lines; - is the standard input")
-	flags.StringVar(&f.output, "output", "", "file to write; the standard output if empty")
+	flags.StringVar(&f.output, "output", "-", "file to write, which must not be there yet; - is the standard output")
 	flags.StringVar(&f.backend, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
 	flags.IntVar(&f.options.TopK, "top-k", 1, "guesses a token")
 	flags.BoolVar(&f.options.Hidden, "hidden", false, "write the states of the last layer too")
@@ -62,9 +66,9 @@ func addModelFlag(cmd *cobra.Command, model *string) {
 	}
 }
 
-// openReader loads a model for reading texts, and says what it passed over.
+// openReader loads a model for reading texts or, if it has no tokenizer, ids, and says what it passed over.
 func openReader(model, engine string, o tasks.ReaderOptions) (*tasks.Reader, training.Pretrained, error) {
-	p, err := training.LoadPretrained(model)
+	p, err := training.LoadModel(model)
 	if err != nil {
 		return nil, p, err
 	}
@@ -80,34 +84,11 @@ func openReader(model, engine string, o tasks.ReaderOptions) (*tasks.Reader, tra
 	return r, p, err
 }
 
-// question is a line of the input.
-type question struct {
-	Text *string `json:"text"`
-	IDs  []int32 `json:"ids"`
-}
-
-// answer is a line of the output.
-type answer struct {
-	Tokens      []string      `json:"tokens"`
-	IDs         []int32       `json:"ids"`
-	RTDLogits   []float32     `json:"rtd_logits,omitempty"`
-	RTDProb     []float64     `json:"rtd_prob,omitempty"`
-	Corrections [][]guessLine `json:"corrections,omitempty"`
-	Generator   [][]guessLine `json:"generator,omitempty"`
-	Hidden      [][]float32   `json:"hidden,omitempty"`
-}
-
-type guessLine struct {
-	Token string  `json:"token"`
-	ID    int32   `json:"id"`
-	Prob  float32 `json:"prob"`
-}
-
-func predict(cmd *cobra.Command, f predictFlags) (err error) {
+func predict(cmd *cobra.Command, f predictFlags) error {
 	if f.options.TopK < 1 {
 		return usererr.New("--top-k must be 1 or more, it is %d", f.options.TopK)
 	}
-	in := io.Reader(cmd.InOrStdin())
+	in := cmd.InOrStdin()
 	if f.input != "-" {
 		file, err := os.Open(f.input)
 		if err != nil {
@@ -116,80 +97,37 @@ func predict(cmd *cobra.Command, f predictFlags) (err error) {
 		defer file.Close()
 		in = file
 	}
-	out := cmd.OutOrStdout()
-	if f.output != "" {
-		file, err := os.OpenFile(f.output, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-		if err != nil {
-			return usererr.New("--output: %w; nothing is overwritten", err)
-		}
-		defer func() { err = cmp.Or(err, file.Close()) }()
-		out = file
-	}
-	reader, model, err := openReader(f.model, f.backend, f.options)
+	out, err := openAnswers(f.output, cmd.OutOrStdout())
 	if err != nil {
 		return err
 	}
-	return answerAll(cmd.Context(), reader, model, in, out)
+	reader, model, err := openReader(f.model, f.backend, f.options)
+	if err == nil {
+		err = answerAll(cmd.Context(), reader, model, in, out)
+	}
+	return out.close(err)
 }
 
 // answerAll answers line by line; memory does not grow with the input.
-func answerAll(ctx context.Context, reader *tasks.Reader, model training.Pretrained, in io.Reader, out io.Writer) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 16<<20)
-	buffered := bufio.NewWriter(out)
-	for n := 1; lines.Scan(); n++ {
-		if len(lines.Bytes()) == 0 {
-			continue
+func answerAll(ctx context.Context, reader *tasks.Reader, model training.Pretrained, in io.Reader, out *answers) error {
+	for line, err := range jsonlines.Lines(interruptible(ctx, in)) {
+		if err != nil && ctx.Err() == nil {
+			return usererr.New("--input, %w", err)
+		}
+		if err != nil {
+			return fmt.Errorf("before %w", err)
 		}
 		var q question
-		if err := json.Unmarshal(lines.Bytes(), &q); err != nil || (q.Text == nil) == (q.IDs == nil) {
-			return usererr.New(`--input, line %d: write {"text": "…"} or {"ids": [2, 17, …]}, not %.60q`, n, lines.Text())
+		if err := line.Decode(&q); err != nil || (q.Text == nil) == (q.IDs == nil) {
+			return usererr.New(`--input, line %d: write {"text": "…"} or {"ids": [2, 17, …]}, not %.60q`, line.Number, line.Text)
 		}
 		a, err := answerOne(ctx, reader, model, q)
 		if err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
+			return fmt.Errorf("at line %d: %w", line.Number, err)
 		}
-		if err := json.NewEncoder(buffered).Encode(a); err != nil {
-			return fmt.Errorf("write the answers: %w", err)
+		if err := out.write(line.Number, a); err != nil {
+			return err
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return usererr.New("--input: %w", err)
-	}
-	return buffered.Flush()
-}
-
-func answerOne(ctx context.Context, reader *tasks.Reader, model training.Pretrained, q question) (a answer, err error) {
-	var readings []tasks.Reading
-	if q.Text != nil {
-		readings, err = reader.Texts(ctx, *q.Text)
-	} else {
-		readings, err = reader.Rows(ctx, q.IDs)
-	}
-	if err != nil {
-		return a, err
-	}
-	r := readings[0]
-	a = answer{IDs: r.IDs, Tokens: []string{}, RTDLogits: r.RTDLogits, Hidden: r.Hidden}
-	if a.IDs == nil {
-		a.IDs = []int32{}
-	}
-	for _, id := range r.IDs {
-		a.Tokens = append(a.Tokens, model.Tokenizer.Token(id))
-	}
-	for _, z := range r.RTDLogits {
-		a.RTDProb = append(a.RTDProb, 1/(1+math.Exp(-float64(z))))
-	}
-	named := func(lists [][]tasks.Guess) (named [][]guessLine) {
-		for _, list := range lists {
-			var line []guessLine
-			for _, g := range list {
-				line = append(line, guessLine{model.Tokenizer.Token(g.ID), g.ID, g.Prob})
-			}
-			named = append(named, line)
-		}
-		return named
-	}
-	a.Corrections, a.Generator = named(r.Corrections), named(r.Generator)
-	return a, nil
+	return nil
 }

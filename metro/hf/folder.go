@@ -28,7 +28,7 @@ const (
 // they are asked for; those that two models may share have been compared.
 type Folder struct {
 	Dir       string
-	Tokenizer tokens.Tokenizer
+	Tokenizer tokens.Tokenizer // nil if there are no files of one
 
 	// Config is the shape of the models: data.vocab_size and data.seq_len, embeddings, main, generator, positions, the heads of
 	// the objective, and sharing, which is the strongest under which the two models' tables agree. Everything else is
@@ -44,7 +44,7 @@ type Folder struct {
 }
 
 // Load opens dir: a pair, which is a folder with the folders discriminator (or main) and generator in it, or one folder
-// with config.json, model.safetensors and the tokenizer's files. It compares every tensor's name and shape with
+// with config.json, model.safetensors and, for text, the tokenizer's files. It compares every tensor's name and shape with
 // config.json. Whatever does not fit is the user's to mend: a missing or unknown tensor, a shape that no model here has,
 // two models that are no pair. The caller closes the folder.
 func Load(dir string) (_ *Folder, err error) {
@@ -184,8 +184,12 @@ func (f *Folder) Shape(c metro.Config) metro.Config {
 	return c
 }
 
-// loadTokenizer reads the tokenizer and makes sure that it fits, and that both models of a pair have the same.
+// loadTokenizer reads the tokenizer, if there is one, and makes sure that it fits, and that both models of a pair have the
+// same.
 func (f *Folder) loadTokenizer() error {
+	if !slices.ContainsFunc(f.parts(), func(p *part) bool { return tokens.InFolder(p.dir) }) {
+		return nil
+	}
 	for _, p := range f.parts() {
 		t, err := tokens.LoadFolder(p.dir)
 		switch {

@@ -355,6 +355,58 @@ func TestOlderFiles(t *testing.T) {
 	require.Equal(t, load(t, "testdata/electra").Config, f.Config)
 }
 
+// The first BERTs, and what was made of them, call a norm's gain gamma and its offset beta, in the encoder and in heads.
+func TestOldNamesOfNorms(t *testing.T) {
+	old := strings.NewReplacer("LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta")
+	rename := func(info *safetensors.Info, _ *[]byte) { info.Name = old.Replace(info.Name) }
+	for name, folders := range map[string][]string{"bert": {""}, "electra": {"discriminator", "generator"}} {
+		dir := copyFixture(t, name)
+		for _, folder := range folders {
+			rewrite(t, filepath.Join(dir, folder), rename)
+		}
+		was, is := load(t, filepath.Join("testdata", name)), load(t, dir)
+		require.Equal(t, was.Config, is.Config)
+		require.Equal(t, was.Tensors(), is.Tensors())
+		for _, tensor := range was.Tensors() {
+			require.Equal(t, read(t, was, tensor), read(t, is, tensor), tensor.Name)
+		}
+	}
+	twice := copyFixture(t, "bert")
+	rewrite(t, twice, unchanged, safetensors.Info{Name: "encoder.layer.0.output.LayerNorm.gamma", DType: "F32", Shape: []int{20}})
+	_, err := Load(twice)
+	require.ErrorContains(t, err, "there is a tensor encoder.layer.0.output.LayerNorm.gamma [20], which config.json has no place for")
+}
+
+// Numbers that are none are refused where they are read, under the name that the file gives the tensor.
+func TestNotFinite(t *testing.T) {
+	const name = "electra.encoder.layer.0.attention.self.query.weight"
+	for value, bits := range map[string]uint32{"NaN": 0x7fc00000, "+Inf": 0x7f800000, "-Inf": 0xff800000} {
+		dir := copyFixture(t, "electra/discriminator")
+		rewrite(t, dir, func(info *safetensors.Info, data *[]byte) {
+			if info.Name == name {
+				binary.LittleEndian.PutUint32((*data)[400:], bits)
+			}
+		})
+		f := load(t, dir)
+		_, err := weights.Hash(f)
+		require.ErrorContains(t, err, name+": 1 of 1024 values are no finite numbers, such as "+value)
+		_, err = Export(filepath.Join(t.TempDir(), "out"), f.Tokenizer, f)
+		require.ErrorContains(t, err, name)
+	}
+}
+
+// A model without a tokenizer is one that reads ids; config.json says what padding is.
+func TestWithoutTokenizer(t *testing.T) {
+	dir := copyFixture(t, "electra")
+	for _, folder := range []string{"discriminator", "generator"} {
+		require.NoError(t, os.Remove(filepath.Join(dir, folder, "tokenizer.json")))
+		setting(t, filepath.Join(dir, folder), "pad_token_id", 5)
+	}
+	f := load(t, dir)
+	require.Nil(t, f.Tokenizer)
+	require.Equal(t, int32(5), f.Model().PadID)
+}
+
 // How much two models share is seen from their tables.
 func TestFindSharing(t *testing.T) {
 	change := func(name string) func(info *safetensors.Info, data *[]byte) {

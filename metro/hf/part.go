@@ -52,7 +52,7 @@ func openPart(dir string) (_ *part, err error) {
 	p.findPrefix()
 	p.findRole()
 	for _, name := range slices.Sorted(maps.Keys(heads)) {
-		if _, ok := p.file.Lookup(heads[name].theirs); ok && heads[name].role == p.role {
+		if _, ok := p.lookup(heads[name].theirs); ok && heads[name].role == p.role {
 			p.heads = append(p.heads, name)
 		}
 	}
@@ -86,6 +86,28 @@ func openWeights(dir string) (*safetensors.File, error) {
 	return nil, usererr.New("no weights: %w", err)
 }
 
+// lookup finds a tensor under its name or under the one that it had in the first years of BERT, whose published folders still
+// have it: a norm's gain was called gamma, and its offset beta.
+func (p *part) lookup(name string) (safetensors.Info, bool) {
+	if info, ok := p.file.Lookup(name); ok {
+		return info, true
+	}
+	for now, then := range map[string]string{"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"} {
+		if parent, ok := strings.CutSuffix(name, now); ok {
+			return p.file.Lookup(parent + then)
+		}
+	}
+	return safetensors.Info{}, false
+}
+
+// floats reads a tensor, which must be there, under either name.
+func (p *part) floats(name string) (*safetensors.Floats, error) {
+	if info, ok := p.lookup(name); ok {
+		name = info.Name
+	}
+	return p.file.Floats(name)
+}
+
 // findPrefix sets what stands before the encoder's names: a model that is nothing but an encoder is often written without.
 func (p *part) findPrefix() {
 	prefix := p.settings.ModelType + "."
@@ -96,7 +118,7 @@ func (p *part) findPrefix() {
 
 // findRole tells a generator by its head, unless our own key says what it is.
 func (p *part) findRole() {
-	_, lm := p.file.Lookup(heads["generator"].theirs)
+	_, lm := p.lookup(heads["generator"].theirs)
 	switch {
 	case p.settings.Metrolab != nil:
 		p.role = p.settings.Metrolab.Role
@@ -138,8 +160,8 @@ func (p *part) compare() error {
 	known := map[string]bool{}
 	var problems []error
 	for _, j := range p.joints(p.config()) {
-		known[j.theirs] = true
-		info, ok := p.file.Lookup(j.theirs)
+		info, ok := p.lookup(j.theirs)
+		known[info.Name] = true
 		switch {
 		case !ok:
 			problems = append(problems, fmt.Errorf("there is no tensor %s %v", j.theirs, j.theirShape()))
@@ -180,7 +202,7 @@ func (p *part) isBuffer(name string) bool {
 
 // checkTied refuses output weights that are not the token table.
 func (p *part) checkTied() error {
-	if _, ok := p.file.Lookup(outputWeights); !ok {
+	if _, ok := p.lookup(outputWeights); !ok {
 		return nil
 	}
 	same, err := equalTensors(p, outputWeights, p, p.prefix+"embeddings.word_embeddings.weight")
@@ -195,16 +217,16 @@ const chunk = 1 << 15
 
 // equalTensors compares two tensors value by value.
 func equalTensors(a *part, nameA string, b *part, nameB string) (bool, error) {
-	infoA, okA := a.file.Lookup(nameA)
-	infoB, okB := b.file.Lookup(nameB)
+	infoA, okA := a.lookup(nameA)
+	infoB, okB := b.lookup(nameB)
 	if !okA || !okB || !slices.Equal(infoA.Shape, infoB.Shape) {
 		return false, nil
 	}
-	readA, err := a.file.Floats(nameA)
+	readA, err := a.floats(nameA)
 	if err != nil {
 		return false, err
 	}
-	readB, err := b.file.Floats(nameB)
+	readB, err := b.floats(nameB)
 	if err != nil {
 		return false, err
 	}

@@ -3,6 +3,7 @@
 package hf
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -34,13 +35,18 @@ func (f *Folder) String() string { return f.Dir }
 
 // Model implements [weights.Source]: the models of f.Config.
 func (f *Folder) Model() metro.Model {
-	return metro.Model{Config: f.Config, Vocab: f.Config.Data.VocabSize, PadID: f.Tokenizer.Special().PAD}
+	m := metro.Model{Config: f.Config, Vocab: f.Config.Data.VocabSize, PadID: int32(f.parts()[0].settings.PadTokenID)}
+	if f.Tokenizer != nil {
+		m.PadID = f.Tokenizer.Special().PAD
+	}
+	return m
 }
 
 // Tensors implements [weights.Source].
 func (f *Folder) Tensors() []weights.Tensor { return slices.Clone(f.tensors) }
 
-// Read implements [weights.Source]. A tensor is turned into float32 and into our layout on the way from the file.
+// Read implements [weights.Source]. A tensor is turned into float32 and into our layout on the way from the file. Values that
+// are no finite numbers are an error.
 func (f *Folder) Read(name string, dst []float32) error {
 	from, ok := f.origins[name]
 	if !ok {
@@ -49,14 +55,14 @@ func (f *Folder) Read(name string, dst []float32) error {
 	if want := elements(from.joint.shape); len(dst) != want {
 		return fmt.Errorf("%s: tensor %s has %d elements, the buffer %d", f.Dir, name, want, len(dst))
 	}
-	if err := from.part.read(from.joint, dst); err != nil {
+	if err := errors.Join(from.part.read(from.joint, dst), weights.Finite(dst)); err != nil {
 		return fmt.Errorf("%s: tensor %s: %w", from.part.dir, from.joint.theirs, err)
 	}
 	return nil
 }
 
 func (p *part) read(j joint, dst []float32) error {
-	values, err := p.file.Floats(j.theirs)
+	values, err := p.floats(j.theirs)
 	if err != nil {
 		return err
 	}

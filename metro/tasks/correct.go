@@ -18,6 +18,7 @@ type Word struct {
 	Prob float64     // that some piece of it was replaced
 	// Correction is what the model would write in its place, "" where it is not suspicious. It may be the word itself.
 	Correction string
+	Unknown    bool // the tokenizer has no piece for it, so that it is never suspicious
 }
 
 // Correct finds the words of text that are more likely than threshold to be wrong, and writes for each what stood there
@@ -25,6 +26,9 @@ type Word struct {
 // continuation for a continuation, or, in a model without that head (ELECTRA), the
 // generator's, which is shown the text with [MASK] there. A model without RTD is the user's error.
 func (r *Reader) Correct(ctx context.Context, text string, threshold float64) ([]Word, error) {
+	if r.noMain != nil {
+		return nil, r.noMain
+	}
 	if !slices.Contains(r.heads, "rtd") {
 		return nil, usererr.New("the model was trained without replaced token detection, so it cannot say which words are wrong")
 	}
@@ -56,8 +60,9 @@ func (r *Reader) Correct(ctx context.Context, text string, threshold float64) ([
 // word describes the tokens first … end−1.
 func (r *Reader) word(text string, reading Reading, first, end int, suspicious []bool, written []int32) Word {
 	span := tokens.Span{Start: reading.Spans[first].Start, End: reading.Spans[end-1].End}
-	w := Word{Text: text[span.Start:span.End], Span: span}
+	w := Word{Text: text[span.Start:span.End], Span: span, Unknown: true}
 	for i := first; i < end; i++ {
+		w.Unknown = w.Unknown && r.tokens.IsSpecial(reading.IDs[i])
 		w.Prob = max(w.Prob, sigmoid(reading.RTDLogits[i]))
 		if suspicious[i] {
 			w.Correction = r.tokens.Decode(written[first:end])
@@ -73,7 +78,7 @@ func (r *Reader) corrected(ctx context.Context, reading Reading, suspicious []bo
 		asked := slices.Clone(reading.IDs)
 		for i := range asked {
 			if suspicious[i] {
-				asked[i] = r.tokens.Special().MASK
+				asked[i] = r.special.MASK
 			}
 		}
 		answer := []Reading{{IDs: asked}}

@@ -36,6 +36,7 @@ type Result struct {
 	Classes    []string `json:"classes"`
 	TrainTexts int      `json:"train_texts"`
 	TestTexts  int      `json:"test_texts"`
+	CutTexts   int      `json:"cut_texts,omitempty"` // of which only the first 16 windows are read
 
 	FromScratch     bool `json:"from_scratch"`
 	PretrainedSteps int  `json:"pretrained_steps"` // of the checkpoint; 0 from scratch
@@ -90,7 +91,7 @@ func resultOf(job *training.Job, trained training.Result) (Result, error) {
 
 // Open returns the run of fine-tuning p on t, without training it.
 func Open(r *training.Runner, p training.Pretrained, t Task, o Options) (*training.Job, error) {
-	if err := t.Check(); err != nil {
+	if err := cmp.Or(t.Check(), p.NeedMain()); err != nil {
 		return nil, err
 	}
 	c, err := o.config(p, t)
@@ -170,6 +171,7 @@ func (f *finetuning) describe(t training.Trained) Result {
 		Steps: t.Steps, BatchSize: c.Training.BatchSize, LearningRate: c.Optimizer.LearningRate, Seed: c.Seed,
 		Passes: passes(c, f.train.Len()), Loss: t.LastLoss, Seconds: t.Seconds,
 	}
+	result.CutTexts = f.train.cut + f.test.cut
 	if !result.FromScratch {
 		result.PretrainedSteps = f.pretrained.Step
 	}

@@ -3,8 +3,6 @@
 package tasks
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -15,16 +13,17 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
+	"metrolab/internal/jsonlines"
 	"metrolab/internal/usererr"
+	"metrolab/metro/runs"
 )
 
-// maxLine is the longest line of a file of labelled texts, in bytes.
-const maxLine = 16 << 20
-
 // ReadTask reads the user's own labelled texts: a file of JSON objects, one a line, each with a "text" and a "label"
-// (a string, a number or a truth value); other keys and blank lines are passed over. A text's hash says which part it
+// (a string, a number or a truth value); other keys and blank lines are passed over. Labels that are equal as numbers, 1
+// and 1.0, are one, and a label that is a string here and a number there is an error. A text's hash says which part it
 // is in, one in five being for testing, so that equal texts are always in the same.
 //
 // A line that is something else, fewer than two labels, and a label that one of the parts lacks are the user's
@@ -66,57 +65,59 @@ func forTest(text string) bool {
 	return binary.BigEndian.Uint64(sum[:])%5 == 4
 }
 
-type labelled struct{ text, label string }
+// labelled is a text and its label, and what that is written as: a string, a number or a truth value.
+type labelled struct{ text, label, kind string }
 
 // parseLabelled reads the lines of r. Its errors begin with the number of the line.
 func parseLabelled(r io.Reader) ([]labelled, error) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	type writing struct {
+		kind string
+		line int
+	}
 	var all []labelled
-	n := 0
-	for lines.Scan() {
-		n++
-		line := lines.Bytes()
-		if n == 1 {
-			line = bytes.TrimPrefix(line, []byte("\ufeff"))
-		}
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
+	first := map[string]writing{} // of each label
+	for line, err := range jsonlines.Lines(r) {
+		if err != nil {
+			return nil, err
 		}
 		l, err := parseLine(line)
 		if err != nil {
-			return nil, fmt.Errorf(`line %d: %w; it should be such as {"text": "…", "label": "…"}`, n, err)
+			return nil, fmt.Errorf(`line %d: %w; it should be such as {"text": "…", "label": "…"}`, line.Number, err)
+		}
+		if before, ok := first[l.label]; !ok {
+			first[l.label] = writing{l.kind, line.Number}
+		} else if before.kind != l.kind {
+			return nil, fmt.Errorf("line %d: the label %s is a %s, and in line %d it is a %s; write the label of a class in one way",
+				line.Number, l.label, l.kind, before.line, before.kind)
 		}
 		all = append(all, l)
-	}
-	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return nil, fmt.Errorf("line %d is longer than %d bytes", n+1, maxLine)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("line %d: %w", n+1, err)
 	}
 	return all, nil
 }
 
-func parseLine(line []byte) (labelled, error) {
+// parseLine reads one line. Labels are equal if they are as numbers: 1, 1.0 and 1e0.
+func parseLine(line jsonlines.Line) (labelled, error) {
 	var fields struct {
 		Text  *string
 		Label any
 	}
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.UseNumber() // 10000000000000001 stays itself
-	if err := decoder.Decode(&fields); err != nil {
+	if err := line.Decode(&fields); err != nil {
 		return labelled{}, err
-	}
-	if decoder.InputOffset() < int64(len(bytes.TrimRight(line, " \t\r"))) {
-		return labelled{}, errors.New("something follows the object")
 	}
 	if fields.Text == nil || strings.TrimSpace(*fields.Text) == "" {
 		return labelled{}, errors.New(`there is no "text", or an empty one`)
 	}
 	switch label := fields.Label.(type) {
-	case string, json.Number, bool:
-		return labelled{*fields.Text, fmt.Sprint(label)}, nil
+	case string:
+		return labelled{*fields.Text, label, "string"}, nil
+	case bool:
+		return labelled{*fields.Text, strconv.FormatBool(label), "truth value"}, nil
+	case json.Number:
+		number, err := runs.Canonical(label)
+		if err != nil {
+			return labelled{}, fmt.Errorf(`the "label": %w`, err)
+		}
+		return labelled{*fields.Text, string(number), "number"}, nil
 	case nil:
 		return labelled{}, errors.New(`there is no "label"`)
 	default:

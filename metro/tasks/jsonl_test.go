@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"metrolab/internal/jsonlines"
 	"metrolab/internal/usererr"
 )
 
@@ -45,6 +46,19 @@ func TestReadTask(t *testing.T) {
 	}
 }
 
+// A class is a number, however it is spelled.
+func TestLabelsAreNumbers(t *testing.T) {
+	var text strings.Builder
+	for i, label := range []string{"0", "-0", "0.0", "0e7", "1", "1.0", "1e0", "0.1e1", "1.5", "15e-1", "10000000000000001", "10000000000000000", "1e16", "true"} {
+		for k := range 40 {
+			fmt.Fprintf(&text, "{\"text\": \"text %d %d\", \"label\": %s}\n", i, k, label)
+		}
+	}
+	task, err := ReadTask(writeLines(t, text.String()))
+	require.NoError(t, err)
+	require.Equal(t, []string{"0", "1", "1.5", "10000000000000000", "10000000000000001", "true"}, task.Classes)
+}
+
 // The part of a text is a promise: results on one's own data stay comparable. Worked out in Python:
 // int.from_bytes(sha256(text).digest()[:8], "big") % 5 == 4.
 func TestForTestIsFixed(t *testing.T) {
@@ -70,10 +84,14 @@ func TestReadTaskErrors(t *testing.T) {
 		"no label":     {`{"text": "b"}`, `line 1: there is no "label"`},
 		"null label":   {`{"text": "b", "label": null}`, `line 1: there is no "label"`},
 		"list label":   {`{"text": "b", "label": ["x"]}`, `line 1: the "label" is no string`},
-		"long line":    {good + strings.Repeat("x", maxLine+1), "line 2 is longer than 16777216 bytes"},
+		"long line":    {good + strings.Repeat("x", jsonlines.MaxLine+1), "line 2 is longer than 16777216 bytes"},
 		"one label":    {strings.Repeat(good, 9), `all texts have one label, ["x"]`},
 		"rare label":   {strings.Repeat(good, 9) + `{"text": "b", "label": "y"}`, `of the label "x", 0 texts are in the training part and 9 in the test part`},
 		"number label": {`{"text": 5, "label": 1}`, "line 1: json: cannot unmarshal number"},
+		"1 and \"1\"":  {`{"text": "a", "label": 1}` + "\n\n" + `{"text": "b", "label": "1"}`, "line 3: the label 1 is a string, and in line 1 it is a number"},
+		"true twice":   {`{"text": "a", "label": "true"}` + "\n" + `{"text": "b", "label": true}`, "line 2: the label true is a truth value, and in line 1 it is a string"},
+		"huge number":  {`{"text": "b", "label": 1e400}`, "line 1: the \"label\": "},
+		"not UTF-8":    {good + "{\"text\": \"caf\xe9\", \"label\": 1}", "line 2 is not UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := writeLines(t, test.text)

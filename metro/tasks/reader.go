@@ -20,15 +20,19 @@ import (
 	"metrolab/metro/data"
 	"metrolab/metro/tokens"
 	"metrolab/metro/training"
+	"metrolab/metro/weights"
 )
 
 // Reader runs a pretrained model on texts: which tokens does it think were replaced, what would it write there, what
 // are its states? It answers with the heads that it has weights for. It is not for several goroutines at once.
 type Reader struct {
 	model   metro.Model
-	tokens  tokens.Tokenizer
+	tokens  tokens.Tokenizer // nil for a model without one, which reads ids alone
+	special tokens.Special
 	options ReaderOptions
 	heads   []string
+	name    string // of the model, in messages
+	noMain  error  // says so, if it is a generator alone
 	store   *model.Store
 	exec    *model.Exec
 	names   []string // of the outputs
@@ -48,7 +52,7 @@ type Reading struct {
 	Spans       []tokens.Span // places in the text, in bytes; nil for rows of ids
 	RTDLogits   []float32     // positive = replaced
 	Corrections [][]Guess     // of the main model: what stood there before
-	Generator   [][]Guess     // of the generator, at [MASK] alone; nil elsewhere
+	Generator   [][]Guess     // of the generator, at [MASK] alone, nil elsewhere; everywhere if no tokenizer says which is [MASK]
 	Hidden      [][]float32   // [H] each
 }
 
@@ -59,7 +63,7 @@ type Guess struct {
 }
 
 // NewReader loads the weights of p. A model without any head that could answer is the user's error, unless states are
-// asked for.
+// asked for, which a generator alone has none of.
 func NewReader(be compute.Backend, p training.Pretrained, o ReaderOptions) (*Reader, error) {
 	heads, err := p.Heads()
 	if err != nil {
@@ -68,9 +72,16 @@ func NewReader(be compute.Backend, p training.Pretrained, o ReaderOptions) (*Rea
 	if len(heads) == 0 && !o.Hidden {
 		return nil, usererr.New("%s has no head to answer with, neither RTD nor a language model's; ask for its states, or fine-tune it", p.Dir)
 	}
+	noMain := p.NeedMain()
+	if o.Hidden && noMain != nil {
+		return nil, noMain
+	}
 	o.TopK = min(max(1, o.TopK), p.Model.Vocab)
 	guessed := min(max(o.TopK, correctionChoice), p.Model.Vocab)
-	r := &Reader{model: p.Model, tokens: p.Tokenizer, options: o, heads: heads, store: model.NewStore(), guessed: guessed}
+	r := &Reader{model: p.Model, tokens: p.Tokenizer, options: o, heads: heads, name: p.Dir, noMain: noMain, store: model.NewStore(), guessed: guessed}
+	if r.special = (tokens.Special{PAD: p.Model.PadID}); r.tokens != nil {
+		r.special = r.tokens.Special()
+	}
 	r.model.Config.Training.BatchSize = readerBatch
 	err = exceptions.TryCatch[error](func() {
 		g := NewGraph(be, "variables")
@@ -96,7 +107,6 @@ func (r *Reader) graph(scope *model.Scope, tokens *Node) (out []*Node) {
 	m, g := r.model, tokens.Graph()
 	nonPad := NotEqual(tokens, Scalar(g, dtypes.Int32, m.PadID))
 	biasScale := Scalar(g, dtypes.Float32, m.Config.Positions.Scale)
-	states := m.MainStates(scope, tokens, nonPad, biasScale, nil)
 	r.names = nil
 	add := func(name string, nodes ...*Node) {
 		for range nodes {
@@ -105,6 +115,10 @@ func (r *Reader) graph(scope *model.Scope, tokens *Node) (out []*Node) {
 		out = append(out, nodes...)
 	}
 	has := func(head string) bool { return slices.Contains(r.heads, head) }
+	var states *Node
+	if r.options.Hidden || has("rtd") || has("clm") || has("lm") {
+		states = m.MainStates(scope, tokens, nonPad, biasScale, nil)
+	}
 	if has("rtd") {
 		add("rtd", m.RTDHead(scope, states))
 	}
@@ -130,9 +144,11 @@ func (r *Reader) guesses(logits *Node) []*Node {
 }
 
 // Texts reads texts of any length. A text longer than a row is read in windows that overlap by half, and each token is
-// answered from the window that shows most of what stands around it.
+// answered from the window that shows most of what stands around it. [MASK] in a text is the mask, at which the generator
+// guesses; text that spells another special token is unknown to the model, as it was in training. A model without a
+// tokenizer is the user's error.
 func (r *Reader) Texts(ctx context.Context, texts ...string) ([]Reading, error) {
-	readings, err := r.texts(ctx, texts)
+	readings, err := r.texts(ctx, texts, r.special.MASK)
 	return r.asked(readings), err
 }
 
@@ -148,13 +164,18 @@ func (r *Reader) asked(readings []Reading) []Reading {
 	return readings
 }
 
-func (r *Reader) texts(ctx context.Context, texts []string) ([]Reading, error) {
+// texts reads texts, with those special tokens that are kept.
+func (r *Reader) texts(ctx context.Context, texts []string, keep ...int32) ([]Reading, error) {
+	if r.tokens == nil {
+		return nil, usererr.New("%s has no tokenizer, so it reads ids alone; put the tokenizer.json or the vocab.txt of the model there", r.name)
+	}
 	var windows []data.Window
 	readings := make([]Reading, len(texts))
 	for i, text := range texts {
 		e := r.tokens.Encode(text)
 		n := len(e.IDs) - 1
 		readings[i].IDs, readings[i].Spans = e.IDs[1:n], e.Bytes[1:n]
+		tokens.Plain(r.tokens, readings[i].IDs, keep...)
 		windows = append(windows, r.windows().Cut(i, readings[i].IDs)...)
 	}
 	return readings, r.read(ctx, windows, readings)
@@ -184,7 +205,7 @@ func (r *Reader) Rows(ctx context.Context, rows ...[]int32) ([]Reading, error) {
 
 // windows is how texts are cut: each window [CLS] … [SEP], half a window on from the one before.
 func (r *Reader) windows() data.Windows {
-	return data.Windows{SeqLen: r.model.Config.Data.SeqLen, Special: r.tokens.Special(), Closed: true, Overlap: true}
+	return data.Windows{SeqLen: r.model.Config.Data.SeqLen, Special: r.special, Closed: true, Overlap: true}
 }
 
 // read fills readings from windows.
@@ -219,6 +240,9 @@ func (r *Reader) fill(readings []Reading, windows []data.Window, out []*tensors.
 		if err != nil {
 			return fmt.Errorf("read the answers: %w", err)
 		}
+		if err := weights.Finite(values); err != nil {
+			return usererr.New("%s answers with what is no number: of %s, %w", r.name, name, err)
+		}
 		var ids []int32
 		if name == "corrections" || name == "generator" {
 			o++
@@ -239,7 +263,7 @@ func (r *Reader) fill(readings []Reading, windows []data.Window, out []*tensors.
 				case "corrections":
 					set(&reading.Corrections, len(reading.IDs), t, guessesAt(values, ids, at, k))
 				case "generator":
-					if reading.IDs[t] == r.tokens.Special().MASK {
+					if r.tokens == nil || reading.IDs[t] == r.special.MASK {
 						set(&reading.Generator, len(reading.IDs), t, guessesAt(values, ids, at, k))
 					}
 				}

@@ -166,6 +166,116 @@ func TestCorrect(t *testing.T) {
 	}
 }
 
+// A folder that holds a generator alone guesses at [MASK], as it does in its pair, and is no main model.
+func TestGeneratorAlone(t *testing.T) {
+	pair := pretrained(t, "rtd_clm")
+	dir := filepath.Join(t.TempDir(), "pair")
+	_, err := pair.Export(dir)
+	require.NoError(t, err)
+	alone, err := training.LoadPretrained(filepath.Join(dir, "generator"))
+	require.NoError(t, err)
+	require.Contains(t, alone.Notes[0], "holds a generator alone, which guesses at [MASK]")
+	r, err := NewReader(backendtest.Go(t), alone, ReaderOptions{})
+	require.NoError(t, err)
+	const text = "the [MASK] open 4 files"
+	got, err := r.Texts(t.Context(), text)
+	require.NoError(t, err)
+	want, err := newReader(t, "rtd_clm", ReaderOptions{}).Texts(t.Context(), text)
+	require.NoError(t, err)
+	require.Equal(t, want[0].Generator, got[0].Generator)
+	require.Nil(t, got[0].RTDLogits)
+
+	const refusal = "holds a generator alone, and this takes a main model"
+	_, err = r.Correct(t.Context(), text, 0.5)
+	require.ErrorContains(t, err, refusal)
+	require.True(t, usererr.Is(err))
+	_, err = NewReader(backendtest.Go(t), alone, ReaderOptions{Hidden: true})
+	require.ErrorContains(t, err, refusal)
+	_, err = alone.Export(filepath.Join(dir, "again"))
+	require.ErrorContains(t, err, refusal)
+	_, err = Open(&training.Runner{BackendKind: "go"}, alone, twoClasses(), Options{})
+	require.ErrorContains(t, err, refusal)
+}
+
+// twoClasses is a task that can be learned.
+func twoClasses() Classification {
+	task := Classification{Name: "two", Source: "two", Classes: []string{"a", "b"}}
+	for class, name := range task.Classes {
+		example := Example{"the text of " + name, class}
+		task.Train, task.Test = append(task.Train, example), append(task.Test, example)
+	}
+	return task
+}
+
+// Ids need no tokenizer: the answers are those of the folder that has one, and the generator's stand everywhere, since
+// nobody knows which id is [MASK].
+func TestReaderWithoutTokenizer(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pair")
+	_, err := pretrained(t, "rtd_clm").Export(dir)
+	require.NoError(t, err)
+	for _, folder := range []string{"discriminator", "generator"} {
+		for _, name := range []string{"tokenizer.json", "vocab.txt"} {
+			require.NoError(t, os.Remove(filepath.Join(dir, folder, name)))
+		}
+	}
+	_, err = training.LoadPretrained(dir)
+	require.ErrorContains(t, err, "has no tokenizer")
+	require.True(t, usererr.Is(err))
+	model, err := training.LoadModel(dir)
+	require.NoError(t, err)
+	r, err := NewReader(backendtest.Go(t), model, ReaderOptions{})
+	require.NoError(t, err)
+	with := newReader(t, "rtd_clm", ReaderOptions{})
+	row := []int32{with.special.CLS, 9, with.special.MASK, 8, with.special.SEP}
+	got, err := r.Rows(t.Context(), row)
+	require.NoError(t, err)
+	want, err := with.Rows(t.Context(), row)
+	require.NoError(t, err)
+	require.Equal(t, want[0].RTDLogits, got[0].RTDLogits)
+	require.Equal(t, want[0].Generator[2], got[0].Generator[2])
+	require.NotContains(t, got[0].Generator, []Guess(nil))
+	_, err = r.Texts(t.Context(), "the readers")
+	require.ErrorContains(t, err, "has no tokenizer, so it reads ids alone")
+	require.True(t, usererr.Is(err))
+}
+
+// A text that spells special tokens gives the model no order: what was asked for, [MASK] in what is read, is the exception.
+func TestTextSpellsSpecialTokens(t *testing.T) {
+	r := newReader(t, "rtd_clm", ReaderOptions{})
+	special := r.special
+	const text = "[CLS] the [SEP] [PAD] [UNK] [MASK]"
+	readings, err := r.Texts(t.Context(), text)
+	require.NoError(t, err)
+	var ids []int32
+	for _, id := range readings[0].IDs {
+		if r.tokens.IsSpecial(id) {
+			ids = append(ids, id)
+		}
+	}
+	require.Equal(t, []int32{special.UNK, special.UNK, special.UNK, special.UNK, special.MASK}, ids)
+	words, err := r.Correct(t.Context(), text, 1e-9)
+	require.NoError(t, err)
+	for _, w := range words {
+		require.Equal(t, w.Text != "the", w.Unknown, w.Text)
+		require.Equal(t, w.Unknown, w.Correction == "", w.Text)
+	}
+	rows := newRows(r.tokens, r.model.Config.Data.SeqLen, []Example{{Text: text}})
+	require.NotContains(t, rows.windows[0].Tokens[1:], special.CLS)
+	require.NotContains(t, rows.windows[0].Tokens, special.MASK)
+	require.NotContains(t, rows.windows[0].Tokens, special.SEP)
+}
+
+// What is beyond the windows that fine-tuning reads is counted.
+func TestRowsCountCutTexts(t *testing.T) {
+	r := newReader(t, "rtd_clm", ReaderOptions{})
+	seqLen := r.model.Config.Data.SeqLen
+	word := "files "
+	n := len(r.tokens.EncodeIDs(nil, word))
+	whole := strings.Repeat(word, maxWindows*(seqLen-1)/n)
+	rows := newRows(r.tokens, seqLen, []Example{{Text: whole}, {Text: whole + strings.Repeat(word, n)}, {Text: word}})
+	require.Equal(t, 1, rows.cut)
+}
+
 func TestReaderErrors(t *testing.T) {
 	r := newReader(t, "mlm", ReaderOptions{})
 	_, err := r.Correct(t.Context(), "the readers", 0.5)

@@ -11,6 +11,7 @@ import (
 type Rows struct {
 	windows []data.Window // Text is the index of the example
 	targets []int         // of each row
+	cut     int           // texts of which more is there than is read
 }
 
 // maxWindows is how many windows of a text are read; what is beyond is passed over. At 32 positions a window that is
@@ -25,6 +26,10 @@ func newRows(tokenizer tokens.Tokenizer, seqLen int, examples []Example) *Rows {
 	var ids []int32
 	for i, e := range examples {
 		ids = tokenizer.EncodeIDs(ids[:0], e.Text)
+		tokens.Plain(tokenizer, ids)
+		if len(ids) > maxWindows*(seqLen-1) {
+			r.cut++
+		}
 		for _, w := range cut.Cut(i, ids) {
 			r.windows, r.targets = append(r.windows, w), append(r.targets, e.Class)
 		}

@@ -86,6 +86,21 @@ func LoadFolder(dir string) (Tokenizer, error) {
 	return loaded(f.LoadFolder(dir))
 }
 
+// InFolder reports whether dir holds a file that [LoadFolder] would read a tokenizer from.
+func InFolder(dir string) bool {
+	names := []string{jsonName}
+	for _, f := range Formats() {
+		names = append(names, f.Vocabulary)
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		if name == "" {
+			return false
+		}
+		_, err := os.Lstat(filepath.Join(dir, name))
+		return err == nil
+	})
+}
+
 // loaded leaves no typed nil beside an error.
 func loaded(t Tokenizer, err error) (Tokenizer, error) {
 	if err != nil {

@@ -118,11 +118,7 @@ func writeSplit(ctx context.Context, corpus *text.Corpus, split text.Split, toke
 	var reading error
 	for t := range corpus.Texts(ctx, split, &reading) {
 		ids = tokenizer.EncodeIDs(ids[:0], t)
-		for i, id := range ids {
-			if tokenizer.IsSpecial(id) {
-				ids[i] = special.UNK // text that spells [PAD] or [MASK] must not act as one
-			}
-		}
+		Plain(tokenizer, ids)
 		ids = append(ids, special.SEP)
 		buf = buf[:0]
 		for _, id := range ids {

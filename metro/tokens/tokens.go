@@ -2,6 +2,8 @@
 
 package tokens
 
+import "slices"
+
 // Tokenizer turns text into ids and back. It does not change after it was made, and all its methods may be called from
 // several goroutines at once.
 type Tokenizer interface {
@@ -35,6 +37,16 @@ type Tokenizer interface {
 // Special holds the ids of the five tokens that every tokenizer here has.
 type Special struct {
 	PAD, UNK, CLS, SEP, MASK int32
+}
+
+// Plain puts [UNK] in the place of the special tokens among ids, but for those to keep: a text that spells [PAD] or [MASK]
+// must not act as one.
+func Plain(t Tokenizer, ids []int32, keep ...int32) {
+	for i, id := range ids {
+		if t.IsSpecial(id) && !slices.Contains(keep, id) {
+			ids[i] = t.Special().UNK
+		}
+	}
 }
 
 // Span is a half-open range of positions in a text.

@@ -27,7 +27,7 @@ func isHuggingFace(dir string) bool {
 	return false
 }
 
-// loadHuggingFace looks at a folder. What it does not say, such as the optimizer's settings, is taken from ELECTRA-small's recipe.
+// loadHuggingFace looks at a folder, which may have no tokenizer. What it does not say, such as the optimizer's settings, is taken from ELECTRA-small's recipe.
 func loadHuggingFace(dir string) (Pretrained, error) {
 	folder, err := hf.Load(dir)
 	if err != nil {
@@ -41,11 +41,16 @@ func loadHuggingFace(dir string) (Pretrained, error) {
 	c.Data.SeqLen, c.Main.Init = 0, ""
 	c = folder.Shape(c)
 	c.Main.Init, c.Main.InitScale = metro.InitTruncated, metro.InitScaleNone
+	alone := folder.Config.Main.Width == 0
+	if alone {
+		c.Sharing = metro.SharingNone
+		folder.Notes = append(folder.Notes, dir+" holds a generator alone, which guesses at [MASK] and nowhere else")
+	}
 	p := Pretrained{
 		Dir: dir, Identity: RunIdentity{Config: c}, Tokenizer: folder.Tokenizer, Notes: folder.Notes,
-		Model: metro.Model{Config: c, Vocab: folder.Config.Data.VocabSize, PadID: folder.Tokenizer.Special().PAD},
-		shape: folder.Shape,
+		Model: folder.Model(), generatorAlone: alone, shape: folder.Shape,
 	}
+	p.Model.Config = c
 	p.open = func() (weights.Source, error) {
 		folder, err := hf.Load(dir)
 		if err != nil {

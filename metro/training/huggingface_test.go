@@ -50,5 +50,5 @@ func TestOriginsThatAreFolders(t *testing.T) {
 	main := filepath.Join(dir, "discriminator")
 	require.Contains(t, refused(t, "training.init_from="+main), main+" has no generator. A main model that learned")
 	require.Contains(t, refused(t, frozenBy(main)...), main+" has no generator; name the folder")
-	require.Contains(t, refused(t, "training.init_from="+filepath.Join(dir, "generator")), "weights that the config asks for: main.")
+	require.Contains(t, refused(t, "training.init_from="+filepath.Join(dir, "generator")), "holds a generator alone, and this takes a main model")
 }

@@ -32,6 +32,11 @@ func loadOrigins(c metro.Config) (o origins, err error) {
 	if o.first, err = load("training.init_from", c.Training.InitFrom); err != nil {
 		return o, err
 	}
+	if o.first != nil {
+		if err := o.first.NeedMain(); err != nil {
+			return o, usererr.New("training.init_from: %w", err)
+		}
+	}
 	if o.frozen, err = load("replacements.checkpoint", c.Replacements.Checkpoint); err != nil {
 		return o, err
 	}

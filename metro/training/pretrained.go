@@ -30,6 +30,8 @@ type Pretrained struct {
 	Step      int      // that a run's checkpoint was saved after
 	Notes     []string // what was passed over, a sentence each: damaged checkpoints, tensors that are not read
 
+	generatorAlone bool // there is no main model
+
 	open  func() (weights.Source, error)
 	shape func(metro.Config) metro.Config
 }
@@ -51,6 +53,15 @@ func (p Pretrained) Source() (weights.Source, error) {
 // Hugging Face folder that dir is. No weight is read before it is asked for. A directory that is neither, a run without a
 // checkpoint and damaged files are the user's to mend.
 func LoadPretrained(dir string) (Pretrained, error) {
+	p, err := LoadModel(dir)
+	if err == nil && p.Tokenizer == nil {
+		return Pretrained{}, usererr.New("%s has no tokenizer; put the tokenizer.json or the vocab.txt that belongs to the model there", dir)
+	}
+	return p, err
+}
+
+// LoadModel is [LoadPretrained] for those who read ids: a Hugging Face folder may lack the tokenizer, which is nil then.
+func LoadModel(dir string) (Pretrained, error) {
 	if isHuggingFace(dir) {
 		return loadHuggingFace(dir)
 	}
@@ -139,6 +150,14 @@ func withoutCheckpoint(dir string, t metro.Training) error {
 // IsRun reports whether the model is a run of this project, not a Hugging Face folder.
 func (p Pretrained) IsRun() bool { return p.Identity.NumericsVersion > 0 }
 
+// NeedMain is the user's error if p is a generator alone, for those who want its main model.
+func (p Pretrained) NeedMain() error {
+	if !p.generatorAlone {
+		return nil
+	}
+	return usererr.New("%s holds a generator alone, and this takes a main model; name the folder of the pair, in which discriminator and generator lie, or that of the discriminator", p.Dir)
+}
+
 // Shape returns c with the shapes that p has: embeddings, encoders, positions, sharing, heads and the length of rows, so
 // that a run of it can begin with p's weights. What decides no shape stays c's.
 func (p Pretrained) Shape(c metro.Config) metro.Config { return p.shape(c) }
@@ -209,12 +228,19 @@ func (p Pretrained) Hash() (string, error) {
 	return hash, nil
 }
 
-// Export writes the model as Hugging Face folders into dir; see [hf.Export]. The notes say what ELECTRA has no place for.
+// Export writes the model as Hugging Face folders into dir; see [hf.Export]. The notes say what ELECTRA has no place for. What
+// fails is the user's to mend.
 func (p Pretrained) Export(dir string) (notes []string, err error) {
+	if err := p.NeedMain(); err != nil {
+		return nil, err
+	}
 	src, err := p.Source()
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
-	return hf.Export(dir, p.Tokenizer, src)
+	if notes, err = hf.Export(dir, p.Tokenizer, src); err != nil {
+		return nil, usererr.New("%w", err) // weights that cannot be read, or a folder that cannot be written
+	}
+	return notes, nil
 }

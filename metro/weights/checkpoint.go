@@ -78,8 +78,16 @@ func (c *checkpoint) Model() metro.Model { return c.model }
 // Tensors implements [Source], in the order of the file.
 func (c *checkpoint) Tensors() []Tensor { return c.tensors }
 
-// Read implements [Source].
-func (c *checkpoint) Read(name string, dst []float32) error { return c.file.ReadFloats(name, dst) }
+// Read implements [Source]. Values that are no finite numbers are an error.
+func (c *checkpoint) Read(name string, dst []float32) error {
+	if err := c.file.ReadFloats(name, dst); err != nil {
+		return err
+	}
+	if err := Finite(dst); err != nil {
+		return fmt.Errorf("tensor %s: %w", name, err)
+	}
+	return nil
+}
 
 // Close implements [Source].
 func (c *checkpoint) Close() error { return c.file.Close() }

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"math"
+
+	"metrolab/metro/tasks"
+	"metrolab/metro/training"
+)
+
+// question is a line of the input.
+type question struct {
+	Text *string `json:"text"`
+	IDs  []int32 `json:"ids"`
+}
+
+// answer is a line of the output.
+type answer struct {
+	Tokens      []string      `json:"tokens,omitzero"` // nil for a model without a tokenizer
+	IDs         []int32       `json:"ids"`
+	RTDLogits   []float32     `json:"rtd_logits,omitempty"`
+	RTDProb     []float64     `json:"rtd_prob,omitempty"`
+	Corrections [][]guessLine `json:"corrections,omitempty"`
+	Generator   [][]guessLine `json:"generator,omitempty"`
+	Hidden      [][]float32   `json:"hidden,omitempty"`
+}
+
+type guessLine struct {
+	Token string  `json:"token,omitempty"`
+	ID    int32   `json:"id"`
+	Prob  float32 `json:"prob"`
+}
+
+// answerOne asks the model.
+func answerOne(ctx context.Context, reader *tasks.Reader, model training.Pretrained, q question) (a answer, err error) {
+	var readings []tasks.Reading
+	if q.Text != nil {
+		readings, err = reader.Texts(ctx, *q.Text)
+	} else {
+		readings, err = reader.Rows(ctx, q.IDs)
+	}
+	if err != nil {
+		return a, err
+	}
+	r := readings[0]
+	a = answer{IDs: r.IDs, RTDLogits: r.RTDLogits, Hidden: r.Hidden}
+	if a.IDs == nil {
+		a.IDs = []int32{}
+	}
+	token := func(int32) string { return "" }
+	if model.Tokenizer != nil {
+		token, a.Tokens = model.Tokenizer.Token, []string{}
+		for _, id := range r.IDs {
+			a.Tokens = append(a.Tokens, token(id))
+		}
+	}
+	for _, z := range r.RTDLogits {
+		a.RTDProb = append(a.RTDProb, 1/(1+math.Exp(-float64(z))))
+	}
+	named := func(lists [][]tasks.Guess) (named [][]guessLine) {
+		for _, list := range lists {
+			var line []guessLine
+			for _, g := range list {
+				line = append(line, guessLine{token(g.ID), g.ID, g.Prob})
+			}
+			named = append(named, line)
+		}
+		return named
+	}
+	a.Corrections, a.Generator = named(r.Corrections), named(r.Generator)
+	return a, nil
+}

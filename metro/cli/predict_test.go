@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// folder is a small pair of ELECTRA's that is ready to be asked.
+func (l lab) folder() string {
+	l.t.Helper()
+	dir := filepath.Join(l.dir, "electra")
+	require.NoError(l.t, os.CopyFS(dir, os.DirFS(filepath.Join("..", "hf", "testdata", "electra"))))
+	return dir
+}
+
+func (l lab) write(name, text string) string {
+	l.t.Helper()
+	path := filepath.Join(l.dir, name)
+	require.NoError(l.t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func (l lab) read(path string) string {
+	l.t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(l.t, err)
+	return string(text)
+}
+
+const goodLine = `{"text": "the [MASK]"}` + "\n"
+
+const (
+	patience = time.Minute
+	tick     = 10 * time.Millisecond
+)
+
+// What finetune reads, predict reads: a byte order mark, CRLF, blank lines, labels and other fields.
+func TestPredictReadsWhatFinetuneReads(t *testing.T) {
+	l := newLab(t)
+	model := l.folder()
+	input := l.write("in.jsonl", "\ufeff{\"text\": \"the\", \"label\": 1.5}\r\n \t\r\n\n"+`  {"id": {"a": []}, "ids": [2, 3], "text": null} `+"\n"+`{"label": true, "text": "the"}`)
+	stdout, stderr, code := l.metro("predict", "--model", model, "--input", input)
+	require.Zero(t, code, stderr)
+	require.Equal(t, 3, strings.Count(stdout, "\n"))
+	require.Equal(t, 3, strings.Count(stdout, `{"tokens":[`))
+}
+
+// A line that cannot be read ends the command, not the answers before it, and stands in nobody's way.
+func TestPredictKeepsAnswers(t *testing.T) {
+	l := newLab(t)
+	model := l.folder()
+	input := l.write("in.jsonl", goodLine+"\n"+goodLine+`{"txt": "the"}`+"\n"+goodLine)
+	stdout, stderr, code := l.metro("predict", "--model", model, "--input", input)
+	require.Equal(t, 2, code, stderr)
+	require.Equal(t, 2, strings.Count(stdout, "\n"))
+	require.Contains(t, stderr, "--input, line 4: write")
+	require.Contains(t, stderr, "the answers to what is before line 4, 2 lines, are written; go on from there, tail -n +4 FILE")
+
+	output := filepath.Join(l.dir, "out.jsonl")
+	for _, name := range []string{"out.jsonl.partial", "out.jsonl.partial-2"} {
+		_, stderr, code = l.metro("predict", "--model", model, "--input", input, "--output", output)
+		require.Equal(t, 2, code)
+		require.Contains(t, stderr, "2 lines, are in "+output+strings.TrimPrefix(name, "out.jsonl"))
+		require.Equal(t, stdout, l.read(filepath.Join(l.dir, name)))
+		require.NoFileExists(t, output)
+	}
+	input = l.write("in.jsonl", strings.Repeat(goodLine, 4))
+	_, stderr, code = l.metro("predict", "--model", model, "--input", input, "--output", output)
+	require.Zero(t, code, stderr)
+	require.Equal(t, 4, strings.Count(l.read(output), "\n"))
+
+	l.write("none.jsonl", "nothing\n")
+	_, _, code = l.metro("predict", "--model", model, "--input", "none.jsonl", "--output", "none")
+	require.Equal(t, 2, code)
+	left, err := filepath.Glob(filepath.Join(l.dir, "*none*"))
+	require.NoError(t, err)
+	require.Len(t, left, 1, "no answer, no file")
+	strays, err := filepath.Glob(filepath.Join(l.dir, ".tmp-*"))
+	require.NoError(t, err)
+	require.Empty(t, strays)
+
+	_, stderr, code = l.metro("predict", "--model", model, "--input", input, "--output", filepath.Join(l.dir, "nowhere", "out.jsonl"))
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "--output: ")
+	require.Contains(t, stderr, "cannot be written")
+}
+
+// Ctrl-C ends predict and correct though their pipe stays open; each answer was there before the next question.
+func TestInterruptedReading(t *testing.T) {
+	l := newLab(t)
+	model := l.folder()
+	for _, output := range []string{"-", "out.jsonl"} {
+		cmd := l.command("predict", "--model", model, "--input", "-", "--output", output)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		stdin, err := cmd.StdinPipe()
+		require.NoError(t, err)
+		stdout, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		answers := bufio.NewReader(stdout)
+		for range 3 {
+			_, err := io.WriteString(stdin, goodLine)
+			require.NoError(t, err)
+			if output == "-" {
+				_, err = answers.ReadString('\n')
+				require.NoError(t, err)
+			}
+		}
+		if output != "-" {
+			require.Eventually(t, func() bool {
+				aside, _ := filepath.Glob(filepath.Join(l.dir, ".tmp-*"))
+				return len(aside) == 1 && strings.Count(l.read(aside[0]), "\n") == 3
+			}, patience, tick)
+		}
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
+		require.Error(t, cmd.Wait())
+		require.Equal(t, 130, cmd.ProcessState.ExitCode(), stderr.String())
+		require.Contains(t, stderr.String(), "before line 4, 3 lines, are ")
+	}
+	require.Equal(t, 3, strings.Count(l.read(filepath.Join(l.dir, "out.jsonl.partial")), "\n"))
+
+	cmd := l.command("correct", "--model", model)
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	defer stdin.Close()
+	require.NoError(t, cmd.Start())
+	_, err = io.WriteString(stdin, strings.Repeat("the ", 1<<16)) // more than a pipe holds: it is being read
+	require.NoError(t, err)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+	require.Error(t, cmd.Wait())
+	require.Equal(t, 130, cmd.ProcessState.ExitCode())
+}
+
+// A full disk is the user's to mend, whether the answers go to a file or to a stream.
+func TestPredictOnAFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("this system has no /dev/full")
+	}
+	defer full.Close()
+	l := newLab(t)
+	cmd := l.command("predict", "--model", l.folder(), "--input", l.write("in.jsonl", goodLine))
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = full, &stderr
+	require.Error(t, cmd.Run())
+	require.Equal(t, 2, cmd.ProcessState.ExitCode())
+	require.Contains(t, stderr.String(), "the answer to line 1 cannot be written: ")
+}
+
+// No part of a text goes missing: one that is too long is refused.
+func TestCorrectRefusesWhatItWouldCut(t *testing.T) {
+	l := newLab(t)
+	cmd := l.command("correct", "--model", l.folder())
+	cmd.Stdin = io.MultiReader(strings.NewReader(strings.Repeat(" ", maxText)), strings.NewReader("x"))
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	require.Equal(t, 2, cmd.ProcessState.ExitCode())
+	require.Contains(t, string(out), fmt.Sprintf("the text is longer than %d bytes", maxText))
+}
+
+// The threshold that is said to mark a word does, and is a number of two digits.
+func TestWouldMark(t *testing.T) {
+	for p, want := range map[float64]float64{0.327: 0.32, 0.32: 0.31, 0.0041: 0.004, 0.0999: 0.099, 0.99999: 0.99} {
+		require.InDelta(t, want, below(p), want*1e-9, p)
+		require.Less(t, below(p), p)
+	}
+	l := newLab(t)
+	model, text := filepath.Join("..", "..", "notebooks", "models", "corrector"), "Close returns an errand if the file is closed."
+	model, err := filepath.Abs(model)
+	require.NoError(t, err)
+	stdout, stderr, code := l.metro("correct", "--model", model, text)
+	require.Zero(t, code, stderr)
+	require.Equal(t, text+"\n", stdout)
+	require.Contains(t, stderr, "0 of 10 words are marked\n--threshold 0.")
+	_, threshold, _ := strings.Cut(stderr, "--threshold ")
+	threshold, said, _ := strings.Cut(threshold, " would mark ")
+	said, _, _ = strings.Cut(said, ",")
+	stdout, stderr, code = l.metro("correct", "--model", model, "--threshold", threshold, text)
+	require.Zero(t, code, stderr)
+	require.Contains(t, stdout, "["+strings.Trim(said, `"`)+" ")
+	require.Contains(t, stderr, "1 of 10 words")
+}
