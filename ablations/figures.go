@@ -128,7 +128,7 @@ type logs map[string][][]runs.Row
 func (r Results) logs() (logs, error) {
 	logs := logs{}
 	err := r.eachStarted(func(run Run, dir *runs.Run) error {
-		rows, err := runs.ReadMetrics(dir.Path(runs.MetricsFile))
+		rows, err := dir.ReadMetrics()
 		logs[run.Arm] = append(logs[run.Arm], rows)
 		return err
 	})

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package machine says what the computer is that this program runs on: its processor and its memory, as Linux lists them
+// Package machine says what the computer is that this program runs on: its processor, memory and GPUs, as Linux lists them
 // in /proc. Elsewhere there is nothing to read, and everything is empty or 0.
 package machine
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -40,6 +41,18 @@ func parseCPU(cpuinfo string) (model string, features []string) {
 	features = append(matching(amd64Features, field(cpuinfo, "flags")), matching(arm64Features, field(cpuinfo, "Features"))...)
 	slices.Sort(features)
 	return field(cpuinfo, "model name"), features
+}
+
+// Accelerators returns the models of the NVIDIA GPUs that the driver shows, in the order of their names.
+func Accelerators() (models []string) {
+	paths, _ := filepath.Glob("/proc/driver/nvidia/gpus/*/information")
+	for _, path := range paths {
+		if text, err := os.ReadFile(path); err == nil {
+			models = append(models, field(string(text), "Model"))
+		}
+	}
+	slices.Sort(models)
+	return models
 }
 
 // Numerical code is compiled, or chosen when a program starts, for these.

@@ -113,12 +113,17 @@ func (c Checkpoints) makeWay(step int, target string) (good bool, err error) {
 	if verify(c.disk, target, step) == nil {
 		return true, c.disk.SyncDir(c.Dir)
 	}
+	return false, c.setAside(target)
+}
+
+// setAside gives a checkpoint that cannot be used another name.
+func (c Checkpoints) setAside(target string) error {
 	for n := 1; ; n++ {
 		aside := filepath.Join(c.Dir, fmt.Sprintf("damaged-%s-%d", filepath.Base(target), n))
 		if there, err := c.disk.Exists(aside); err != nil {
-			return false, err
+			return err
 		} else if !there {
-			return false, c.disk.Rename(target, aside)
+			return c.disk.Rename(target, aside)
 		}
 	}
 }
@@ -160,16 +165,45 @@ func (c Checkpoints) reap() error {
 // Latest returns the newest checkpoint whose files are all there and as they were saved; false if none was ever saved.
 // Damaged ones on the way are reported, unless report is nil, and left alone. It is an error if all are damaged.
 func (c Checkpoints) Latest(report func(damaged string, err error)) (Checkpoint, bool, error) {
+	found, _, err := c.newest(func(Checkpoint) error { return nil }, report)
+	return found, found.Dir != "", err
+}
+
+// Resume is [Checkpoints.Latest] for who goes on saving: a checkpoint that fit finds something wrong with is passed over too.
+// Those that were passed over are moved aside, so that they are neither counted among the newest nor taken for those that
+// come; but none is if all were.
+func (c Checkpoints) Resume(fit func(Checkpoint) error, report func(damaged string, err error)) (Checkpoint, bool, error) {
+	c = c.withDefaults()
+	found, passed, err := c.newest(fit, report)
+	if err != nil || len(passed) == 0 {
+		return found, found.Dir != "", err
+	}
+	for _, checkpoint := range passed {
+		if err = c.Fence(); err == nil {
+			err = c.setAside(checkpoint.Dir)
+		}
+		if err != nil {
+			return Checkpoint{}, false, fmt.Errorf("move checkpoint %s aside: %w", checkpoint.Dir, err)
+		}
+	}
+	return found, true, c.disk.SyncDir(c.Dir)
+}
+
+// newest returns the newest checkpoint that is whole and fits, and those that were passed over before it.
+func (c Checkpoints) newest(fit func(Checkpoint) error, report func(damaged string, err error)) (found Checkpoint, passed []Checkpoint, err error) {
 	c = c.withDefaults()
 	all, err := c.list()
 	if err != nil {
-		return Checkpoint{}, false, fmt.Errorf("look for checkpoints: %w", err)
+		return Checkpoint{}, nil, fmt.Errorf("look for checkpoints: %w", err)
 	}
 	var first error
 	for _, checkpoint := range all {
 		err := verify(c.disk, checkpoint.Dir, checkpoint.Step)
 		if err == nil {
-			return checkpoint, true, nil
+			err = fit(checkpoint)
+		}
+		if err == nil {
+			return checkpoint, passed, nil
 		}
 		if report != nil {
 			report(checkpoint.Dir, err)
@@ -177,11 +211,12 @@ func (c Checkpoints) Latest(report func(damaged string, err error)) (Checkpoint,
 		if first == nil {
 			first = err
 		}
+		passed = append(passed, checkpoint)
 	}
 	if first != nil {
-		return Checkpoint{}, false, fmt.Errorf("all %d checkpoints in %s are damaged, the newest: %w; move them away to begin again", len(all), c.Dir, first)
+		return Checkpoint{}, passed, fmt.Errorf("all %d checkpoints in %s are damaged, the newest: %w; move them away to begin again", len(all), c.Dir, first)
 	}
-	return Checkpoint{}, false, nil
+	return Checkpoint{}, nil, nil
 }
 
 var stepName = regexp.MustCompile(`^step-([0-9]{8,18})$`)

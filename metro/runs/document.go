@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 
 	"metrolab/internal/atomicfile"
 )
@@ -25,6 +26,61 @@ func writeJSON(d atomicfile.Disk, path string, v any) error {
 		return fmt.Errorf("write %s, %d bytes: %w", path, len(text), err)
 	}
 	return nil
+}
+
+// ReadSealed is [ReadJSON] for a document that [Lease.WriteSealed] wrote: one of whose members any has changed since is an
+// error. A document from before there were seals is read as it is.
+func ReadSealed(path string, v any) error { return readSealed(atomicfile.OS, path, v) }
+
+func readSealed(d atomicfile.Disk, path string, v any) error {
+	var document json.RawMessage
+	if err := readJSON(d, path, &document); err != nil {
+		return err
+	}
+	err := checkSeal(document)
+	if err == nil {
+		err = json.Unmarshal(document, v)
+	}
+	if err != nil {
+		return fmt.Errorf("read %s, %d bytes: %w", path, len(document), err)
+	}
+	return nil
+}
+
+// sealName is the member of a sealed document that holds the [Hash] of the others. It is the last.
+const sealName = "sha256"
+
+// sealPattern finds a seal by its form, so that damage to its name, too, is found out.
+var sealPattern = regexp.MustCompile(`,\s*"([^"]*)": "([^"]{64})"\s*\}\s*$`)
+
+// sealed is v, which must be an object with members, as indented JSON with a seal.
+func sealed(v any) ([]byte, error) {
+	text, err := indented(v)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := Hash(json.RawMessage(text))
+	if err != nil {
+		return nil, err
+	}
+	body, ok := bytes.CutSuffix(text, []byte("\n}\n"))
+	if !ok {
+		return nil, fmt.Errorf("value of type %T is no object with members", v)
+	}
+	return fmt.Appendf(body, ",\n  %q: %q\n}\n", sealName, hash), nil
+}
+
+func checkSeal(document []byte) error {
+	found := sealPattern.FindSubmatchIndex(document)
+	if found == nil {
+		return nil
+	}
+	name, seal := document[found[2]:found[3]], string(document[found[4]:found[5]])
+	hash, err := Hash(json.RawMessage(append(bytes.Clone(document[:found[0]]), '}')))
+	if err == nil && (string(name) != sealName || hash != seal) {
+		err = fmt.Errorf("its content has the hash %.10s, and it says %.10s", hash, seal)
+	}
+	return err
 }
 
 func indented(v any) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -84,17 +85,35 @@ func (r *Run) attemptDir(attempt int) string {
 	return filepath.Join(r.Dir, attemptsDir, fmt.Sprintf("%06d", attempt))
 }
 
-// lastRecord returns the record of the highest attempt; its Attempt is 0 if there was none.
-func (r *Run) lastRecord() (record, error) {
+// attempts lists the numbers of the attempts that are kept, in their order.
+func (r *Run) attempts() (numbers []int, err error) {
 	entries, err := r.store.disk.ReadDir(r.Path(attemptsDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return record{}, err
+		return nil, err
 	}
-	last := 0
 	for _, entry := range entries {
-		if n, err := strconv.Atoi(entry.Name()); err == nil {
-			last = max(last, n)
+		if n, err := strconv.Atoi(entry.Name()); err == nil && n > 0 {
+			numbers = append(numbers, n)
 		}
+	}
+	slices.Sort(numbers)
+	return numbers, nil
+}
+
+// lastAttempt returns the highest number, 0 if there was no attempt.
+func (r *Run) lastAttempt() (int, error) {
+	numbers, err := r.attempts()
+	if len(numbers) == 0 {
+		return 0, err
+	}
+	return numbers[len(numbers)-1], err
+}
+
+// lastRecord returns the record of the highest attempt; its Attempt is 0 if there was none.
+func (r *Run) lastRecord() (record, error) {
+	last, err := r.lastAttempt()
+	if err != nil {
+		return record{}, err
 	}
 	if last == 0 {
 		return record{Released: true}, nil
@@ -164,6 +183,10 @@ func (r *Run) claim(last record) (*Lease, error) {
 		}
 		return nil, err
 	}
+	// The number may have been another's already that is over and reaped: then a higher one is held.
+	if highest, err := r.lastAttempt(); err != nil || highest > next.Attempt {
+		return nil, errors.Join(err, d.RemoveAll(target))
+	}
 	err = errors.Join(d.SyncDir(r.Path(attemptsDir)), r.tidy(last.Attempt))
 	lease := &Lease{run: r, record: next, quit: make(chan struct{}), ended: make(chan struct{})}
 	go lease.beat()
@@ -178,6 +201,72 @@ func (r *Run) claim(last record) (*Lease, error) {
 func (r *Run) tidy(lastAttempt int) (err error) {
 	for _, dir := range []string{r.Dir, r.Path(CheckpointsDir), r.Path(attemptsDir), r.attemptDir(lastAttempt)} {
 		err = errors.Join(err, r.store.disk.RemoveStrays(dir))
+	}
+	return errors.Join(err, r.reapAttempts(lastAttempt))
+}
+
+// Tidy removes from a finished run what a process that had lost it, stopped for longer than the TTL say, left there when it
+// went on: lines behind the end of the log, and what it had aside. A run that somebody holds, and one that is not finished, is
+// looked after by its holder.
+func (r *Run) Tidy() error {
+	end, err := r.endOfLog()
+	if err != nil || end == (Mark{}) {
+		return err
+	}
+	info, err := r.store.disk.Lstat(r.Path(MetricsFile))
+	if err != nil {
+		return err
+	}
+	entries, err := r.store.disk.ReadDir(r.Dir)
+	stray := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return atomicfile.IsTemp(e.Name()) })
+	if err != nil || info.Size() <= end.Bytes && !stray {
+		return err
+	}
+	lease, err := r.Acquire() // which removes what lies aside
+	if errors.Is(err, ErrHeld) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	log, err := lease.Metrics()
+	if err == nil {
+		err = errors.Join(log.cutTo(end), log.Close())
+	}
+	return errors.Join(err, lease.Release())
+}
+
+// mostAttempts is how many of a run's attempts are kept that differ in what may change numbers.
+const mostAttempts = 16
+
+// reapAttempts removes the attempts before the last that tell nothing new: those that ended before they began, and those on
+// a machine that an earlier one was on already, as far as that may change numbers. So a run that is killed a thousand times
+// keeps a handful, and still says all that it was made by.
+func (r *Run) reapAttempts(lastAttempt int) error {
+	numbers, err := r.attempts()
+	if err != nil {
+		return err
+	}
+	var kept []int
+	seen := map[string]bool{}
+	for _, n := range numbers {
+		if n >= lastAttempt {
+			continue
+		}
+		if p, err := r.attempt(n); err == nil {
+			if made := string(canonicalText(p.Numerics())); !seen[made] {
+				seen[made] = true
+				kept = append(kept, n)
+			}
+		}
+	}
+	if over := len(kept) - mostAttempts; over > 0 {
+		kept = slices.Delete(kept, 1, 1+over) // the first one stays
+	}
+	for _, n := range numbers {
+		if n < lastAttempt && !slices.Contains(kept, n) {
+			err = errors.Join(err, r.store.disk.RemoveAll(r.attemptDir(n)))
+		}
 	}
 	return err
 }
@@ -204,7 +293,7 @@ func (l *Lease) beat() {
 func (l *Lease) Attempt() int { return l.record.Attempt }
 
 // Check returns an error that wraps [ErrLost] if the lease is not held any more. Whoever writes to the run calls it
-// before each commit. It costs two look-ups of a file name.
+// before each commit. It costs a look into a small folder and one for a file name.
 //
 // A process that stops for longer than the TTL between the check and the commit can still commit once on top of
 // another's work; as all commits are whole and equal for equal runs, that costs nothing but the order of the log, which
@@ -220,12 +309,12 @@ func (l *Lease) check() error {
 	if l.released {
 		return fmt.Errorf("%w: run %q, attempt %d, was released", ErrLost, l.run.ID, attempt)
 	}
-	taken, err := d.Exists(l.run.attemptDir(attempt + 1))
+	last, err := l.run.lastAttempt()
 	if err != nil {
 		return fmt.Errorf("check lease of run %q: %w", l.run.ID, err)
 	}
-	if taken {
-		holder, _ := l.run.readRecord(attempt + 1)
+	if last > attempt {
+		holder, _ := l.run.readRecord(last)
 		return fmt.Errorf("%w: run %q, attempt %d, was taken over by process %d on %s at %s",
 			ErrLost, l.run.ID, attempt, holder.PID, holder.Host, holder.Since.Format(time.DateTime))
 	}
@@ -292,6 +381,22 @@ func (l *Lease) WriteJSON(name string, v any) error {
 		return err
 	}
 	return writeJSON(l.run.store.disk, l.run.Path(name), v)
+}
+
+// WriteSealed is [Lease.WriteJSON] for an object, with a checksum of its members as the last of them; see [ReadSealed].
+func (l *Lease) WriteSealed(name string, v any) error {
+	if err := l.Check(); err != nil {
+		return err
+	}
+	path := l.run.Path(name)
+	text, err := sealed(v)
+	if err == nil {
+		err = l.run.store.disk.WriteFile(path, text)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
 }
 
 // WriteAttemptJSON is [Lease.WriteJSON] for a file of this attempt alone, beside the lease's own record.

@@ -87,7 +87,7 @@ func (r *Run) summary() Summary {
 		sum.State, sum.Problem = Damaged, err.Error()
 		return sum
 	}
-	switch err := readJSON(r.store.disk, r.Path(ResultFile), &document); {
+	switch err := readSealed(r.store.disk, r.Path(ResultFile), &document); {
 	case err == nil:
 		sum.State = Finished
 	case !errors.Is(err, fs.ErrNotExist):

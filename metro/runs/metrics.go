@@ -3,8 +3,11 @@
 package runs
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,16 +19,24 @@ import (
 // handed to the system whole, so that a killed process leaves at most one torn line, the last. One process at a time
 // may write; many may read.
 //
-// To resume exactly: [Metrics.Sync] before a checkpoint is saved, and [Metrics.TruncateAfter] that checkpoint's step
-// when it is loaded. The log then holds each step once, as if nothing had happened.
+// To resume exactly: [Metrics.Sync] before a checkpoint is saved, whose state keeps the [Metrics.Mark]; and when it is
+// loaded, [Metrics.Holds] that mark, and [Metrics.TruncateAfter] the checkpoint's step. The log then holds each step once, as
+// if nothing had happened.
 type Metrics struct {
 	path  string
 	disk  atomicfile.Disk
 	file  atomicfile.File
 	fence func() error
-	size  int64 // up to the end of the last whole line
-	last  int   // step of the last good line, -1 if there is none
-	err   error // why nothing can be written any more
+	size  int64     // up to the end of the last whole line
+	sum   hash.Hash // of these bytes
+	last  int       // step of the last good line, -1 if there is none
+	err   error     // why nothing can be written any more
+}
+
+// Mark says what a log held at a moment: so many bytes, which have this SHA-256.
+type Mark struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
 }
 
 // OpenMetrics opens a log, or makes it, and cuts off a torn last line. The fence, unless nil, is asked before each
@@ -58,6 +69,9 @@ func openMetrics(d atomicfile.Disk, path string, fence func() error) (*Metrics, 
 	}))
 	if err == nil && torn {
 		err = file.Truncate(m.size)
+	}
+	if err == nil {
+		m.sum, err = sumOfLog(d, path, m.size)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open metrics %s: %w", path, err), file.Close())
@@ -102,8 +116,43 @@ func (m *Metrics) Record(step int, values Values) error {
 		return err
 	}
 	m.size += int64(len(text))
+	m.sum.Write(text) // never fails
 	m.last = step
 	return nil
+}
+
+// Mark returns what the log holds now.
+func (m *Metrics) Mark() Mark { return Mark{m.size, hex.EncodeToString(m.sum.Sum(nil))} }
+
+// Holds returns an error unless the log still begins with what it held at the mark, to the bit.
+func (m *Metrics) Holds(mark Mark) error {
+	if err := holds(m.disk, m.path, mark); err != nil {
+		return fmt.Errorf("metrics %s: %w", m.path, err)
+	}
+	return nil
+}
+
+func holds(d atomicfile.Disk, path string, mark Mark) error {
+	sum, err := sumOfLog(d, path, mark.Bytes)
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("it is shorter than the %d bytes that were recorded", mark.Bytes)
+	}
+	if err == nil && hex.EncodeToString(sum.Sum(nil)) != mark.SHA256 {
+		err = fmt.Errorf("its first %d bytes are not those that were recorded", mark.Bytes)
+	}
+	return err
+}
+
+// sumOfLog reads the first bytes of a log; one that has fewer is an io.EOF.
+func sumOfLog(d atomicfile.Disk, path string, size int64) (hash.Hash, error) {
+	file, err := d.OpenFile(path, os.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	_, err = io.CopyN(sum, file, size)
+	return sum, err
 }
 
 // TruncateAfter cuts off all lines from the first one whose step is greater; -1 empties the log. The file is shortened
@@ -135,14 +184,30 @@ func (m *Metrics) TruncateAfter(step int) error {
 	if err == nil && inside != nil {
 		err = fmt.Errorf("line %d is damaged: %w; delete it by hand to go on without it", inside.number, inside.err)
 	}
+	sum := m.sum
+	if err == nil {
+		sum, err = sumOfLog(m.disk, m.path, keep)
+	}
 	if err == nil {
 		err = m.file.Truncate(keep)
 	}
 	if err != nil {
 		return fmt.Errorf("cut metrics %s after step %d: %w", m.path, step, err)
 	}
-	m.size, m.last = keep, last
+	m.size, m.sum, m.last = keep, sum, last
 	return nil
+}
+
+// cutTo cuts off what stands behind a mark that the log holds.
+func (m *Metrics) cutTo(mark Mark) error {
+	err := m.writable()
+	if err == nil {
+		err = m.Holds(mark)
+	}
+	if err == nil {
+		err = m.file.Truncate(mark.Bytes)
+	}
+	return err
 }
 
 func (m *Metrics) writable() error {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -82,6 +83,41 @@ func ReadMetrics(path string) ([]Row, error) {
 		return rows, fmt.Errorf("read metrics %s: %w", path, err)
 	}
 	return rows, nil
+}
+
+// ReadMetrics reads the run's log as [ReadMetrics] does. The result of a finished run says what the log held at its end: what
+// a process that had lost the run wrote behind that is left out, and a log that is not what it was comes back as an error
+// beside the rows that can be read.
+func (r *Run) ReadMetrics() ([]Row, error) {
+	path := r.Path(MetricsFile)
+	mark, err := r.endOfLog()
+	if err != nil || mark == (Mark{}) {
+		rows, reading := ReadMetrics(path)
+		return rows, errors.Join(err, reading)
+	}
+	file, err := r.store.disk.OpenFile(path, os.O_RDONLY)
+	if err != nil {
+		return nil, fmt.Errorf("read metrics: %w", err)
+	}
+	defer file.Close()
+	rows, err := readRows(io.LimitReader(file, mark.Bytes))
+	if err = errors.Join(err, holds(r.store.disk, path, mark)); err != nil {
+		return rows, fmt.Errorf("read metrics %s: %w", path, err)
+	}
+	return rows, nil
+}
+
+// endOfLog is the mark of the log that the run's result holds, as its member "log"; none of a run that is not finished, or was
+// finished before marks were.
+func (r *Run) endOfLog() (Mark, error) {
+	var result struct {
+		Log Mark `json:"log"`
+	}
+	err := readSealed(r.store.disk, r.Path(ResultFile), &result)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return result.Log, err
 }
 
 func readRows(r io.Reader) ([]Row, error) {

@@ -3,13 +3,16 @@
 package runs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,10 +43,12 @@ type Provenance struct {
 	Cores       int      `json:"cores"`
 	Threads     int      `json:"threads"`                // GOMAXPROCS
 	MemoryBytes int64    `json:"memory_bytes,omitempty"` // of the machine
+	// Accelerators are the models of the GPUs, whether or not the run uses them.
+	Accelerators []string `json:"accelerators,omitempty"`
 
 	Backend Backend `json:"backend"`
-	// Environment holds the variables that change what compilers and backends do: XLA_*, GOMLX_*, PJRT_*, GOMAXPROCS,
-	// GOGC, GOMEMLIMIT, GODEBUG.
+	// Environment holds the variables that change what compilers and backends do: XLA_*, TF_*, CUBLAS_*, GOMLX_*, PJRT_*,
+	// NVIDIA_TF32_OVERRIDE, GOMAXPROCS, GOGC, GOMEMLIMIT, GODEBUG.
 	Environment map[string]string `json:"environment,omitempty"`
 }
 
@@ -69,7 +74,8 @@ func CollectProvenance(started time.Time, backend Backend) Provenance {
 	p := Provenance{
 		Started: started, Command: os.Args, Backend: backend,
 		Go: runtime.Version(), OS: runtime.GOOS, Architecture: runtime.GOARCH,
-		Host: thisProcess().Host, CPU: model, Features: features, Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0), MemoryBytes: int64(memory),
+		Accelerators: machine.Accelerators(),
+		Host:         thisProcess().Host, CPU: model, Features: features, Cores: runtime.NumCPU(), Threads: runtime.GOMAXPROCS(0), MemoryBytes: int64(memory),
 		Environment: backendEnvironment(os.Environ()),
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -110,24 +116,31 @@ func backendEnvironment(environ []string) map[string]string {
 	for _, variable := range environ {
 		name, value, _ := strings.Cut(variable, "=")
 		switch prefix, _, _ := strings.Cut(name, "_"); {
-		case prefix == "XLA", prefix == "GOMLX", prefix == "PJRT",
-			name == "GOMAXPROCS", name == "GOGC", name == "GOMEMLIMIT", name == "GODEBUG":
+		case prefix == "GOMLX", prefix == "PJRT", name == "GOMAXPROCS", name == "GOGC", name == "GOMEMLIMIT", movesNumbers(name):
 			found[name] = value
 		}
 	}
 	return found
 }
 
+// movesNumbers reports whether a variable may change what a compiler or a kernel computes. GODEBUG can take features of the
+// processor away.
+func movesNumbers(name string) bool {
+	prefix, _, _ := strings.Cut(name, "_")
+	return prefix == "XLA" || prefix == "TF" || prefix == "CUBLAS" || name == "NVIDIA_TF32_OVERRIDE" || name == "GODEBUG"
+}
+
 // Numerics is what of a machine may give other numbers to the same run, by name: the plugin by its content, the processor's
-// features, the architecture, the toolchain, and the variables that change what compilers do. It is no part of a run's
+// features, the GPUs, the architecture, the toolchain, and the variables that change what compilers do. It is no part of a run's
 // identity, so that a run can move; whoever compares runs should say where it differs.
 func (p Provenance) Numerics() map[string]string {
 	made := map[string]string{
 		"plugin": p.Backend.Version, "processor": strings.Join(p.Features, " "), "architecture": p.OS + "/" + p.Architecture,
-		"go": strings.TrimSpace(p.Go + " " + p.Experiments),
+		"go":           strings.TrimSpace(p.Go + " " + p.Experiments),
+		"accelerators": strings.Join(p.Accelerators, ", "),
 	}
 	for name, value := range p.Environment {
-		if strings.HasPrefix(name, "XLA_") {
+		if movesNumbers(name) {
 			made[name] = value
 		}
 	}
@@ -137,30 +150,52 @@ func (p Provenance) Numerics() map[string]string {
 	return made
 }
 
-// Attempts reads how each attempt at a run was made, oldest first. Attempts of runs from before that was kept, and those
-// that ended before they began, have left nothing; for a run without any, its latest provenance is returned.
+// Attempts reads how each attempt at a run was made, oldest first, but for those that were like one before them in all that
+// may change numbers (see [Provenance.Numerics]) and have given way. Attempts of runs from before that was kept, and those
+// that ended before they began, have left nothing; for a run without any, its latest provenance is returned. What cannot be
+// read comes back as an error beside all that can.
 func (r *Run) Attempts() ([]Provenance, error) {
-	last, err := r.lastRecord()
-	if err != nil {
-		return nil, fmt.Errorf("read the attempts at %q: %w", r.ID, err)
-	}
+	numbers, err := r.attempts()
+	problems := []error{err}
 	var list []Provenance
-	for attempt := 1; attempt <= last.Attempt; attempt++ {
-		var p Provenance
-		err := readJSON(r.store.disk, filepath.Join(r.attemptDir(attempt), ProvenanceFile), &p)
+	for _, n := range numbers {
+		p, err := r.attempt(n)
 		if err == nil {
 			list = append(list, p)
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return list, fmt.Errorf("read the attempts at %q: %w", r.ID, err)
+			problems = append(problems, err)
 		}
 	}
-	if len(list) > 0 {
-		return list, nil
+	if len(list) == 0 {
+		var p Provenance
+		if err := readJSON(r.store.disk, r.Path(ProvenanceFile), &p); err == nil {
+			list = append(list, p)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			problems = append(problems, err)
+		}
 	}
-	var p Provenance
-	err = readJSON(r.store.disk, r.Path(ProvenanceFile), &p)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if err := errors.Join(problems...); err != nil {
+		return list, fmt.Errorf("read the attempts at %q: %w", r.ID, err)
 	}
-	return []Provenance{p}, err
+	return list, nil
+}
+
+// attempt reads how one attempt was made.
+func (r *Run) attempt(number int) (p Provenance, err error) {
+	return p, readJSON(r.store.disk, filepath.Join(r.attemptDir(number), ProvenanceFile), &p)
+}
+
+// Changes says in which of the things that may change numbers a machine is unlike that of an attempt before it, a phrase
+// each: "XLA_FLAGS was unset and is --xla_cpu_max_isa=AVX2". See [Provenance.Numerics].
+func (p Provenance) Changes(before Provenance) (phrases []string) {
+	was, is := before.Numerics(), p.Numerics()
+	names := maps.Clone(was)
+	maps.Copy(names, is)
+	or := func(value string) string { return cmp.Or(value, "unset") }
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if was[name] != is[name] {
+			phrases = append(phrases, fmt.Sprintf("%s was %s and is %s", name, or(was[name]), or(is[name])))
+		}
+	}
+	return phrases
 }

@@ -4,6 +4,7 @@ package runs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,6 +58,7 @@ func loadState(d atomicfile.Disk, c Checkpoint) error {
 type toyResult struct {
 	Steps   int
 	Outcome Values
+	Log     Mark `json:"log"`
 }
 
 const (
@@ -81,9 +83,19 @@ func train(s Store, id string, steps int, each func(step int)) (err error) {
 			err = released
 		}
 	}()
+	log, err := lease.Metrics()
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	checkpoints := lease.Checkpoints(2)
+	fit := func(c Checkpoint) error {
+		var mark Mark
+		err := readJSON(s.disk, filepath.Join(c.Dir, "mark.json"), &mark)
+		return errors.Join(err, log.Holds(mark))
+	}
 	var damaged []string
-	last, found, err := checkpoints.Latest(func(dir string, err error) { damaged = append(damaged, dir+": "+err.Error()) })
+	last, found, err := checkpoints.Resume(fit, func(dir string, err error) { damaged = append(damaged, dir+": "+err.Error()) })
 	if err != nil {
 		return err
 	}
@@ -97,11 +109,6 @@ func train(s Store, id string, steps int, each func(step int)) (err error) {
 			return err
 		}
 	}
-	log, err := lease.Metrics()
-	if err != nil {
-		return err
-	}
-	defer log.Close()
 	if err := log.TruncateAfter(begin); err != nil {
 		return err
 	}
@@ -119,11 +126,14 @@ func train(s Store, id string, steps int, each func(step int)) (err error) {
 		if err := log.Sync(); err != nil {
 			return err
 		}
-		if err := checkpoints.Save(step, saver(s.disk, step)); err != nil {
+		save := func(dir string) error {
+			return errors.Join(saver(s.disk, step)(dir), writeJSON(s.disk, filepath.Join(dir, "mark.json"), log.Mark()))
+		}
+		if err := checkpoints.Save(step, save); err != nil {
 			return err
 		}
 	}
-	return lease.WriteJSON(ResultFile, toyResult{Steps: steps, Outcome: Values{"loss": 1 / float64(steps)}})
+	return lease.WriteSealed(ResultFile, toyResult{Steps: steps, Outcome: Values{"loss": 1 / float64(steps)}, Log: log.Mark()})
 }
 
 // toyMetrics is the log of a training that nothing happened to.
@@ -150,8 +160,11 @@ func finished(s Store, id string, steps int) error {
 		return fmt.Errorf("the log is\n%s", log)
 	}
 	var result toyResult
-	if err := readJSON(s.disk, run.Path(ResultFile), &result); err != nil {
+	if err := readSealed(s.disk, run.Path(ResultFile), &result); err != nil {
 		return err
+	}
+	if rows, err := run.ReadMetrics(); err != nil || len(rows) != steps {
+		return fmt.Errorf("%d rows are read: %w", len(rows), err)
 	}
 	last, found, err := Checkpoints{Dir: run.Path(CheckpointsDir), disk: s.disk}.Latest(nil)
 	if err != nil || !found || last.Step != steps {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"metrolab/metro/runs"
@@ -28,6 +29,7 @@ func (j *Job) Identity() RunIdentity { return j.identity }
 // every step. If ctx ends, the state is saved and the error wraps [ErrInterrupted].
 func (j *Job) Train(ctx context.Context, report func(Progress)) (Result, error) {
 	if result, found, err := ReadResult(j.Run); found || err != nil {
+		_ = j.Tidy() // of a folder that cannot be written, the result can be read all the same
 		return result, err
 	}
 	if report == nil {
@@ -43,6 +45,7 @@ func (j *Job) Train(ctx context.Context, report func(Progress)) (Result, error) 
 
 func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress)) (Result, error) {
 	provenance := runs.CollectProvenance(time.Now(), j.runner.Provenance)
+	changes := j.changes(provenance)
 	if err := writeProvenance(lease, provenance); err != nil {
 		return Result{}, err
 	}
@@ -62,7 +65,7 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 	defer j.runner.giveBack(program)
 	c := w.Model().Config
 	l := &loop{
-		workload: w, config: c, program: program, report: report,
+		workload: w, config: c, program: program, report: report, changes: changes,
 		lease: lease, metrics: metrics, checkpoints: lease.Checkpoints(c.Training.KeepCheckpoints),
 	}
 	l.sink = runs.Sinks{metrics, &l.progress}
@@ -70,7 +73,7 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 	result := Result{Steps: l.state.Step, Metrics: values, Seconds: l.state.Seconds, Run: j.Run}
 	var diverged *Divergence
 	if errors.As(err, &diverged) {
-		result.Diverged = diverged.Error()
+		result.Steps, result.Diverged = diverged.Step, diverged.Error() // not when it was noticed
 	} else if err != nil {
 		return result, err
 	} else if details := w.Details(Trained{l.state.Step, l.state.Seconds, l.state.LastLoss}); details != nil {
@@ -82,7 +85,19 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 	if err := writeProvenance(lease, provenance); err != nil {
 		return result, err
 	}
-	return result, lease.WriteJSON(runs.ResultFile, result)
+	result.Log = metrics.Mark()
+	return result, lease.WriteSealed(runs.ResultFile, result)
+}
+
+// changes says how the machine is unlike that of an attempt before this one, the latest such; nothing if none is.
+func (j *Job) changes(now runs.Provenance) []string {
+	before, _ := j.Attempts() // what cannot be read has nothing to say
+	for _, p := range slices.Backward(before) {
+		if changes := now.Changes(p); len(changes) > 0 {
+			return changes
+		}
+	}
+	return nil
 }
 
 // writeProvenance writes down how a run is made: of this attempt beside its lease, and of the latest where readers look first.

@@ -5,11 +5,13 @@ package training
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
+	"path/filepath"
+	"strings"
 	"time"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
@@ -36,6 +38,7 @@ type loop struct {
 	config   metro.Config // the workload's
 	program  *Program
 	report   func(Progress)
+	changes  []string // in what the machine is unlike that of an attempt before
 
 	lease       *runs.Lease
 	metrics     *runs.Metrics
@@ -210,25 +213,41 @@ func prefetch(w Workload, from, to int) (batches <-chan prefetched, stop func())
 	return out, func() { close(quit) }
 }
 
-// resume puts the program into the state of the newest good checkpoint, or of the start.
+// resume puts the program into the state of the newest good checkpoint whose steps the log covers, or of the start.
 func (l *loop) resume() error {
 	if err := l.program.Start(l.workload); err != nil {
 		return err
 	}
-	checkpoint, found, err := l.checkpoints.Latest(func(damaged string, err error) {
-		slog.Warn("checkpoint " + damaged + " is damaged, the one before it is used: " + err.Error())
+	fit := func(c runs.Checkpoint) error {
+		s, err := readState(c.Dir)
+		if err == nil {
+			err = l.metrics.Holds(s.Log)
+		}
+		return err
+	}
+	checkpoint, found, err := l.checkpoints.Resume(fit, func(damaged string, err error) {
+		slog.Warn("checkpoint " + damaged + " is passed over, the one before it is used: " + err.Error())
 	})
 	if err != nil {
-		return err
-	}
-	if found {
-		if l.state, err = readState(checkpoint.Dir, l.program.Variables()); err != nil {
-			return fmt.Errorf("checkpoint %s: %w", checkpoint.Dir, err)
-		}
-	} else if err := l.workload.Begin(l.program); err != nil {
-		return err
+		return usererr.New("%w", err)
 	}
 	l.clock.started = time.Now()
+	if !found {
+		if err := l.workload.Begin(l.program); err != nil {
+			return err
+		}
+		return l.metrics.TruncateAfter(-1)
+	}
+	if l.state, err = readState(checkpoint.Dir); err == nil {
+		err = readVariables(filepath.Join(checkpoint.Dir, variablesFile), l.program.Variables())
+	}
+	if err != nil {
+		return usererr.New("checkpoint %s: %w", checkpoint.Dir, err)
+	}
+	if len(l.changes) > 0 {
+		slog.Warn("this run goes on on a machine that may give other numbers than the one that began it, and a report will say so: " +
+			strings.Join(l.changes, "; "))
+	}
 	return l.metrics.TruncateAfter(l.state.Step)
 }
 
@@ -241,6 +260,7 @@ func (l *loop) save() error {
 		return err
 	}
 	state := l.state
+	state.Log = l.metrics.Mark()
 	state.Seconds += time.Since(l.clock.started).Seconds()
 	return l.checkpoints.Save(state.Step, func(dir string) error {
 		return writeState(dir, state, l.program.Variables())

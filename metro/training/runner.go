@@ -47,6 +47,7 @@ type Result struct {
 	Seconds  float64         `json:"seconds"`            // wall time of all attempts
 	Diverged string          `json:"diverged,omitempty"` // why it ended early, if it did
 	Details  json.RawMessage `json:"details,omitempty"`  // see [Workload.Details]
+	Log      runs.Mark       `json:"log,omitzero"`       // what the log holds at the end
 
 	Run *runs.Run `json:"-"`
 }
@@ -279,8 +280,8 @@ func ReadResult(run *runs.Run) (result Result, found bool, err error) {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return Result{}, false, nil
 	}
-	if err := runs.ReadJSON(path, &result); err != nil {
-		return Result{}, false, usererr.New("%w; remove the file to train the run again", err)
+	if err := runs.ReadSealed(path, &result); err != nil {
+		return Result{}, false, usererr.New("%w; remove the file and give the same command again: the last checkpoint is measured once more", err)
 	}
 	result.Run = run
 	return result, true, nil

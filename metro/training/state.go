@@ -24,10 +24,11 @@ func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // state is what a checkpoint holds beside the variables. Nothing random is in it: that follows from seed and step.
 type state struct {
-	Step    int     `json:"step"`
-	Tokens  float64 `json:"tokens"`  // real tokens trained on
-	Seconds float64 `json:"seconds"` // wall time of all attempts
-	Window  window  `json:"window"`
+	Step    int       `json:"step"`
+	Tokens  float64   `json:"tokens"`  // real tokens trained on
+	Seconds float64   `json:"seconds"` // wall time of all attempts
+	Window  window    `json:"window"`
+	Log     runs.Mark `json:"log"` // what the log holds at this step
 
 	LastLoss float64 `json:"last_loss,omitempty"` // mean loss over the last tenth of the steps, as far as they have come
 }
@@ -65,9 +66,7 @@ func writeState(dir string, s state, variables []*model.Variable) error {
 	return runs.WriteJSON(filepath.Join(dir, stateFile), s)
 }
 
-func readState(dir string, variables []*model.Variable) (s state, err error) {
-	if err = runs.ReadJSON(filepath.Join(dir, stateFile), &s); err != nil {
-		return s, err
-	}
-	return s, readVariables(filepath.Join(dir, variablesFile), variables)
+// readState reads a checkpoint but for its variables, which [readVariables] reads.
+func readState(dir string) (s state, err error) {
+	return s, runs.ReadJSON(filepath.Join(dir, stateFile), &s)
 }

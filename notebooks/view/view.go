@@ -93,12 +93,12 @@ func load(run *runs.Run) (*Run, error) {
 		Metrics runs.Values `json:"metrics"`
 		Seconds float64     `json:"seconds"`
 	}
-	if err := runs.ReadJSON(run.Path(runs.ResultFile), &result); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := runs.ReadSealed(run.Path(runs.ResultFile), &result); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	r.Metrics, r.Seconds = result.Metrics, result.Seconds
 	var err error
-	if r.Rows, err = runs.ReadMetrics(run.Path(runs.MetricsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if r.Rows, err = run.ReadMetrics(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	return r, nil
