@@ -266,8 +266,8 @@ const (
 	MatMulBFloat16 = "bfloat16"
 )
 
-// Evaluation is the held-out sets: rows of the validation split for the losses, and rows of the test split for the
-// frozen corrupted sets. Both are rounded down to whole batches.
+// Evaluation is the held-out sets: rows of the validation split for the losses, and as many rows of the test split for the
+// frozen corrupted sets, drawn at random.
 type Evaluation struct {
 	Rows    int    `json:"rows" class:"data"`
 	Metrics string `json:"metrics" class:"graph" neutral:""` // names from [RegisterMetric], with commas, that are recorded beside the usual ones

@@ -111,9 +111,9 @@ var invalid = map[string]string{
 	"task.name=families":                   "task.name=families is trained on a pretrained model; set training.init_from to the folder of one",
 	"task.data=mine.jsonl":                 `task.data is "mine.jsonl", but without task.name nothing reads it`,
 	"task.from_scratch=true":               "task.from_scratch is the control of a task; it needs task.name",
-	"evaluation.rows=63":                   "evaluation.rows must be at least training.batch_size (64), it is 63",
+	"evaluation.rows=0":                    "evaluation.rows must be positive, it is 0",
 	"evaluation.metrics=loss,speed":        `evaluation.metrics: there is no metric "speed"; registered are`,
-	"training.batch_size=100000000000":     "evaluation.rows must be at least training.batch_size (100000000000)",
+	"training.batch_size=100000000000":     "training.batch_size must be at most 67108863 with rows of 32 tokens, it is 100000000000",
 }
 
 // free are the fields that any value of their type suits, alone.

@@ -208,6 +208,9 @@ func (v *validation) training(c Config) {
 	t := c.Training
 	v.positive("training.steps", t.Steps)
 	v.positive("training.batch_size", t.BatchSize)
+	if most := math.MaxInt32 / max(1, c.Data.SeqLen); t.BatchSize > most {
+		v.bad("training.batch_size must be at most %d with rows of %d tokens, it is %d", most, c.Data.SeqLen, t.BatchSize)
+	}
 	v.positive("training.log_every", t.LogEvery)
 	v.positive("training.eval_every", t.EvalEvery)
 	v.positive("training.checkpoint_every", t.CheckpointEvery)
@@ -223,9 +226,7 @@ func (v *validation) stages(c Config) {
 	if t.GeneratorSteps < 0 || t.GeneratorSteps >= t.Steps && t.GeneratorSteps > 0 {
 		v.bad("training.generator_steps must be between 0 and training.steps−1 (%d), it is %d", t.Steps-1, t.GeneratorSteps)
 	}
-	if c.Evaluation.Rows < t.BatchSize {
-		v.bad("evaluation.rows must be at least training.batch_size (%d), it is %d", t.BatchSize, c.Evaluation.Rows)
-	}
+	v.positive("evaluation.rows", c.Evaluation.Rows)
 }
 
 func (v *validation) task(c Config) {

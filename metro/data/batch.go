@@ -69,6 +69,17 @@ func (l *Loader) Batch(step int) (Batch, error) {
 	return b, nil
 }
 
+// Join puts the rows of batches into one batch.
+func Join(batches ...Batch) Batch {
+	var b Batch
+	for _, more := range batches {
+		b.Tokens, b.Masked = append(b.Tokens, more.Tokens...), append(b.Masked, more.Masked...)
+		b.Positions, b.Weights = append(b.Positions, more.Positions...), append(b.Weights, more.Weights...)
+		b.Uniforms, b.Rows = append(b.Uniforms, more.Uniforms...), append(b.Rows, more.Rows...)
+	}
+	return b
+}
+
 // hide writes what is seen at a masked position. A slot that keeps its token writes nothing, so that of two slots with
 // one position the one that hides it prevails.
 func (l *Loader) hide(rule *rand.Rand, masked []int32, at int32) {

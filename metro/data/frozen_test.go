@@ -106,7 +106,7 @@ func TestBigramFakerFallsBack(t *testing.T) {
 // What is frozen holds no special token where there was none, says which tokens differ, and is the same twice.
 func TestFreeze(t *testing.T) {
 	const seqLen, n = 16, 40
-	ids := make([]int32, n*(seqLen-1))
+	ids := make([]int32, n*(seqLen-1)) // exactly n rows
 	rng := rand.New(rand.NewPCG(5, 6))
 	for i := range ids {
 		if ids[i] = int32(5 + rng.IntN(7)); i%9 == 8 {
@@ -127,10 +127,13 @@ func TestFreeze(t *testing.T) {
 
 		original := make([]int32, seqLen)
 		replaced := 0
+		seen := map[int]bool{}
 		for i := range n {
-			require.NoError(t, rows.Read(i, original))
+			seen[Shuffled(0, rows.Len(), i)] = true
+			require.NoError(t, rows.Read(Shuffled(0, rows.Len(), i), original))
 			for k, id := range original {
 				cell := i*seqLen + k
+				require.Equal(t, ordinary(id), set.Scored[cell], "what is special is not counted")
 				require.Equal(t, id != set.Corrupted[cell], set.Replaced[cell], name)
 				if set.Replaced[cell] {
 					replaced++
@@ -141,6 +144,23 @@ func TestFreeze(t *testing.T) {
 		// round(0.15·13) or round(0.15·14) = 2 a row, of which some draw the original.
 		require.Greater(t, replaced, n, name)
 		require.LessOrEqual(t, replaced, 2*n, name)
+		require.Len(t, seen, n, "no row twice")
+
+		// A scorer that knows what is special and nothing else has nothing to say of what is counted.
+		special := make([]float32, len(set.Corrupted))
+		for i, id := range set.Corrupted {
+			if !ordinary(id) {
+				special[i] = -1
+			}
+		}
+		kept, labels := set.Answers(special)
+		require.Equal(t, make([]float32, len(kept)), kept)
+		require.Len(t, labels, len(kept))
+
+		fingerprint := set.Fingerprint("a")
+		require.Equal(t, fingerprint, again.Fingerprint("a"))
+		require.NotEqual(t, fingerprint, set.Fingerprint("b"), "ids mean something else under another tokenizer")
+		require.NotEqual(t, fingerprint, fewer.Fingerprint("a"))
 	}
 	_, err := Freeze(openIDs(t, ids, seqLen), n+1, 0.15, ordinary, UnigramFaker{c})
 	require.ErrorContains(t, err, "asked for 41 rows of 16 tokens, the split has 40")
@@ -153,8 +173,8 @@ func TestFreezeGolden(t *testing.T) {
 	rows, c := openIDs(t, ids, 15), countsOf(t, ids, 15)
 	unigram, err := Freeze(rows, 2, 0.3, ordinary, UnigramFaker{c})
 	require.NoError(t, err)
-	require.Equal(t, []int32{2, 5, 6, 10, 8, 6, 6, 8, 8, 8, 7, 10, 11, 5, 6, 2, 7, 10, 7, 6, 7, 8, 5, 9, 7, 8, 8, 10, 5, 6}, unigram.Corrupted)
+	require.Equal(t, []int32{2, 7, 10, 7, 6, 7, 8, 5, 9, 7, 8, 8, 10, 5, 6, 2, 5, 6, 10, 8, 6, 6, 8, 8, 8, 7, 10, 11, 5, 6}, unigram.Corrupted)
 	bigram, err := Freeze(rows, 2, 0.3, ordinary, BigramFaker{c})
 	require.NoError(t, err)
-	require.Equal(t, []int32{2, 5, 6, 9, 8, 5, 6, 7, 8, 5, 7, 10, 11, 5, 6, 2, 7, 11, 5, 6, 7, 8, 5, 9, 7, 8, 10, 10, 5, 6}, bigram.Corrupted)
+	require.Equal(t, []int32{2, 7, 11, 5, 6, 7, 8, 5, 9, 7, 8, 10, 10, 5, 6, 2, 5, 6, 9, 8, 5, 6, 7, 8, 5, 7, 10, 11, 5, 6}, bigram.Corrupted)
 }

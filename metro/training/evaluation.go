@@ -3,7 +3,11 @@
 package training
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"maps"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -14,39 +18,115 @@ import (
 	"metrolab/metro/runs"
 )
 
-// HeldOut is what a run is measured on. It depends on the data and on the shape of a batch, never on the run's seed:
-// the same rows, masks and noise for every arm and seed.
+// HeldOut is what a run is measured on: the same rows, masks, noise and fakes for every arm and seed. It depends on the text
+// and on how it is cut into tokens and rows, and the frozen text of words on the text alone; never on the run's seed or batch.
 type HeldOut struct {
-	validation data.Loader
-	batches    int
-	frozen     map[string]data.Frozen // by the name of its fakes
+	validation data.Loader // of one row a batch
+	rows       int         // that are read of it
+	frozen     map[string]data.Frozen
+	text       *data.FrozenText
+	packed     data.Packed
+	sets       map[string]HeldOutSet
 }
+
+// HeldOutSet says what a set of held-out text is, for those who compare runs that were measured on it.
+type HeldOutSet struct {
+	// Fingerprint is a hash of the content. Numbers of runs with other fingerprints are not of the same set.
+	Fingerprint string `json:"fingerprint"`
+
+	Scored   int                `json:"scored,omitempty"`   // tokens, or words, that are counted
+	Replaced int                `json:"replaced,omitempty"` // of these
+	Trivial  map[string]float64 `json:"trivial,omitempty"`  // the AUC of scorers without a model; see [data.Trivial]
+	Refused  string             `json:"refused,omitempty"`  // why there is no outcome, if there is none
+}
+
+// The keys of the held-out sets: the metric that each gives, and all metrics of the validation split.
+const (
+	FrozenUnigram = "frozen_auc_unigram" // tokens, with fakes drawn by their frequency
+	FrozenBigram  = "frozen_auc_bigram"  // tokens, with fakes that go well with both neighbours
+	FrozenWords   = "frozen_auc_words"   // words, for models that cut the same text in different ways
+	Validation    = "val_"               // begins the names of those metrics
+)
 
 // NewHeldOut prepares the held-out sets of config on d: rows of the validation split for the losses and for RTD
 // against the run's own generator, and two frozen sets on rows of the test split, with unigram fakes and with bigram
-// fakes (see [data.BigramFaker]).
-func NewHeldOut(config metro.Config, d *data.Dataset) (*HeldOut, error) {
-	h := &HeldOut{validation: loader(config, d, d.Validation), frozen: map[string]data.Frozen{}}
-	h.validation.Seed, h.validation.Stream, h.validation.Shuffle = 0, "validation/", false
-	h.batches = config.Evaluation.Rows / config.Training.BatchSize
-	rows := h.batches * config.Training.BatchSize
-	if err := d.Require(config.Training.BatchSize, rows); err != nil {
+// fakes (see [data.BigramFaker]); config.Evaluation.Rows rows each, drawn at random. To these it adds text, the frozen text of
+// d's corpus.
+func NewHeldOut(config metro.Config, d *data.Dataset, text *data.FrozenText) (*HeldOut, error) {
+	h := &HeldOut{
+		validation: loader(config, d, d.Validation), rows: config.Evaluation.Rows,
+		frozen: map[string]data.Frozen{}, text: text, sets: map[string]HeldOutSet{},
+	}
+	h.validation.Seed, h.validation.Stream, h.validation.BatchSize = 0, "validation/", 1
+	if err := d.Require(config.Training.BatchSize, h.rows); err != nil {
 		return nil, err
 	}
 	counts, err := d.Counts()
 	if err != nil {
 		return nil, err
 	}
-	for name, faker := range map[string]data.Faker{"unigram": data.UnigramFaker{Counts: counts}, "bigram": data.BigramFaker{Counts: counts}} {
-		if h.frozen[name], err = data.Freeze(d.Test, rows, frozenRate, d.Maskable, faker); err != nil {
+	for name, faker := range map[string]data.Faker{FrozenUnigram: data.UnigramFaker{Counts: counts}, FrozenBigram: data.BigramFaker{Counts: counts}} {
+		set, err := data.Freeze(d.Test, h.rows, data.FrozenRate, d.Maskable, faker)
+		if err != nil {
 			return nil, err
 		}
+		trivial, err := d.Trivial(set)
+		if err != nil {
+			return nil, err
+		}
+		h.frozen[name] = set
+		h.sets[name] = describe(set.Fingerprint(d.Tokenizer.Hash()), trivial, set.Answers)
 	}
-	return h, nil
+	h.sets[FrozenWords] = describe(text.Fingerprint(), text.Trivial, text.Answers)
+	if h.packed, err = text.Pack(d.Tokenizer, config.Data.SeqLen); err != nil {
+		set := h.sets[FrozenWords]
+		set.Refused = err.Error()
+		h.sets[FrozenWords] = set
+	}
+	h.sets[Validation], err = h.describeValidation(d.Tokenizer.Hash())
+	return h, err
 }
 
-// frozenRate is the part of tokens that the fakers draw anew, the same for every config.
-const frozenRate = 0.15
+// describe says what a frozen set is, whose answers keeps what is counted.
+func describe(fingerprint string, trivial data.Trivial, answers func([]float32) ([]float32, []bool)) HeldOutSet {
+	set := HeldOutSet{Fingerprint: fingerprint, Trivial: map[string]float64{}}
+	for name, scores := range trivial {
+		kept, replaced := answers(scores)
+		set.Trivial[name], set.Scored, set.Replaced = AUC(kept, replaced), len(kept), 0
+		for _, r := range replaced {
+			if r {
+				set.Replaced++
+			}
+		}
+	}
+	return set
+}
+
+// describeValidation hashes the validation rows.
+func (h *HeldOut) describeValidation(tokenizer string) (HeldOutSet, error) {
+	sum := sha256.New()
+	fmt.Fprintln(sum, tokenizer, h.validation.Rows.SeqLen)
+	for i := range h.rows {
+		batch, err := h.validation.Batch(i)
+		if err != nil {
+			return HeldOutSet{}, err
+		}
+		if err := binary.Write(sum, binary.LittleEndian, batch.Tokens); err != nil {
+			return HeldOutSet{}, err
+		}
+	}
+	return HeldOutSet{Fingerprint: hex.EncodeToString(sum.Sum(nil))}, nil
+}
+
+// Sets says what the sets are, by the metric that each gives; [Validation] stands for all of the validation split.
+func (h *HeldOut) Sets() map[string]HeldOutSet { return maps.Clone(h.sets) }
+
+// groupTokens bounds the tokens that are measured at a time. The groups do not depend on the batch of training, so that
+// neither do the last bits of a score, nor a loss that compares the rows of a group.
+const groupTokens = 2048
+
+// group is how many rows of seqLen tokens are measured at a time.
+func group(seqLen int) int { return max(1, groupTokens/seqLen) }
 
 // Evaluate measures the model as it stands: val_* from the validation rows, frozen_auc_* on the frozen sets.
 func (h *HeldOut) Evaluate(p *Program) (runs.Values, error) {
@@ -54,15 +134,44 @@ func (h *HeldOut) Evaluate(p *Program) (runs.Values, error) {
 	if !ok {
 		return nil, fmt.Errorf("held-out sets measure pretraining, not %T", p.workload)
 	}
+	metrics, err := h.validate(w, p)
+	if err != nil {
+		return nil, err
+	}
+	for name, set := range h.frozen {
+		scores, err := w.Detect(p, set.Corrupted)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		metrics[name] = AUC(set.Answers(scores))
+	}
+	if h.sets[FrozenWords].Refused == "" {
+		scores, err := w.Detect(p, h.packed.Rows)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", FrozenWords, err)
+		}
+		metrics[FrozenWords] = AUC(h.text.Answers(h.packed.Words(scores)))
+	}
+	return metrics, nil
+}
+
+// validate measures the validation rows, in groups of like size.
+func (h *HeldOut) validate(w *Pretraining, p *Program) (runs.Values, error) {
 	var tally metro.Tally
 	var logits []float32
 	var replaced []bool
-	for i := range h.batches {
-		batch, err := h.validation.Batch(i)
-		if err != nil {
-			return nil, err
+	most := group(h.validation.Rows.SeqLen)
+	groups := (h.rows + most - 1) / most
+	for i := range groups {
+		var rows []data.Batch
+		for k := i * h.rows / groups; k < (i+1)*h.rows/groups; k++ {
+			row, err := h.validation.Batch(k)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, row)
 		}
-		out, err := w.Validate(p, batch)
+		out, err := w.Validate(p, data.Join(rows...))
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +179,7 @@ func (h *HeldOut) Evaluate(p *Program) (runs.Values, error) {
 		if err != nil {
 			return nil, err
 		}
-		z, y, err := out.Detections()
+		z, y, err := out.Detections(w.ordinary)
 		if err != nil {
 			return nil, err
 		}
@@ -82,40 +191,26 @@ func (h *HeldOut) Evaluate(p *Program) (runs.Values, error) {
 		metrics["val_rtd_auc"] = AUC(logits, replaced)
 	}
 	for name, v := range tally.Metrics() {
-		metrics["val_"+name] = v
-	}
-	for name, set := range h.frozen {
-		auc, err := w.frozenAUC(p, set)
-		if err != nil {
-			return nil, fmt.Errorf("frozen %s set: %w", name, err)
-		}
-		metrics["frozen_auc_"+name] = auc
+		metrics[Validation+name] = v
 	}
 	return metrics, nil
 }
 
-func (w *Pretraining) frozenAUC(p *Program, set data.Frozen) (float64, error) {
-	size := w.model.Config.Training.BatchSize * set.SeqLen
-	var logits []float32
-	for at := 0; at < len(set.Corrupted); at += size {
-		z, err := w.Detect(p, set.Corrupted[at:at+size])
-		if err != nil {
-			return 0, err
-		}
-		logits = append(logits, z...)
-	}
-	return AUC(logits, set.Replaced), nil
-}
-
-// Detect scores the tokens of one batch of corrupted rows, [B, S] row-major; see [metro.Model.Detect].
+// Detect scores the tokens of corrupted rows, [N, S] row-major; see [metro.Model.Detect].
 func (w *Pretraining) Detect(p *Program, rows []int32) ([]float32, error) {
 	c := w.model.Config
 	detect := func(scope *model.Scope, in []*Node) []*Node {
 		return []*Node{p.model.Detect(scope, in[0], in[1])}
 	}
 	var scores []float32
-	for part := range c.Training.Accumulate {
-		out, err := p.Call("detect", detect, slab(rows, part, partRows(c), c.Data.SeqLen), tensors.FromScalar(float32(c.Positions.Scale)))
+	size := group(c.Data.SeqLen) * c.Data.SeqLen
+	for at := 0; at < len(rows); at += size {
+		some := make([]int32, size) // the last rows are filled up with others, whose scores are dropped
+		n := copy(some, rows[at:])
+		for k := n; k < size; k++ {
+			some[k] = some[k%n]
+		}
+		out, err := p.Call("detect", detect, slab(some, 0, group(c.Data.SeqLen), c.Data.SeqLen), tensors.FromScalar(float32(c.Positions.Scale)))
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +219,7 @@ func (w *Pretraining) Detect(p *Program, rows []int32) ([]float32, error) {
 		if err != nil {
 			return nil, fmt.Errorf("detect: %w", err)
 		}
-		scores = append(scores, values...)
+		scores = append(scores, values[:n]...)
 	}
 	return scores, nil
 }

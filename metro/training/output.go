@@ -13,7 +13,7 @@ import (
 // StepOutput is what a step left on the device; nothing is copied to the host before it is asked for.
 type StepOutput struct {
 	norm  *tensors.Tensor     // nil unless it was a training step
-	parts [][]*tensors.Tensor // of each part of the step: tally and, with RTD, logits, labels and padding mask
+	parts [][]*tensors.Tensor // of each part of the step: tally and, with RTD, logits, labels and original tokens
 	names []string            // of the metrics
 }
 
@@ -36,8 +36,8 @@ func (o StepOutput) Tally() (t metro.Tally, gradientNorm float64, err error) {
 	return t, gradientNorm, nil
 }
 
-// Detections reads logits and labels of all real tokens, in row-major order; none if there is no RTD.
-func (o StepOutput) Detections() (logits []float32, replaced []bool, err error) {
+// Detections reads logits and labels of the tokens that counts says to count, in row-major order; none if there is no RTD.
+func (o StepOutput) Detections(counts func(id int32) bool) (logits []float32, replaced []bool, err error) {
 	for _, part := range o.parts {
 		if len(part) == 1 {
 			return nil, nil, nil
@@ -50,12 +50,12 @@ func (o StepOutput) Detections() (logits []float32, replaced []bool, err error) 
 		if err != nil {
 			return nil, nil, fmt.Errorf("read the RTD labels: %w", err)
 		}
-		real, err := tensors.CopyFlatData[bool](part[3])
+		originals, err := tensors.CopyFlatData[int32](part[3])
 		if err != nil {
-			return nil, nil, fmt.Errorf("read the padding mask: %w", err)
+			return nil, nil, fmt.Errorf("read the original tokens: %w", err)
 		}
-		for i := range all {
-			if real[i] {
+		for i, id := range originals {
+			if counts(id) {
 				logits, replaced = append(logits, all[i]), append(replaced, labels[i])
 			}
 		}

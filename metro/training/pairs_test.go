@@ -73,7 +73,6 @@ var beside = map[string][]string{
 	"objective.scl_weight=2":             {"objective.name=rtd_clm_scl"},
 	"generator.dropout=0.1":              {"replacements.dropout=train"},
 	"optimizer.layer_decay_rule=electra": {"optimizer.layer_decay=0.8"},
-	"training.batch_size=6":              {"evaluation.rows=6"},
 	"training.generator_steps=2":         {"sharing=none"},
 	"training.copy_generator=true":       {"sharing=none", "training.generator_steps=2"},
 }

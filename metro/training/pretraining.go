@@ -3,6 +3,7 @@
 package training
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"github.com/gomlx/compute/shapes"
@@ -88,7 +89,7 @@ func (w *Pretraining) scalarNodes(v *Node) metro.Scalars {
 	return s
 }
 
-// Forward implements [Workload]. More is, if there is RTD, its logits, labels and the padding mask.
+// Forward implements [Workload]. More is, if there is RTD, its logits, its labels and the original tokens.
 func (w *Pretraining) Forward(scope *model.Scope, in []*Node, scalars, key *Node) Output {
 	batch := batchNodes(in)
 	batch.Key = key
@@ -96,7 +97,7 @@ func (w *Pretraining) Forward(scope *model.Scope, in []*Node, scalars, key *Node
 	out := Output{Loss: pass.Loss}
 	out.Tally, out.Names = pass.Tally()
 	if pass.Built("RTDLogits") != nil {
-		out.More = []*Node{pass.RTDLogits(), pass.Replaced(), pass.NonPad}
+		out.More = []*Node{pass.RTDLogits(), pass.Replaced(), batch.Tokens}
 	}
 	return out
 }
@@ -123,21 +124,46 @@ func (w *Pretraining) Before(p *Program, step int) error {
 
 // Measure implements [Workload]: the AUC of RTD on the last batch.
 func (w *Pretraining) Measure(out StepOutput, values runs.Values) error {
-	logits, replaced, err := out.Detections()
+	logits, replaced, err := out.Detections(w.ordinary)
 	if logits != nil {
 		values["rtd_auc"] = AUC(logits, replaced)
 	}
 	return err
 }
 
+// ordinary reports whether a token is none of the special ones. Where the caller makes the batches, all but padding are.
+func (w *Pretraining) ordinary(id int32) bool {
+	if w.dataset == nil {
+		return id != w.model.PadID
+	}
+	return w.dataset.Maskable(id)
+}
+
 // Evaluate implements [Workload]; see [HeldOut.Evaluate].
 func (w *Pretraining) Evaluate(p *Program) (runs.Values, error) { return w.heldOut.Evaluate(p) }
 
-// Details implements [Workload].
-func (w *Pretraining) Details(Trained) any { return nil }
+// Details implements [Workload]: [PretrainingDetails].
+func (w *Pretraining) Details(Trained) any { return PretrainingDetails{w.heldOut.Sets()} }
 
-// Validate runs batch through p without learning, at the temperature of the last step and with the config's own loss weights.
+// PretrainingDetails are what the result of a pretraining run holds beside its metrics.
+type PretrainingDetails struct {
+	HeldOut map[string]HeldOutSet `json:"held_out"` // see [HeldOut.Sets]
+}
+
+// HeldOut returns what a pretraining run was measured on; nothing for other runs and for those from before this was written down.
+func (r Result) HeldOut() map[string]HeldOutSet {
+	var details PretrainingDetails
+	if json.Unmarshal(r.Details, &details) != nil {
+		return nil
+	}
+	return details.HeldOut
+}
+
+// Validate runs batch, of any number of rows, through p without learning, at the temperature of the last step and with the
+// config's own loss weights.
 func (w *Pretraining) Validate(p *Program, batch data.Batch) (StepOutput, error) {
 	c := w.model.Config
-	return p.Validate(w.Host(batch), w.scalars(c.Training.Steps, c.Objective.Weights()))
+	whole := c
+	whole.Training.BatchSize, whole.Training.Accumulate = len(batch.Rows), 1
+	return p.Validate(hostBatch{batch, whole}, w.scalars(c.Training.Steps, c.Objective.Weights()))
 }

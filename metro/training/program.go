@@ -255,22 +255,17 @@ func (p *Program) dropoutKey(parts ...int) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions([]uint64{a, b, 0}, 3)
 }
 
-// Validate runs batch without learning, with the given scalars of the workload.
+// Validate runs batch, in one part of any number of rows, without learning, with the given scalars of the workload.
 func (p *Program) Validate(batch Batch, scalars []float32) (o StepOutput, err error) {
 	g, err := p.graph(validateGraph, p.validate)
 	if err != nil {
 		return o, err
 	}
-	vector := p.vector(scalars, p.model.Config.Training.Steps)
-	for part := range p.model.Config.Training.Accumulate {
-		out, err := g.exec.Call(inputs(batch, part, vector)...)
-		if err != nil {
-			return o, fmt.Errorf("validate: %w", err)
-		}
-		o.parts = append(o.parts, out)
+	out, err := g.exec.Call(inputs(batch, 0, p.vector(scalars, p.model.Config.Training.Steps))...)
+	if err != nil {
+		return o, fmt.Errorf("validate: %w", err)
 	}
-	o.names = g.names
-	return o, nil
+	return StepOutput{parts: [][]*tensors.Tensor{out}, names: g.names}, nil
 }
 
 // copyGenerator starts the main model from the generator's weights: its tables, embedding and layers.

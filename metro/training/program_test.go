@@ -230,9 +230,10 @@ func sameOutputs(t *testing.T, want, got training.StepOutput) {
 		x, y := a.Metric(name), b.Metric(name)
 		require.True(t, math.IsNaN(x) && math.IsNaN(y) || math.Abs(x-y) < 1e-4*max(1, x), "%s: %g and %g", name, x, y)
 	}
-	logits, replaced, err := want.Detections()
+	all := func(int32) bool { return true }
+	logits, replaced, err := want.Detections(all)
 	require.NoError(t, err)
-	gotLogits, gotReplaced, err := got.Detections()
+	gotLogits, gotReplaced, err := got.Detections(all)
 	require.NoError(t, err)
 	require.Equal(t, replaced, gotReplaced)
 	require.Len(t, gotLogits, len(logits))

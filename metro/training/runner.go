@@ -32,9 +32,10 @@ type Runner struct {
 	CacheDir    string
 	Store       runs.Store
 
-	corpora  cache[*text.Corpus]
-	datasets cache[*data.Dataset]
-	heldOuts cache[*HeldOut]
+	corpora     cache[*text.Corpus]
+	datasets    cache[*data.Dataset]
+	frozenTexts cache[*data.FrozenText]
+	heldOuts    cache[*HeldOut]
 
 	mu       sync.Mutex
 	programs map[string][]*Program // idle ones
@@ -228,8 +229,12 @@ func (r *Runner) corpus(ctx context.Context, spec string) (*text.Corpus, error) 
 }
 
 func (r *Runner) heldOut(dataset *data.Dataset, c metro.Config) (*HeldOut, error) {
-	key := fmt.Sprint(dataset.Corpus.Hash, dataset.Tokenizer.Hash(), c.Data.SeqLen, c.Evaluation.Rows, c.Training.BatchSize, c.Masking)
-	return r.heldOuts.get(key, func() (*HeldOut, error) { return NewHeldOut(c, dataset) })
+	text, err := r.frozenTexts.get(dataset.Corpus.Hash, func() (*data.FrozenText, error) { return data.FreezeText(dataset.Corpus) })
+	if err != nil {
+		return nil, err
+	}
+	key := fmt.Sprint(dataset.Corpus.Hash, dataset.Tokenizer.Hash(), c.Data.SeqLen, c.Evaluation.Rows, c.Masking)
+	return r.heldOuts.get(key, func() (*HeldOut, error) { return NewHeldOut(c, dataset, text) })
 }
 
 // take returns an idle program for w, or a new one.
@@ -266,6 +271,7 @@ func (r *Runner) Close() error {
 	r.programs = nil
 	r.mu.Unlock()
 	r.heldOuts.drain()
+	r.frozenTexts.drain()
 	r.corpora.drain()
 	var errs []error
 	for _, d := range r.datasets.drain() {
