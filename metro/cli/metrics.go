@@ -25,10 +25,15 @@ func tokenize(ctx context.Context, runner *training.Runner, c metro.Config) erro
 func printMetrics(w io.Writer, r training.Result) {
 	t := table.Table{Columns: []table.Column{{Name: "held out"}, {Name: "value", Align: table.Right, Format: "%.4f"}, {Name: "what it is"}}}
 	for _, key := range []string{
-		"frozen_auc_bigram", "frozen_auc_unigram", "val_rtd_auc", "val_clm_accuracy_replaced", "val_generator_accuracy", "val_generator_loss",
+		training.FrozenBigram, training.FrozenUnigram, training.FrozenWords, "val_rtd_auc", "val_clm_accuracy_replaced", "val_generator_accuracy", "val_generator_loss",
 	} {
 		if value, measured := r.Metrics[key]; measured {
 			t.Rows = append(t.Rows, []any{key, value, metrics.Of(key).Meaning})
+		}
+		for _, reference := range metrics.References() {
+			if value, known := r.HeldOut()[key].Trivial[reference.Name]; known {
+				t.Rows = append(t.Rows, []any{"  " + reference.Label, value, reference.Meaning})
+			}
 		}
 	}
 	printTable(w, t)
