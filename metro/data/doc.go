@@ -15,10 +15,11 @@
 // of each row as a whole, that is all of a step's randomness, and all of it is a function of (seed, step): a run is
 // resumed by counting.
 //
-// A [Frozen] set is a test that is the same for every run. Its wrong tokens are drawn from [Counts] of the training
-// split, by what is frequent ([UnigramFaker]) or by what goes well with both neighbours ([BigramFaker]), never by a
-// model: runs whose generators differ can be compared on it. The same counts are a source of replacements without a
-// generator ([Dataset.LogUnigram]).
+// A [Frozen] set is a test that is the same for every run of one tokenizer and one length of rows. Its wrong tokens are drawn
+// from [Counts] of the training split, by what is frequent ([UnigramFaker]) or by what goes well with both neighbours
+// ([BigramFaker]), never by a model: runs whose generators differ can be compared on it. A [FrozenText] is the same for every
+// run on the same text, whatever its tokenizer and rows: whole words are replaced in it. What the counts alone score on either
+// stands beside it ([Trivial]). The counts are also a source of replacements without a generator ([Dataset.LogUnigram]).
 //
 // Whatever opens files here has a Close.
 package data

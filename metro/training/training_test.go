@@ -186,7 +186,7 @@ func TestFinishedRunIsFound(t *testing.T) {
 // goldenTrajectory is the validation loss of micro on the made text after 10, 20 and 30 steps, in pure Go. It guards
 // NumericsVersion: a change that moves it makes old runs incomparable, so raise the version and write down the new numbers
 // that this test prints. Vector instructions move the last digits.
-var goldenTrajectory = []float64{41.8616, 33.0976, 30.5432}
+var goldenTrajectory = []float64{41.8481, 32.6303, 29.5825}
 
 func TestGoldenTrajectory(t *testing.T) {
 	c := micro(30)
