@@ -28,7 +28,8 @@ type builder struct {
 type splitWriter struct {
 	file  *os.File
 	buf   *bufio.Writer
-	sum   hash.Hash
+	sum   hash.Hash // of the file
+	texts hash.Hash // of the texts, a line each
 	enc   *json.Encoder
 	count Count
 }
@@ -44,7 +45,7 @@ func newBuilder(dir string, dropDuplicates bool) (*builder, error) {
 			b.close()
 			return nil, err
 		}
-		w := &splitWriter{file: file, buf: bufio.NewWriterSize(file, 256<<10), sum: sha256.New()}
+		w := &splitWriter{file: file, buf: bufio.NewWriterSize(file, 256<<10), sum: sha256.New(), texts: sha256.New()}
 		w.enc = json.NewEncoder(io.MultiWriter(w.buf, w.sum))
 		w.enc.SetEscapeHTML(false)
 		b.out[split] = w
@@ -64,12 +65,13 @@ func (b *builder) add(text, label string) error {
 	}
 	w := b.out[splitOf(key)]
 	w.count.add(Count{Documents: 1, Words: int64(strings.Count(text, " ") + 1), Bytes: int64(len(text))})
+	fmt.Fprintln(w.texts, text)
 	return w.enc.Encode(Document{Text: text, Label: label})
 }
 
 // finish completes the files and writes the manifest.
-func (b *builder) finish(name, source string) error {
-	m := manifest{Format: manifestFormat, Name: safeName(name), Source: source, Files: map[Split]fileSum{}, Stats: b.stats}
+func (b *builder) finish(name, source string, notes []string) error {
+	m := manifest{Format: manifestFormat, Name: safeName(name), Source: source, Notes: notes, Files: map[Split]fileSum{}, Stats: b.stats}
 	m.Stats.Splits = map[Split]Count{}
 	for split, w := range b.out {
 		if err := w.buf.Flush(); err != nil {
@@ -79,7 +81,7 @@ func (b *builder) finish(name, source string) error {
 		if err != nil {
 			return err
 		}
-		m.Files[split] = fileSum{Bytes: size, SHA256: hex.EncodeToString(w.sum.Sum(nil))}
+		m.Files[split] = fileSum{Bytes: size, SHA256: hex.EncodeToString(w.sum.Sum(nil)), Texts: hex.EncodeToString(w.texts.Sum(nil))}
 		m.Stats.Splits[split] = w.count
 	}
 	m.Hash = contentHash(m.Files)

@@ -24,8 +24,11 @@ type Corpus struct {
 	Dir    string // where it lies
 	Name   string // "godoc", or the name of the user's file or folder
 	Source string // what it was made of, for people: names the Go version, or the path
-	Hash   string // SHA-256 in hex of all documents with their labels and splits: equal hashes, equal corpora
+	Hash   string // SHA-256 in hex of all texts, their order and their splits: equal hashes, equal texts, whatever their labels
 	Stats  Stats
+	// Notes say what a person should know of the source before a model is trained on it, a sentence each: what of a folder
+	// was passed over, and what could not be read as it stood.
+	Notes []string
 
 	files map[Split]fileSum
 }
@@ -48,7 +51,28 @@ func Open(dir string) (*Corpus, error) {
 				dir, path, info.Size(), want)
 		}
 	}
-	return &Corpus{Dir: dir, Name: m.Name, Source: m.Source, Hash: m.Hash, Stats: m.Stats, files: m.Files}, nil
+	c := &Corpus{Dir: dir, Name: m.Name, Source: m.Source, Hash: m.Hash, Stats: m.Stats, Notes: m.Notes, files: m.Files}
+	if m.Format == firstFormat {
+		err = c.hashTexts()
+	}
+	return c, err
+}
+
+// hashTexts finds the hash of a corpus whose manifest does not have it.
+func (c *Corpus) hashTexts() error {
+	files := map[Split]fileSum{}
+	for _, split := range Splits {
+		h := sha256.New()
+		for doc, err := range c.Documents(split) {
+			if err != nil {
+				return usererr.New("corpus %s is damaged: %w", c.Dir, err)
+			}
+			fmt.Fprintln(h, doc.Text)
+		}
+		files[split] = fileSum{Texts: hex.EncodeToString(h.Sum(nil))}
+	}
+	c.Hash = contentHash(files)
+	return nil
 }
 
 // Verify reads all files and compares them with the SHA-256 of the manifest.
@@ -76,7 +100,7 @@ func (c *Corpus) Verify() error {
 // maxLine bounds a line of a split: a text of MaxDocumentBytes and a label, each byte escaped as \u0000.
 const maxLine = 6 * (MaxDocumentBytes + 8<<10)
 
-// Documents streams the documents of a split in their fixed order: by path, then by place in the file. An error ends the
+// Documents streams the documents of a split in their fixed order: file by file, then by place in the file. An error ends the
 // stream and comes with an empty document; so does a stream with fewer documents than [Stats] says.
 func (c *Corpus) Documents(split Split) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {

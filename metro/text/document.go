@@ -55,16 +55,17 @@ func splitOf(key uint64) Split {
 	}
 }
 
-// replaceInvalid puts U+FFFD in the place of each byte that is not UTF-8 and counts them.
+// replaceInvalid puts U+FFFD in the place of each byte that is not UTF-8, or zero, and counts them.
 func replaceInvalid(src []byte) ([]byte, int64) {
-	if utf8.Valid(src) {
+	if utf8.Valid(src) && bytes.IndexByte(src, 0) < 0 {
 		return src, 0
 	}
 	var out bytes.Buffer
 	var replaced int64
 	for len(src) > 0 {
 		r, size := utf8.DecodeRune(src)
-		if r == utf8.RuneError && size == 1 {
+		if r == 0 || r == utf8.RuneError && size == 1 {
+			r = utf8.RuneError
 			replaced++
 		}
 		out.WriteRune(r)

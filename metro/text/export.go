@@ -111,7 +111,8 @@ func archiveSource(file string, info os.FileInfo) source {
 		abs = file
 	}
 	return source{
-		key: fmt.Sprintf("archive %q %d %d", abs, info.Size(), info.ModTime().UnixNano()),
+		key: fmt.Sprintf("archive %d %q %d %d", extractorVersion, abs, info.Size(), info.ModTime().UnixNano()),
+		sum: func(ctx context.Context) (string, error) { return contentSum(ctx, []textFile{{path: file}}) },
 		fill: func(ctx context.Context, dir string, progress func(done, total int)) error {
 			return unpack(ctx, file, int(info.Size()), dir, progress)
 		},
@@ -132,7 +133,7 @@ func unpack(ctx context.Context, file string, total int, dir string, progress fu
 		progress(min(done, total), total)
 		return ctx.Err()
 	}}
-	if err := unpackEntries(raw, dir); raw.stopped != nil {
+	if err := unpackEntries(raw, total, dir); raw.stopped != nil {
 		return raw.stopped
 	} else if err != nil {
 		return usererr.New("corpus %s (%d bytes) cannot be unpacked: %w", file, total, err)
@@ -147,8 +148,8 @@ func unpack(ctx context.Context, file string, total int, dir string, progress fu
 	return nil
 }
 
-func unpackEntries(r io.Reader, dir string) error {
-	zip, err := gzip.NewReader(r)
+func unpackEntries(r io.Reader, size int, dir string) error {
+	zip, err := unpacked(r, size)
 	if err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func unpackEntries(r io.Reader, dir string) error {
 		}
 		name, ok := corpusEntry(entry)
 		if !ok {
-			return fmt.Errorf("its entry %q does not belong to a prepared corpus", entry.Name)
+			return fmt.Errorf("its entry %q does not belong to a prepared corpus, which is all that is read from an archive; unpack it and give the folder", entry.Name)
 		}
 		if name == "" {
 			continue

@@ -4,6 +4,8 @@ package text
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"go/build"
 	"io/fs"
@@ -36,12 +38,21 @@ func goSource(ctx context.Context) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
+	files, total, err := goFiles(filepath.Join(root, "src"))
+	if err != nil {
+		return source{}, fmt.Errorf("default corpus from the Go distribution %s: %w", root, err)
+	}
 	version := goVersion(root)
 	src := source{fill: func(ctx context.Context, dir string, progress func(done, total int)) error {
-		return fillFromGo(ctx, root, version, dir, progress)
+		return fillFromGo(ctx, root, version, files, total, dir, progress)
 	}}
 	if version != "" {
-		src.key = fmt.Sprintf("godoc %d %s %s", extractorVersion, version, root)
+		key := sha256.New()
+		fmt.Fprintf(key, "godoc %d %s %s\n", extractorVersion, version, root)
+		for _, f := range files {
+			fmt.Fprintf(key, "%s %d %d\n", f.path, f.size, f.modified)
+		}
+		src.key = hex.EncodeToString(key.Sum(nil))
 	}
 	return src, nil
 }
@@ -82,11 +93,7 @@ func goVersion(root string) string {
 	return strings.TrimPrefix(strings.TrimSpace(line), "go")
 }
 
-func fillFromGo(ctx context.Context, root, version, dir string, progress func(done, total int)) error {
-	files, total, err := goFiles(filepath.Join(root, "src"))
-	if err != nil {
-		return fmt.Errorf("default corpus from the Go distribution %s: %w", root, err)
-	}
+func fillFromGo(ctx context.Context, root, version string, files []goFile, total int, dir string, progress func(done, total int)) error {
 	b, err := newBuilder(dir, true)
 	if err != nil {
 		return err
@@ -108,13 +115,14 @@ func fillFromGo(ctx context.Context, root, version, dir string, progress func(do
 	if version == "" {
 		version = "(no release)"
 	}
-	return b.finish(Default, "comments of the Go distribution "+version)
+	return b.finish(Default, "comments of the Go distribution "+version, nil)
 }
 
 // goFile is a file of the distribution, and what was found in it.
 type goFile struct {
 	path, label  string
 	size         int
+	modified     int64 // nanoseconds
 	paragraphs   []string
 	short        int64
 	licenses     int64
@@ -140,7 +148,7 @@ func goFiles(src string) (files []goFile, total int, err error) {
 		if err != nil {
 			return err
 		}
-		files = append(files, goFile{path: name, label: importPath(path.Dir(filepath.ToSlash(rel))), size: int(info.Size())})
+		files = append(files, goFile{path: name, label: importPath(path.Dir(filepath.ToSlash(rel))), size: int(info.Size()), modified: info.ModTime().UnixNano()})
 		total += int(info.Size())
 		return nil
 	})

@@ -15,7 +15,8 @@ import (
 
 const (
 	manifestName    = "manifest.json"
-	manifestFormat  = "metrolab corpus 1"
+	manifestFormat  = "metrolab corpus 2"
+	firstFormat     = "metrolab corpus 1" // its hash was of the files, labels and all
 	maxManifestSize = 1 << 20
 )
 
@@ -55,6 +56,7 @@ func (s Stats) Total() Count {
 type fileSum struct {
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
+	Texts  string `json:"texts,omitempty"` // SHA-256 of the texts alone, a line each
 }
 
 // manifest is what stands in manifest.json beside the three splits. It holds no times and no paths of the cache, so that
@@ -63,6 +65,7 @@ type manifest struct {
 	Format string            `json:"format"`
 	Name   string            `json:"name"`
 	Source string            `json:"source"`
+	Notes  []string          `json:"notes,omitempty"`
 	Hash   string            `json:"hash"`
 	Files  map[Split]fileSum `json:"files"`
 	Stats  Stats             `json:"stats"`
@@ -70,8 +73,17 @@ type manifest struct {
 
 func fileName(s Split) string { return string(s) + ".jsonl" }
 
-// contentHash is the SHA-256 of what `sha256sum train.jsonl validation.jsonl test.jsonl` prints.
+// contentHash names a corpus by its texts, their order and their splits: no label, and no name of a file, is in it.
 func contentHash(files map[Split]fileSum) string {
+	h := sha256.New()
+	for _, split := range Splits {
+		fmt.Fprintf(h, "%s  %s\n", files[split].Texts, split)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// firstHash is what [contentHash] was in the first format.
+func firstHash(files map[Split]fileSum) string {
 	h := sha256.New()
 	for _, split := range Splits {
 		fmt.Fprintf(h, "%s  %s\n", files[split].SHA256, fileName(split))
@@ -110,10 +122,15 @@ func readManifest(dir string) (*manifest, []byte, error) {
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if m.Format != manifestFormat {
+	hash := contentHash
+	switch m.Format {
+	case manifestFormat:
+	case firstFormat:
+		hash = firstHash
+	default:
 		return nil, nil, fmt.Errorf("%s: its format is %q, this program reads %q", path, m.Format, manifestFormat)
 	}
-	if m.Name != safeName(m.Name) || m.Hash != contentHash(m.Files) {
+	if m.Name != safeName(m.Name) || m.Hash != hash(m.Files) {
 		return nil, nil, fmt.Errorf("%s: its name %q or its hash %.12s does not fit the rest of it", path, m.Name, m.Hash)
 	}
 	return &m, raw, nil

@@ -4,6 +4,7 @@ package text
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,55 +17,94 @@ const Default = "godoc"
 
 // extractorVersion is raised when the rules that make documents of a source change, so that nothing made by the old
 // rules is taken from the cache.
-const extractorVersion = 1
+const extractorVersion = 2
 
-// Prepare returns the corpus that spec names, made on the first call and found in cacheDir on later ones as long as its
-// source is unchanged. The spec is
+// Options say how [PrepareWith] reads a source, and where it keeps what it made.
+type Options struct {
+	// Field names the field of JSON objects that holds their text. With it, JSON is read wherever it is met, a .jsonl,
+	// .ndjson or .json file of a folder included; without, a file of JSON is refused.
+	Field string
+
+	CacheDir string                // [CacheDir] if empty
+	Progress func(done, total int) // hears of the bytes of the source read so far and their total, while a corpus is made; nil for none
+}
+
+// Prepare is [PrepareWith] for sources that need no options.
+func Prepare(ctx context.Context, spec, cacheDir string, progress func(done, total int)) (*Corpus, error) {
+	return PrepareWith(ctx, spec, Options{CacheDir: cacheDir, Progress: progress})
+}
+
+// PrepareWith returns the corpus that spec names, made on the first call and found in the cache on later ones as long as
+// its source holds the same. The spec is
 //   - "" or [Default]: the comments of the Go distribution;
 //   - a prepared corpus: its folder, which is used where it is, or the .tar.gz that [Corpus.Export] wrote;
-//   - text: a file, or a folder, of which all .txt, .md, .txt.gz and .md.gz files are taken in lexical order. Blank lines
-//     part documents; a file without any is one document, cut at [MaxDocumentBytes] where it is longer.
+//   - text: a file, or a folder, of which all .txt and .md files are taken, in the order of what is in them. Any file may be
+//     packed by gzip. Blank lines part documents; a file without any is one document, cut at [MaxDocumentBytes] where it is
+//     longer.
 //
-// An empty cacheDir stands for [CacheDir]. While a corpus is being made, progress (nil for none) is called from one
-// goroutine with the bytes of the source read so far and their total. A cancelled ctx ends Prepare with its error and
-// leaves nothing behind. Missing, empty and damaged sources are the user's mistakes.
-func Prepare(ctx context.Context, spec, cacheDir string, progress func(done, total int)) (*Corpus, error) {
-	if cacheDir == "" {
+// Files of text must hold text, in UTF-8: tables, web pages, JSON without a field to look at, other encodings and binary
+// files are refused, by what is in them and by their names. [Corpus.Notes] say what of a folder was passed over.
+//
+// Whatever comes from the cache is compared with its checksums first. What is damaged there is made again, which package
+// log is told. A cancelled ctx ends it with its error and leaves nothing behind. Missing, empty and damaged sources, and a
+// cache that cannot be written to, are the user's to mend.
+func PrepareWith(ctx context.Context, spec string, o Options) (*Corpus, error) {
+	if o.CacheDir == "" {
 		var err error
-		if cacheDir, err = CacheDir(); err != nil {
+		if o.CacheDir, err = CacheDir(); err != nil {
 			return nil, err
 		}
 	}
-	if progress == nil {
-		progress = func(int, int) {}
+	if o.Progress == nil {
+		o.Progress = func(int, int) {}
 	}
 	if spec != "" && spec != Default && isPrepared(spec) {
-		return Open(spec)
+		c, err := Open(spec)
+		if err == nil {
+			err = errors.Join(c.Verify(), noField(spec, o.Field))
+		}
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
 	}
-	src, err := resolve(ctx, spec)
+	src, err := resolve(ctx, spec, o.Field)
 	if err != nil {
 		return nil, err
 	}
-	s := store{filepath.Join(cacheDir, "corpora")}
-	if c, ok := s.lookup(src.key); ok {
+	s := store{filepath.Join(o.CacheDir, "corpora")}
+	s.sweep()
+	if c, ok := s.lookup(ctx, src); ok {
 		return c, nil
 	}
-	return s.build(ctx, src, progress)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.build(ctx, src, o.Progress)
 }
 
-func resolve(ctx context.Context, spec string) (source, error) {
+func resolve(ctx context.Context, spec, field string) (source, error) {
 	if spec == "" || spec == Default {
-		return goSource(ctx)
+		src, err := goSource(ctx)
+		return src, errors.Join(err, noField(Default, field))
 	}
 	info, err := os.Stat(spec)
 	switch {
 	case err != nil:
 		return source{}, usererr.New("corpus %q: %w; give %q, a text file, or a folder of text files", spec, err, Default)
 	case !info.IsDir() && isArchive(spec):
-		return archiveSource(spec, info), nil
+		return archiveSource(spec, info), noField(spec, field)
 	default:
-		return textSource(spec)
+		return textSource(spec, field)
 	}
+}
+
+// noField refuses a field for a source that has no JSON.
+func noField(spec, field string) error {
+	if field == "" {
+		return nil
+	}
+	return usererr.New("corpus %s: data.field is %q, but only files of JSON have fields; leave it out", spec, field)
 }
 
 // isPrepared reports whether dir looks like a prepared corpus, whole or damaged.

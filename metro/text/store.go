@@ -6,9 +6,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"log"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"metrolab/internal/atomicfile"
@@ -31,7 +36,7 @@ func CacheDir() (string, error) {
 // store is a folder of prepared corpora:
 //
 //	NAME-HASH/      a corpus; HASH begins the SHA-256 of its manifest, which holds those of its files
-//	index/KEY       the name of the corpus that was made of the source with that key
+//	index/KEY       which corpus was made of the source with that key, and what was in the source then
 //	.tmp-…/         one being made
 //
 // A corpus appears whole, by a rename, or not at all. Processes need no lock: two that prepare the same corpus both do
@@ -41,46 +46,83 @@ type store struct{ dir string }
 // source is something a corpus can be made of.
 type source struct {
 	key  string                                                                      // identifies it without reading it; "" if nothing does
+	sum  func(ctx context.Context) (string, error)                                   // a hash of what it holds; nil where the key says enough
 	fill func(ctx context.Context, dir string, progress func(done, total int)) error // writes a corpus into dir
 }
 
-// lookup returns the corpus made of the source with this key before, if it is whole.
-func (s store) lookup(key string) (*Corpus, bool) {
-	if key == "" {
-		return nil, false
+func (s source) content(ctx context.Context) (string, error) {
+	if s.sum == nil {
+		return "", nil
 	}
-	name, err := os.ReadFile(s.indexPath(key))
-	if err != nil || len(name) == 0 || string(name) != filepath.Base(string(name)) {
-		return nil, false
-	}
-	return s.open(string(name))
+	return s.sum(ctx)
 }
 
-// open returns the named corpus if its manifest is the one it was named after and its files have their sizes.
-func (s store) open(name string) (*Corpus, bool) {
-	dir := filepath.Join(s.dir, name)
-	m, raw, err := readManifest(dir)
-	if err != nil || name != corpusDirName(m, raw) {
+// entry is a file of the index.
+type entry struct {
+	Corpus string `json:"corpus"` // its folder
+	Source string `json:"source"` // see [source]
+}
+
+// lookup returns the corpus that was made of a source before, if the source holds what it held then and the corpus is
+// whole. One that was damaged is told.
+func (s store) lookup(ctx context.Context, src source) (*Corpus, bool) {
+	if src.key == "" {
 		return nil, false
 	}
+	raw, err := os.ReadFile(s.indexPath(src.key))
+	if err != nil {
+		return nil, false
+	}
+	var e entry
+	if json.Unmarshal(raw, &e) != nil || e.Corpus == "" || e.Corpus != filepath.Base(e.Corpus) {
+		log.Printf("the prepared text is read again: its entry %s in the cache is damaged", s.indexPath(src.key))
+		return nil, false
+	}
+	if sum, err := src.content(ctx); err != nil || sum != e.Source {
+		return nil, false
+	}
+	c, err := s.open(e.Corpus)
+	if err != nil {
+		log.Printf("the prepared text is made again: %v", err)
+		return nil, false
+	}
+	return c, true
+}
+
+// open returns the named corpus if its manifest is the one it was named after and its files are those of the manifest.
+func (s store) open(name string) (*Corpus, error) {
+	dir := filepath.Join(s.dir, name)
+	m, raw, err := readManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	if name != corpusDirName(m, raw) {
+		return nil, fmt.Errorf("%s is damaged: its name does not fit its manifest", dir)
+	}
 	c, err := Open(dir)
-	return c, err == nil
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Verify()
 }
 
 // build makes a corpus and puts it in its place. Whatever ends it early leaves nothing behind but, after a kill, a
-// temporary folder that a build a day later removes.
+// temporary folder that is removed a day later.
 func (s store) build(ctx context.Context, src source, progress func(done, total int)) (*Corpus, error) {
 	if err := atomicfile.MkdirAll(filepath.Join(s.dir, "index")); err != nil {
-		return nil, usererr.New("cannot keep prepared corpora: %w; set METROLAB_CACHE to a folder that can be written to", err)
+		return nil, s.kept(err)
 	}
-	atomicfile.OS.RemoveOldStrays(s.dir, time.Now())
+	before, err := src.content(ctx)
+	if err != nil {
+		return nil, usererr.New("corpus: %w", err)
+	}
 	tmp := s.tempPath()
 	if err := os.Mkdir(tmp, 0o777); err != nil {
-		return nil, usererr.New("cannot keep prepared corpora: %w; set METROLAB_CACHE to a folder that can be written to", err)
+		return nil, s.kept(err)
 	}
 	defer os.RemoveAll(tmp)
 	if err := src.fill(ctx, tmp, progress); err != nil {
-		return nil, err
+		return nil, s.kept(err)
 	}
 	m, raw, err := readManifest(tmp)
 	if err != nil {
@@ -89,14 +131,39 @@ func (s store) build(ctx context.Context, src source, progress func(done, total 
 	name := corpusDirName(m, raw)
 	c, err := s.install(tmp, name)
 	if err != nil {
-		return nil, fmt.Errorf("keep the prepared corpus %s: %w", name, err)
+		return nil, s.kept(fmt.Errorf("keep the prepared corpus %s: %w", name, err))
 	}
 	if src.key != "" {
-		if err := s.remember(src.key, name); err != nil {
-			return nil, fmt.Errorf("index of prepared corpora: %w", err)
+		raw, err := json.Marshal(entry{name, before})
+		if err == nil {
+			err = atomicfile.WriteFile(s.indexPath(src.key), raw)
+		}
+		if err != nil {
+			return nil, s.kept(fmt.Errorf("index of prepared corpora: %w", err))
 		}
 	}
 	return c, nil
+}
+
+// kept makes a failure to write the cache the user's to mend, who can give it another folder, or room.
+func (s store) kept(err error) error {
+	var at string
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		at = e.Path
+	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
+		at = e.New
+	}
+	if at == "" || !strings.HasPrefix(at, filepath.Dir(s.dir)) || usererr.Is(err) {
+		return err
+	}
+	return usererr.New("cannot keep prepared text: %w; set METROLAB_CACHE to a folder that can be written to and has room", err)
+}
+
+// sweep removes what killed processes have left, a day later.
+func (s store) sweep() {
+	for _, dir := range []string{s.dir, filepath.Join(s.dir, "index")} {
+		atomicfile.OS.RemoveOldStrays(dir, time.Now())
+	}
 }
 
 // install renames tmp to its final name, unless a whole corpus is there already. A damaged one gives way.
@@ -107,7 +174,7 @@ func (s store) install(tmp, name string) (*Corpus, error) {
 		if err = atomicfile.OS.RenameDir(tmp, final); err == nil {
 			return Open(final)
 		}
-		if c, ok := s.open(name); ok && c.Verify() == nil {
+		if c, err := s.open(name); err == nil {
 			return c, nil
 		}
 		away := s.tempPath()
@@ -116,11 +183,6 @@ func (s store) install(tmp, name string) (*Corpus, error) {
 		}
 	}
 	return nil, err
-}
-
-// remember notes that the named corpus was made of the source with this key.
-func (s store) remember(key, name string) error {
-	return atomicfile.WriteFile(s.indexPath(key), []byte(name))
 }
 
 func (s store) tempPath() string { return atomicfile.TempPath(filepath.Join(s.dir, "corpus")) }

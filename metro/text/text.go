@@ -4,26 +4,25 @@ package text
 
 import (
 	"bufio"
-	"compress/gzip"
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"metrolab/internal/usererr"
 )
 
-// textSource is the user's own text: a file, or the text files below a folder in lexical order. Hidden files and folders
-// are passed over, links to files are followed, links to folders are not.
-func textSource(path string) (source, error) {
+// textSource is the user's own text: a file, or the text files below a folder. Of JSON objects the text is in field, if it
+// is not empty.
+func textSource(path, field string) (source, error) {
 	root, err := filepath.EvalSymlinks(path)
 	if err == nil {
 		root, err = filepath.Abs(root)
@@ -31,62 +30,50 @@ func textSource(path string) (source, error) {
 	if err != nil {
 		return source{}, usererr.New("corpus %s: %w", path, err)
 	}
-	files, others, err := textFiles(root)
-	if err != nil {
+	l, err := list(root, field != "")
+	switch {
+	case err != nil:
 		return source{}, usererr.New("corpus %s: %w", path, err)
-	}
-	if len(files) == 0 {
-		return source{}, usererr.New("corpus %s: the folder holds no .txt or .md file (.gz of them included), and %d files of other kinds", path, others)
+	case len(l.files) > 0:
+	case len(l.passed[noFile]) == 1 && l.passed[noFile][0] == filepath.Base(root):
+		return source{}, usererr.New("corpus %s is a device, a pipe or a socket, not a file; %s", path, taken)
+	default:
+		return source{}, usererr.New("corpus %s: the folder holds no .txt or .md file (.gz of them included), and %d files of other kinds%s; %s",
+			path, len(l.passed[otherKind]), l.passed.inBrackets(), taken)
 	}
 	key := sha256.New()
-	fmt.Fprintf(key, "text %d %q\n", extractorVersion, root)
-	for _, f := range files {
+	fmt.Fprintf(key, "text %d %q %q %q\n", extractorVersion, root, field, l.passed)
+	for _, f := range l.files {
 		fmt.Fprintf(key, "%q %d %d\n", f.path, f.size, f.modified)
 	}
-	return source{key: hex.EncodeToString(key.Sum(nil)), fill: func(ctx context.Context, dir string, progress func(done, total int)) error {
-		return fillFromText(ctx, root, files, dir, progress)
-	}}, nil
+	return source{
+		key: hex.EncodeToString(key.Sum(nil)),
+		sum: func(ctx context.Context) (string, error) { return contentSum(ctx, l.files) },
+		fill: func(ctx context.Context, dir string, progress func(done, total int)) error {
+			return fillFromText(ctx, l, field, dir, progress)
+		},
+	}, nil
 }
 
-type textFile struct {
-	path, label string
-	size        int
-	modified    int64 // nanoseconds
-}
-
-// textFiles lists the file root itself, or the text files below it, and counts the others.
-func textFiles(root string) (files []textFile, others int, err error) {
-	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case path != root && strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case entry.IsDir():
-			return nil
+// contentSum is a SHA-256 of the files as they lie on the disk.
+func contentSum(ctx context.Context, files []textFile) (string, error) {
+	h := sha256.New()
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return "", err
 		}
-		info, err := os.Stat(path)
+		file, err := os.Open(f.path)
 		if err != nil {
-			return err
+			return "", err
 		}
-		if !info.Mode().IsRegular() || path != root && !isText(path) {
-			others++
-			return nil
+		n, err := io.Copy(h, file)
+		file.Close()
+		if err != nil {
+			return "", err
 		}
-		label := filepath.Base(path)
-		if path != root {
-			if label, err = filepath.Rel(root, path); err != nil {
-				return err
-			}
-		}
-		label = strings.ToValidUTF8(filepath.ToSlash(label), "\uFFFD")
-		files = append(files, textFile{path: path, label: label, size: int(info.Size()), modified: info.ModTime().UnixNano()})
-		return nil
-	})
-	return files, others, err
+		fmt.Fprintf(h, "\n%d\n", n)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // corpusName is the name of a file or folder without the extensions of text.
@@ -95,163 +82,191 @@ func corpusName(root string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, ".txt"), ".md")
 }
 
-func isText(path string) bool {
-	ext := filepath.Ext(strings.TrimSuffix(strings.ToLower(path), ".gz"))
-	return ext == ".txt" || ext == ".md"
-}
-
-func fillFromText(ctx context.Context, root string, files []textFile, dir string, progress func(done, total int)) error {
+// fillFromText writes the corpus of a file or a folder. Files are read in the order of what is in them: how they are named,
+// and whether they are packed, changes nothing.
+func fillFromText(ctx context.Context, l listing, field, dir string, progress func(done, total int)) error {
 	b, err := newBuilder(dir, false)
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	total, done := 0, 0
-	for _, f := range files {
-		total += f.size
+	size, done, total := 0, 0, 0
+	for _, f := range l.files {
+		size += f.size
 	}
-	for _, f := range files {
-		tracked := func(n int) error {
-			done += n
-			progress(min(done, total), total)
-			return ctx.Err()
-		}
-		if err := b.addTextFile(f, tracked); err != nil {
+	r := textReader{field: field, read: func(n int) error {
+		done += n
+		progress(min(done, total), total)
+		return ctx.Err()
+	}}
+	if total = size; len(l.files) > 1 {
+		total *= 2
+		if l.files, err = r.inContentOrder(l); err != nil {
 			return err
 		}
 	}
-	if b.empty() {
-		return usererr.New("corpus %s: %d text files with %d bytes, and not one word in them", root, len(files), total)
+	n := newNotes()
+	for _, f := range l.files {
+		documents := 0
+		found, err := r.each(f, func(text string) error {
+			documents++
+			return b.add(text, f.label)
+		})
+		if err != nil {
+			return err
+		}
+		b.stats.Files++
+		b.stats.InvalidBytes += found.bytes.bad
+		if documents == 0 && len(l.files) > 1 {
+			l.passed[wordless] = append(l.passed[wordless], f.label)
+		}
+		n.add(f, found)
 	}
-	return b.finish(corpusName(root), fmt.Sprintf("%d text files of %s", len(files), root))
+	switch {
+	case n.bytes.considerable():
+		return usererr.New("corpus %s is not UTF-8: %v; %s", l.root, &n.bytes, convert("FILE"))
+	case field != "" && n.objects.all == 0:
+		return usererr.New("corpus %s: data.field is %q, and nothing in it is JSON (%d files of text); leave data.field out, or give JSON lines", l.root, field, len(l.files))
+	case field != "" && n.objects.without == n.objects.all:
+		return usererr.New("corpus %s: data.field is %q, and none of %d JSON objects has a text in such a field; their fields are %v", l.root, field, n.objects.all, &n.objects)
+	case b.empty():
+		return usererr.New("corpus %s: %d text files with %d bytes, and not one word in them%s", l.root, len(l.files), size, l.passed.inBrackets())
+	}
+	slices.Sort(l.passed[wordless])
+	return b.finish(corpusName(l.root), fmt.Sprintf("%d text files of %s", len(l.files), l.root), n.lines(l, field))
 }
 
-// addTextFile streams a file into the corpus. The function read hears of the bytes read from disk, a block at a time.
-func (b *builder) addTextFile(f textFile, read func(n int) error) error {
+// textReader reads files of text. The function read hears of the bytes read from disk, a block at a time.
+type textReader struct {
+	field string
+	read  func(n int) error
+}
+
+// found is what is to be said of a file that was read.
+type found struct {
+	bytes   tally
+	objects objects
+}
+
+// inContentOrder reads the files of a folder and returns them in the order of the hashes of their documents. It refuses
+// all at once that cannot be taken.
+func (r textReader) inContentOrder(l listing) ([]textFile, error) {
+	var refused []string
+	var first error
+	sums := map[string][]byte{}
+	for _, f := range l.files {
+		h := sha256.New()
+		_, err := r.each(f, func(text string) error {
+			_, err := io.WriteString(h, text+"\n")
+			return err
+		})
+		if refusal, ok := errors.AsType[*refusal](err); ok {
+			refused, first = append(refused, f.label), cmp.Or(first, refusal.error)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		sums[f.path] = h.Sum(nil)
+	}
+	switch len(refused) {
+	case 0:
+		return slices.SortedStableFunc(slices.Values(l.files), func(a, b textFile) int { return bytes.Compare(sums[a.path], sums[b.path]) }), nil
+	case 1:
+		return nil, usererr.New("%w; or move it out of the folder", first)
+	}
+	return nil, usererr.New("%d of the %d files of %s cannot be taken (%s): the first, %w; mend them, or move them out of the folder",
+		len(refused), len(l.files), l.root, enumerate(refused, 5), first)
+}
+
+// refusal is an error of a file that is read to its end, or known, and yet not taken.
+type refusal struct{ error }
+
+func (r *refusal) Unwrap() error { return r.error }
+
+func refuse(f textFile, format string, args ...any) error {
+	return &refusal{usererr.New("corpus file %s %s", f.path, fmt.Sprintf(format, args...))}
+}
+
+// each streams the documents of a file.
+func (r textReader) each(f textFile, emit func(text string) error) (found, error) {
 	file, err := os.Open(f.path)
 	if err != nil {
-		return usererr.New("corpus file: %w", err)
+		return found{}, usererr.New("corpus file: %w", err)
 	}
 	defer file.Close()
-	raw := &trackedReader{r: file, read: read}
-	var r io.Reader = bufio.NewReaderSize(raw, 256<<10)
-	if strings.HasSuffix(strings.ToLower(f.path), ".gz") {
-		if r, err = gzip.NewReader(r); err != nil {
-			return usererr.New("corpus file %s (%d bytes) is not a gzip file: %w", f.path, f.size, err)
+	raw := &trackedReader{r: file, read: r.read}
+	packed := bufio.NewReaderSize(raw, 256<<10)
+	start, _ := packed.Peek(2)
+	var in io.Reader = packed
+	if string(start) == "\x1F\x8B" || strings.HasSuffix(strings.ToLower(f.path), ".gz") {
+		if in, err = unpacked(packed, f.size); err != nil {
+			return found{}, r.failed(raw, usererr.New("corpus file %s (%d bytes) is not a gzip file: %w", f.path, f.size, err))
 		}
 	}
-	invalid, err := paragraphs(r, func(text string) error {
-		if err := b.add(text, f.label); err != nil {
+	what := found{bytes: tally{r: in}}
+	err = r.texts(f, &what, func(text string) error {
+		if err := emit(text); err != nil {
 			return &writeError{err}
 		}
 		return nil
 	})
-	b.stats.Files++
-	b.stats.InvalidBytes += invalid
-	var write *writeError
-	switch {
-	case err == nil:
-		return nil
-	case raw.stopped != nil:
-		return raw.stopped
-	case errors.As(err, &write):
-		return write.error
-	default:
-		return usererr.New("corpus file %s (%d bytes) cannot be read to its end: %w", f.path, f.size, err)
+	if write, ok := errors.AsType[*writeError](err); ok {
+		return found{}, write.error
 	}
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return found{}, refused
+	}
+	if err != nil {
+		return found{}, r.failed(raw, usererr.New("corpus file %s (%d bytes) cannot be read to its end: %w", f.path, f.size, err))
+	}
+	if what.bytes.considerable() {
+		return found{}, refuse(f, "is not UTF-8: %v; %s", &what.bytes, convert(f.path))
+	}
+	return what, nil
+}
+
+// failed returns err unless reading was stopped.
+func (textReader) failed(raw *trackedReader, err error) error {
+	if raw.stopped != nil {
+		return raw.stopped
+	}
+	return err
+}
+
+// texts streams the documents of an open file, of which what counts the bytes, according to its kind.
+func (r textReader) texts(f textFile, what *found, emit func(text string) error) error {
+	in := bufio.NewReaderSize(&what.bytes, headBytes)
+	head, err := in.Peek(headBytes)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	switch k := kindOf(f.path, head, err == io.EOF); {
+	case k == kindJSON && r.field != "":
+		p := newParagraph(emit)
+		what.objects, err = fieldTexts(in, r.field, func(text string) error {
+			for _, c := range text {
+				if err := p.add(c); err != nil {
+					return err
+				}
+			}
+			return p.end()
+		})
+		return err
+	case k == kindJSON:
+		objects, _ := fieldTexts(bufio.NewReader(bytes.NewReader(head)), "", func(string) error { return nil })
+		return refuse(f, "holds JSON, whose keys and numbers are no text; its fields are: %v; name the one with the text, as --set data.field=NAME (of metro data, --field NAME)", &objects)
+	case k != kindText:
+		return refuse(f, "is %s; %s", k, taken)
+	}
+	_, err = paragraphs(in, emit)
+	return err
+}
+
+// convert says how to make UTF-8 of a file.
+func convert(path string) string {
+	return fmt.Sprintf("if it is in another encoding (GBK, Latin-1, …), convert it: iconv -f ENCODING -t UTF-8 %s", path)
 }
 
 // writeError tells a failure of the cache from one of the file that is read.
 type writeError struct{ error }
-
-// trackedReader reports what is read and can be stopped.
-type trackedReader struct {
-	r       io.Reader
-	read    func(n int) error
-	stopped error
-}
-
-func (t *trackedReader) Read(p []byte) (int, error) {
-	if t.stopped != nil {
-		return 0, t.stopped
-	}
-	n, err := t.r.Read(p)
-	if t.stopped = t.read(n); t.stopped != nil {
-		return 0, t.stopped
-	}
-	return n, err
-}
-
-// paragraphs streams the paragraphs of a text: what stands between blank lines, its white space runs turned into single
-// spaces, cut at MaxDocumentBytes. It returns the number of bytes that were not UTF-8.
-func paragraphs(r io.Reader, emit func(text string) error) (invalid int64, err error) {
-	in := bufio.NewReaderSize(r, 64<<10)
-	if err := skipByteOrderMark(in); err != nil {
-		return 0, err
-	}
-	text := make([]byte, 0, MaxDocumentBytes+utf8.UTFMax)
-	var space, blank bool // white space is due before the next word; the line has no word yet
-	flush := func(end int) error {
-		head := string(text[:end])
-		text = append(text[:0], strings.TrimPrefix(string(text[end:]), " ")...)
-		if head == "" {
-			return nil
-		}
-		return emit(head)
-	}
-	for {
-		c, size, err := in.ReadRune()
-		if err == io.EOF {
-			return invalid, flush(len(text))
-		}
-		if err != nil {
-			return invalid, err
-		}
-		if c == utf8.RuneError && size == 1 {
-			invalid++
-		}
-		if unicode.IsSpace(c) {
-			if c == '\n' && blank {
-				if err := flush(len(text)); err != nil {
-					return invalid, err
-				}
-			}
-			blank = blank || c == '\n'
-			space = true
-			continue
-		}
-		if space && len(text) > 0 {
-			text = append(text, ' ')
-		}
-		space, blank = false, false
-		text = utf8.AppendRune(text, c)
-		if len(text) > MaxDocumentBytes {
-			if err := flush(cutPoint(text[:lastRuneStart(text)])); err != nil {
-				return invalid, err
-			}
-		}
-	}
-}
-
-// lastRuneStart returns where the last rune of text begins.
-func lastRuneStart(text []byte) int {
-	_, size := utf8.DecodeLastRune(text)
-	return len(text) - size
-}
-
-// skipByteOrderMark passes over UTF-8's mark. It refuses those of UTF-16, and zero bytes, which no text has.
-func skipByteOrderMark(in *bufio.Reader) error {
-	raw, err := in.Peek(1 << 10)
-	if err != nil && err != io.EOF {
-		return err
-	}
-	start := string(raw)
-	switch {
-	case strings.HasPrefix(start, "\xEF\xBB\xBF"):
-		_, err := in.Discard(3)
-		return err
-	case strings.HasPrefix(start, "\xFF\xFE"), strings.HasPrefix(start, "\xFE\xFF"), strings.Contains(start, "\x00"):
-		return errors.New("it is binary or UTF-16; text must be UTF-8")
-	}
-	return nil
-}

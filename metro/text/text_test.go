@@ -255,7 +255,8 @@ func TestFullDiskIsNotTheUsersMistake(t *testing.T) {
 	b, err := newBuilder(t.TempDir(), false)
 	require.NoError(t, err)
 	require.NoError(t, b.close())
-	err = b.addTextFile(textFile{path: file}, func(int) error { return nil })
+	r := textReader{read: func(int) error { return nil }}
+	_, err = r.each(textFile{path: file}, func(text string) error { return b.add(text, "") })
 	require.ErrorIs(t, err, os.ErrClosed, "a write that fails, as on a full disk")
 	require.False(t, usererr.Is(err))
 }
