@@ -36,7 +36,8 @@ type Field struct {
 	// whether there is one. A config from before the field existed is read with it. It never changes, whatever recipes do.
 	Neutral    string
 	HasNeutral bool
-	// IsPath marks the path of a file or folder. What counts is what lies there; how it is spelled decides nothing.
+	// IsPath marks what says where something lies: the path of a file or folder, or a place in it. What counts is what lies
+	// there; how it is spelled decides nothing.
 	IsPath bool
 	// Since is the [Schema] that the field came with; 1 for those of the beginning.
 	Since int

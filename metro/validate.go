@@ -43,6 +43,9 @@ func (c Config) Validate() error {
 	return errors.Join(v.problems...)
 }
 
+// LongestWord is the highest data.longest_word.
+const LongestWord = 1000
+
 type validation struct{ problems []error }
 
 func (v *validation) bad(format string, args ...any) {
@@ -94,6 +97,11 @@ func (v *validation) names(c *Config) {
 
 func (v *validation) data(c Config) {
 	v.positive("data.vocab_size", c.Data.VocabSize)
+	v.positive("data.alphabet", c.Data.Alphabet)
+	if n := c.Data.LongestWord; n < 1 || n > LongestWord {
+		v.bad("data.longest_word must be from 1 to %d, it is %d: the search for pieces takes the square of it", LongestWord, n)
+	}
+	v.within("data.near_duplicates", c.Data.NearDuplicates, 0, 1)
 	if c.Data.SeqLen < 4 {
 		v.bad("data.seq_len must be at least 4, it is %d", c.Data.SeqLen)
 	}

@@ -62,10 +62,14 @@ Studies that ship: ` + strings.Join(studies.Names(), ", ") + ".",
 }
 
 func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, name string) error {
-	if _, err := studies.Get(name, ""); err != nil {
+	draft, err := studies.Get(name, "")
+	if err != nil {
 		return err
 	}
-	runner, err := w.open(cmd.Context())
+	if err := draft.Adjust(f.arms, f.set, f.seeds); err != nil {
+		return err
+	}
+	runner, err := w.open(cmd.Context(), draft.Baseline.Data)
 	if err != nil {
 		return err
 	}

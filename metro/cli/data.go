@@ -4,6 +4,8 @@ package cli
 
 import (
 	"fmt"
+	"io"
+	"os"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -22,33 +24,66 @@ func dataCommand() *cobra.Command {
 	return cmd
 }
 
+// similar is the similarity from which paragraphs are called near-duplicates; see [text.Similarity].
+const similar = 0.5
+
 func dataShowCommand() *cobra.Command {
 	var n int
+	var field string
 	cmd := &cobra.Command{
 		Use: "show [CORPUS]", Short: "Prepare a corpus and show what is in it", Args: args(cobra.MaximumNArgs(1)),
-		Example: "  metro data show\n  metro data show notes.txt --documents 5",
+		Example: "  metro data show\n  metro data show notes.txt --documents 5\n  metro data show pages.jsonl --field text",
 		RunE: func(cmd *cobra.Command, given []string) error {
-			corpus, err := prepareCorpus(cmd.Context(), first(given))
+			corpus, err := prepareCorpus(cmd.Context(), first(given), field)
 			if err != nil {
 				return err
 			}
-			t := table.Table{Columns: []table.Column{
-				{Name: "split"}, {Name: "paragraphs", Align: table.Right}, {Name: "words", Align: table.Right}, {Name: "size", Align: table.Right},
-			}}
-			for _, split := range []text.Split{text.Train, text.Validation, text.Test} {
-				s := corpus.Stats.Splits[split]
-				t.Rows = append(t.Rows, []any{string(split), humanize.Comma(s.Documents), humanize.Comma(s.Words), float64(s.Bytes) / 1e6})
+			printCorpus(cmd.OutOrStdout(), corpus)
+			if err := printNeighbours(cmd, corpus); err != nil {
+				return err
 			}
-			out, s := cmd.OutOrStdout(), corpus.Stats
-			fmt.Fprintf(out, "%s\n", corpus.Source)
-			printTable(out, t)
-			fmt.Fprintf(out, "%s files read; left out: %s duplicates, %s licence paragraphs, %s of fewer than 8 words; %s bytes that were not UTF-8 replaced\nhash %s\nin %s\n",
-				humanize.Comma(s.Files), humanize.Comma(s.Duplicates), humanize.Comma(s.LicenseHeaders), humanize.Comma(s.Short), humanize.Comma(s.InvalidBytes), corpus.Hash, corpus.Dir)
 			return printDocuments(cmd, corpus, n)
 		},
 	}
 	cmd.Flags().IntVar(&n, "documents", 3, "paragraphs to print")
+	cmd.Flags().StringVar(&field, "field", "", "field of JSON objects that holds the text")
 	return cmd
+}
+
+func printCorpus(out io.Writer, corpus *text.Corpus) {
+	t := table.Table{Columns: []table.Column{
+		{Name: "split"}, {Name: "paragraphs", Align: table.Right}, {Name: "words", Align: table.Right}, {Name: "size", Align: table.Right},
+	}}
+	for _, split := range text.Splits {
+		s := corpus.Stats.Splits[split]
+		t.Rows = append(t.Rows, []any{string(split), humanize.Comma(s.Documents), humanize.Comma(s.Words), size(s.Bytes)})
+	}
+	s := corpus.Stats
+	fmt.Fprintf(out, "%s\n", corpus.Source)
+	printTable(out, t)
+	fmt.Fprintf(out, "%s files read; left out: %s duplicates, %s licence paragraphs, %s of fewer than 8 words; %s bytes that were not UTF-8 replaced\n",
+		humanize.Comma(s.Files), humanize.Comma(s.Duplicates), humanize.Comma(s.LicenseHeaders), humanize.Comma(s.Short), humanize.Comma(s.InvalidBytes))
+	for _, note := range corpus.Notes {
+		fmt.Fprintln(out, note)
+	}
+	fmt.Fprintf(out, "hash %s\nin %s\n", corpus.Hash, corpus.Dir)
+}
+
+// printNeighbours says how much of the held-out text has nearly been trained on.
+func printNeighbours(cmd *cobra.Command, corpus *text.Corpus) error {
+	bar := newBar("comparing splits")
+	defer bar.finish()
+	n, err := corpus.Neighbours(cmd.Context(), similar, bar.set)
+	if err != nil {
+		return err
+	}
+	bar.finish()
+	share := func(split text.Split) string {
+		return fmt.Sprintf("%.1f %% of %s %s paragraphs", 100*float64(n.Found[split])/float64(max(n.Compared[split], 1)), humanize.Comma(n.Compared[split]), split)
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "near-duplicates: %s and %s have one in the training split (Jaccard index of 5-word shingles ≥ %g); --set data.near_duplicates=%g trains without those\n",
+		share(text.Validation), share(text.Test), similar, similar)
+	return nil
 }
 
 func printDocuments(cmd *cobra.Command, corpus *text.Corpus, n int) error {
@@ -65,24 +100,28 @@ func printDocuments(cmd *cobra.Command, corpus *text.Corpus, n int) error {
 }
 
 func dataExportCommand() *cobra.Command {
-	var corpusSpec string
+	var corpusSpec, field string
 	cmd := &cobra.Command{
 		Use: "export FILE", Short: "Write a prepared corpus to one file, for machines without its source", Args: args(cobra.ExactArgs(1)),
 		Long:    "Writes a .tar.gz (or a folder, if FILE has another end) that --corpus takes on any machine, Go installed or not.",
 		Example: "  metro data export godoc.tar.gz\n  metro pretrain --corpus godoc.tar.gz",
 		RunE: func(cmd *cobra.Command, given []string) error {
-			corpus, err := prepareCorpus(cmd.Context(), corpusSpec)
+			corpus, err := prepareCorpus(cmd.Context(), corpusSpec, field)
 			if err != nil {
 				return err
 			}
 			if err := corpus.Export(given[0]); err != nil {
 				return err
 			}
+			for _, note := range corpus.Notes {
+				fmt.Fprintln(os.Stderr, note)
+			}
 			fmt.Fprintf(cmd.OutOrStdout(), "wrote %s; use it with --corpus %s\n", given[0], given[0])
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&corpusSpec, "corpus", text.Default, "what to export")
+	cmd.Flags().StringVar(&field, "field", "", "field of JSON objects that holds the text")
 	return cmd
 }
 

@@ -56,7 +56,7 @@ func doctor(cmd *cobra.Command, w workspaceFlags) error {
 	add("cores", "%d", machine.Cores)
 	add("memory", "%s, %s free", size(machine.Memory.Total), size(machine.Memory.Available))
 	add("go", "%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	corpus, err := prepareCorpus(cmd.Context(), w.corpus)
+	corpus, err := prepareCorpus(cmd.Context(), w.corpus, "")
 	if err != nil {
 		add("corpus", "none")
 		advice = append(advice, err.Error())

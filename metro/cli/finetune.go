@@ -14,6 +14,7 @@ import (
 
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
+	"metrolab/metro/text"
 	"metrolab/metro/training"
 	"metrolab/metro/workspace"
 	"metrolab/viz/table"
@@ -47,7 +48,7 @@ named after the run, and the latest as finetune-TASK.json.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.model, "model", "", "folder of a run, or a Hugging Face folder")
 	flags.StringVar(&f.data, "data", "", "labelled texts, JSON lines, in the place of the probe")
-	flags.StringVar(&f.corpus, "corpus", "", "corpus that the probe's texts are from; this machine's Go documentation if empty")
+	flags.StringVar(&f.corpus, "corpus", text.Default, "corpus that the probe's texts are from: godoc is this machine's Go documentation")
 	flags.StringVar(&f.backend, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
 	flags.Int64Var(&f.options.Seed, "seed", 0, "seed of the new head and of the order of the texts")
 	flags.IntVar(&f.options.Steps, "steps", 0, fmt.Sprintf("training steps; 0 is %d", tasks.DefaultSteps))
@@ -135,7 +136,7 @@ func (f finetuneFlags) task(ctx context.Context) (tasks.Task, error) {
 	if f.data != "" {
 		return tasks.ReadTask(f.data)
 	}
-	corpus, err := prepareCorpus(ctx, f.corpus)
+	corpus, err := prepareCorpus(ctx, f.corpus, "")
 	if err != nil {
 		return nil, err
 	}

@@ -75,7 +75,7 @@ things are written down and how many checkpoints stay decide none: with other su
 			if err != nil {
 				return err
 			}
-			runner, err := w.open(cmd.Context())
+			runner, err := w.open(cmd.Context(), config.Data)
 			if err != nil {
 				return err
 			}
@@ -103,7 +103,9 @@ func resume(cmd *cobra.Command, w workspaceFlags, dir string) error {
 	if corpus := stored.Config.Data.Corpus; corpus != "" && !cmd.Flags().Changed("corpus") {
 		w.corpus = corpus
 	}
-	runner, err := w.open(cmd.Context())
+	data := stored.Config.Data
+	data.Corpus = w.corpus
+	runner, err := w.open(cmd.Context(), data)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/text"
 	"metrolab/metro/training"
@@ -24,7 +26,7 @@ type workspaceFlags struct {
 }
 
 func (w *workspaceFlags) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&w.corpus, "corpus", text.Default, "text to train on: godoc (this machine's Go documentation), a .txt, .md or .txt.gz file, a folder of them, or a prepared corpus")
+	cmd.Flags().StringVar(&w.corpus, "corpus", text.Default, "text to train on: godoc (this machine's Go documentation), a file of text or Markdown in UTF-8, one of JSON lines whose text --set data.field=NAME names, a folder of them, any of them gzipped, or a prepared corpus")
 	cmd.Flags().StringVar(&w.backend, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
 	cmd.Flags().StringVar(&w.out, "out", "runs", "folder of the runs")
 }
@@ -38,13 +40,19 @@ func (w *workspaceFlags) named(c metro.Config) metro.Config {
 	return c
 }
 
-// open makes a runner: backend, corpus, store. It says what it picked.
-func (w *workspaceFlags) open(ctx context.Context) (*training.Runner, error) {
+// open makes a runner: backend, corpus, store. It says what it picked. The text is that of d if d names one.
+func (w *workspaceFlags) open(ctx context.Context, d metro.Data) (*training.Runner, error) {
+	if w.corpus == "" {
+		return nil, errNoCorpus
+	}
 	bar := newBar("preparing text")
 	defer bar.finish()
 	runner, err := workspace.Open(ctx, workspace.Options{
-		Backend: w.backend, Corpus: w.corpus, Runs: w.out,
-		Said: func(line string) { fmt.Fprintln(os.Stderr, line) }, Progress: bar.set,
+		Backend: w.backend, Corpus: cmp.Or(d.Corpus, w.corpus), Field: d.Field, Runs: w.out,
+		Said: func(line string) {
+			bar.finish()
+			fmt.Fprintln(os.Stderr, line)
+		}, Progress: bar.set,
 	})
 	if err != nil {
 		return nil, err
@@ -55,9 +63,15 @@ func (w *workspaceFlags) open(ctx context.Context) (*training.Runner, error) {
 	return runner, nil
 }
 
+// errNoCorpus is of a name that is empty, which most often is a variable of a script's that nobody has set.
+var errNoCorpus = usererr.New("the corpus has an empty name; give %s, a text file, or a folder of text files", text.Default)
+
 // prepareCorpus shows a bar while a corpus is made; one that was made before is there at once.
-func prepareCorpus(ctx context.Context, spec string) (*text.Corpus, error) {
+func prepareCorpus(ctx context.Context, spec, field string) (*text.Corpus, error) {
+	if spec == "" {
+		return nil, errNoCorpus
+	}
 	bar := newBar("preparing text")
 	defer bar.finish()
-	return text.Prepare(ctx, spec, "", bar.set)
+	return text.PrepareWith(ctx, spec, text.Options{Field: field, Progress: bar.set})
 }

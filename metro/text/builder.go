@@ -69,9 +69,9 @@ func (b *builder) add(text, label string) error {
 	return w.enc.Encode(Document{Text: text, Label: label})
 }
 
-// finish completes the files and writes the manifest.
-func (b *builder) finish(name, source string, notes []string) error {
-	m := manifest{Format: manifestFormat, Name: safeName(name), Source: source, Notes: notes, Files: map[Split]fileSum{}, Stats: b.stats}
+// finish completes the files and writes the manifest, of which it is given what to say of the source.
+func (b *builder) finish(m manifest) error {
+	m.Format, m.Name, m.Files, m.Stats = manifestFormat, safeName(m.Name), map[Split]fileSum{}, b.stats
 	m.Stats.Splits = map[Split]Count{}
 	for split, w := range b.out {
 		if err := w.buf.Flush(); err != nil {
@@ -87,7 +87,7 @@ func (b *builder) finish(name, source string, notes []string) error {
 	m.Hash = contentHash(m.Files)
 	raw, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		return fmt.Errorf("manifest of corpus %s: %w", name, err)
+		return fmt.Errorf("manifest of corpus %s: %w", m.Name, err)
 	}
 	return os.WriteFile(filepath.Join(b.dir, manifestName), append(raw, '\n'), 0o666)
 }

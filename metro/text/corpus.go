@@ -24,6 +24,7 @@ type Corpus struct {
 	Dir    string // where it lies
 	Name   string // "godoc", or the name of the user's file or folder
 	Source string // what it was made of, for people: names the Go version, or the path
+	Field  string // the field of JSON objects that its texts were in; "" for text as such
 	Hash   string // SHA-256 in hex of all texts, their order and their splits: equal hashes, equal texts, whatever their labels
 	Stats  Stats
 	// Notes say what a person should know of the source before a model is trained on it, a sentence each: what of a folder
@@ -51,7 +52,7 @@ func Open(dir string) (*Corpus, error) {
 				dir, path, info.Size(), want)
 		}
 	}
-	c := &Corpus{Dir: dir, Name: m.Name, Source: m.Source, Hash: m.Hash, Stats: m.Stats, Notes: m.Notes, files: m.Files}
+	c := &Corpus{Dir: dir, Name: m.Name, Source: m.Source, Field: m.Field, Hash: m.Hash, Stats: m.Stats, Notes: m.Notes, files: m.Files}
 	if m.Format == firstFormat {
 		err = c.hashTexts()
 	}

@@ -115,7 +115,7 @@ func fillFromGo(ctx context.Context, root, version string, files []goFile, total
 	if version == "" {
 		version = "(no release)"
 	}
-	return b.finish(Default, "comments of the Go distribution "+version, nil)
+	return b.finish(manifest{Name: Default, Source: "comments of the Go distribution " + version})
 }
 
 // goFile is a file of the distribution, and what was found in it.

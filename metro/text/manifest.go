@@ -41,7 +41,8 @@ type Stats struct {
 	Duplicates     int64           `json:"duplicates"`      // paragraphs dropped because an equal one came before
 	LicenseHeaders int64           `json:"license_headers"` // paragraphs dropped as licence text
 	Short          int64           `json:"short"`           // paragraphs dropped for having fewer than 8 words
-	InvalidBytes   int64           `json:"invalid_bytes"`   // bytes that were not UTF-8, each replaced by U+FFFD
+	Neighbours     int64           `json:"neighbours"`      // training paragraphs dropped for being like a held-out one
+	InvalidBytes   int64           `json:"invalid_bytes"`   // bytes that were not UTF-8, or zero, each replaced by U+FFFD
 }
 
 // Total returns the sum over the splits.
@@ -65,6 +66,7 @@ type manifest struct {
 	Format string            `json:"format"`
 	Name   string            `json:"name"`
 	Source string            `json:"source"`
+	Field  string            `json:"field,omitempty"`
 	Notes  []string          `json:"notes,omitempty"`
 	Hash   string            `json:"hash"`
 	Files  map[Split]fileSum `json:"files"`

@@ -49,19 +49,14 @@ func Prepare(ctx context.Context, spec, cacheDir string, progress func(done, tot
 // log is told. A cancelled ctx ends it with its error and leaves nothing behind. Missing, empty and damaged sources, and a
 // cache that cannot be written to, are the user's to mend.
 func PrepareWith(ctx context.Context, spec string, o Options) (*Corpus, error) {
-	if o.CacheDir == "" {
-		var err error
-		if o.CacheDir, err = CacheDir(); err != nil {
-			return nil, err
-		}
-	}
-	if o.Progress == nil {
-		o.Progress = func(int, int) {}
+	o, err := o.filled()
+	if err != nil {
+		return nil, err
 	}
 	if spec != "" && spec != Default && isPrepared(spec) {
 		c, err := Open(spec)
 		if err == nil {
-			err = errors.Join(c.Verify(), noField(spec, o.Field))
+			err = errors.Join(c.Verify(), c.RequireField(o.Field))
 		}
 		if err != nil {
 			return nil, err
@@ -72,39 +67,50 @@ func PrepareWith(ctx context.Context, spec string, o Options) (*Corpus, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := store{filepath.Join(o.CacheDir, "corpora")}
-	s.sweep()
-	if c, ok := s.lookup(ctx, src); ok {
-		return c, nil
+	c, err := store{filepath.Join(o.CacheDir, "corpora")}.corpus(ctx, src, o.Progress)
+	if err == nil {
+		err = c.RequireField(o.Field)
 	}
-	if err := ctx.Err(); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	return s.build(ctx, src, o.Progress)
+	return c, nil
+}
+
+// filled returns o with what is to stand for what was left out.
+func (o Options) filled() (Options, error) {
+	if o.Progress == nil {
+		o.Progress = func(int, int) {}
+	}
+	if o.CacheDir != "" {
+		return o, nil
+	}
+	var err error
+	o.CacheDir, err = CacheDir()
+	return o, err
 }
 
 func resolve(ctx context.Context, spec, field string) (source, error) {
 	if spec == "" || spec == Default {
-		src, err := goSource(ctx)
-		return src, errors.Join(err, noField(Default, field))
+		return goSource(ctx)
 	}
 	info, err := os.Stat(spec)
 	switch {
 	case err != nil:
 		return source{}, usererr.New("corpus %q: %w; give %q, a text file, or a folder of text files", spec, err, Default)
 	case !info.IsDir() && isArchive(spec):
-		return archiveSource(spec, info), noField(spec, field)
+		return archiveSource(spec, info), nil
 	default:
 		return textSource(spec, field)
 	}
 }
 
-// noField refuses a field for a source that has no JSON.
-func noField(spec, field string) error {
-	if field == "" {
+// RequireField returns the user's error if a field is asked for that the texts are not from; "" asks for none.
+func (c *Corpus) RequireField(field string) error {
+	if field == "" || field == c.Field {
 		return nil
 	}
-	return usererr.New("corpus %s: data.field is %q, but only files of JSON have fields; leave it out", spec, field)
+	return usererr.New("data.field is %q, but %s was not read from that field of JSON objects; leave it out", field, c.Source)
 }
 
 // isPrepared reports whether dir looks like a prepared corpus, whole or damaged.

@@ -63,6 +63,18 @@ type entry struct {
 	Source string `json:"source"` // see [source]
 }
 
+// corpus returns the corpus of a source, made now if need be.
+func (s store) corpus(ctx context.Context, src source, progress func(done, total int)) (*Corpus, error) {
+	s.sweep()
+	if c, ok := s.lookup(ctx, src); ok {
+		return c, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.build(ctx, src, progress)
+}
+
 // lookup returns the corpus that was made of a source before, if the source holds what it held then and the corpus is
 // whole. One that was damaged is told.
 func (s store) lookup(ctx context.Context, src source) (*Corpus, bool) {

@@ -133,7 +133,9 @@ func fillFromText(ctx context.Context, l listing, field, dir string, progress fu
 		return usererr.New("corpus %s: %d text files with %d bytes, and not one word in them%s", l.root, len(l.files), size, l.passed.inBrackets())
 	}
 	slices.Sort(l.passed[wordless])
-	return b.finish(corpusName(l.root), fmt.Sprintf("%d text files of %s", len(l.files), l.root), n.lines(l, field))
+	return b.finish(manifest{
+		Name: corpusName(l.root), Source: fmt.Sprintf("%d text files of %s", len(l.files), l.root), Field: field, Notes: n.lines(l, field),
+	})
 }
 
 // textReader reads files of text. The function read hears of the bytes read from disk, a block at a time.

@@ -19,6 +19,9 @@ type Options struct {
 	Model     string // a registered format; "" stands for WordPiece
 	VocabSize int    // the wanted number of tokens; the whole alphabet is kept, so a small one comes out larger
 	Lowercase bool   // lower all letters and strip their accents
+
+	Alphabet    int // how many different characters are kept, the most frequent first; 0 means 1000
+	LongestWord int // the longest word that is taken apart, in characters; 0 means 100
 }
 
 const defaultModel = "WordPiece"
@@ -55,6 +58,9 @@ func Learn(ctx context.Context, corpus *text.Corpus, o Options, cacheDir string)
 // file names what is learned from corpus in the cache. Only kinds other than the first one there was are named in it.
 func (o Options) file(corpus *text.Corpus) string {
 	name := fmt.Sprintf("%s-%d-%t", corpus.Hash[:16], o.VocabSize, o.Lowercase)
+	if alphabet, longest := cmp.Or(o.Alphabet, 1000), cmp.Or(o.LongestWord, 100); alphabet != 1000 || longest != 100 {
+		name += fmt.Sprintf("-%d-%d", alphabet, longest)
+	}
 	if o.Model != defaultModel {
 		name += "-" + o.Model
 	}

@@ -3,10 +3,12 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"strings"
 	"sync"
@@ -192,18 +194,19 @@ func (r *Runner) Dataset(ctx context.Context, config metro.Config, progress func
 }
 
 func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer tokens.Tokenizer, progress func(done, total int)) (*data.Dataset, error) {
-	corpus, err := r.corpus(ctx, d.Corpus)
+	corpus, err := r.corpus(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	key := fmt.Sprint(corpus.Hash, d.SeqLen, d.VocabSize, d.Lowercase)
+	learned := tokens.Options{VocabSize: d.VocabSize, Lowercase: d.Lowercase, Alphabet: d.Alphabet, LongestWord: d.LongestWord}
+	key := fmt.Sprint(corpus.Hash, d.SeqLen, learned)
 	if tokenizer != nil {
 		key = fmt.Sprint(corpus.Hash, d.SeqLen, tokenizer.Hash())
 	}
 	return r.datasets.get(key, func() (*data.Dataset, error) {
 		if tokenizer == nil {
 			var err error
-			if tokenizer, err = tokens.Learn(ctx, corpus, tokens.Options{VocabSize: d.VocabSize, Lowercase: d.Lowercase}, r.CacheDir); err != nil {
+			if tokenizer, err = tokens.Learn(ctx, corpus, learned, r.CacheDir); err != nil {
 				return nil, err
 			}
 		}
@@ -211,18 +214,44 @@ func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer tokens.Tok
 	})
 }
 
-// corpus is the text that a config names, or the runner's own.
-func (r *Runner) corpus(ctx context.Context, spec string) (*text.Corpus, error) {
-	if spec == "" {
-		if r.Corpus == nil {
-			return nil, usererr.New("there is no text to train on: data.corpus is empty, and the program has not opened one")
+// OpenCorpus prepares the text that configs read whose data.corpus is empty, or this one. The runner's cache is used if o
+// names none.
+func (r *Runner) OpenCorpus(ctx context.Context, spec string, o text.Options) (err error) {
+	o.CacheDir = cmp.Or(o.CacheDir, r.CacheDir)
+	r.Corpus, err = r.corpora.get(corpusKey(metro.Data{Corpus: spec, Field: o.Field}), func() (*text.Corpus, error) {
+		return text.PrepareWith(ctx, spec, o)
+	})
+	return err
+}
+
+func corpusKey(d metro.Data) string {
+	return fmt.Sprintf("%q %q %g", d.Corpus, d.Field, d.NearDuplicates)
+}
+
+// corpus is the text that a config names, or the runner's own, without what the config leaves out.
+func (r *Runner) corpus(ctx context.Context, d metro.Data) (*text.Corpus, error) {
+	return r.corpora.get(corpusKey(d), func() (*text.Corpus, error) {
+		options := text.Options{Field: d.Field, CacheDir: r.CacheDir}
+		if threshold := d.NearDuplicates; threshold > 0 {
+			d.NearDuplicates = 0
+			whole, err := r.corpus(ctx, d)
+			if err != nil {
+				return nil, err
+			}
+			return whole.WithoutNeighbours(ctx, threshold, options)
 		}
-		return r.Corpus, nil
-	}
-	return r.corpora.get(spec, func() (*text.Corpus, error) {
-		corpus, err := text.Prepare(ctx, spec, "", nil)
+		if d.Corpus == "" {
+			if r.Corpus == nil {
+				return nil, usererr.New("there is no text to train on: data.corpus is empty, and the program has not opened one")
+			}
+			return r.Corpus, r.Corpus.RequireField(d.Field)
+		}
+		corpus, err := text.PrepareWith(ctx, d.Corpus, options)
 		if err != nil {
 			return nil, fmt.Errorf("data.corpus: %w", err)
+		}
+		for _, note := range corpus.Notes {
+			log.Print(note)
 		}
 		return corpus, nil
 	})

@@ -7,6 +7,7 @@ package workspace
 import (
 	"cmp"
 	"context"
+	"log"
 	"os"
 
 	"metrolab/internal/usererr"
@@ -20,9 +21,10 @@ import (
 type Options struct {
 	Backend string // see [backend.Open]; "auto" if empty
 	Corpus  string // see [text.Prepare]; [text.Default] if empty
+	Field   string // of the corpus's JSON objects; see [text.Options]
 	Runs    string // folder of the runs; "runs" if empty
 
-	Said     func(line string)     // hears in a line each what was picked; may be nil
+	Said     func(line string)     // hears in a line each what was picked, and what a person should know of the text; may be nil
 	Progress func(done, total int) // of preparing the text; may be nil
 }
 
@@ -33,8 +35,15 @@ func Open(ctx context.Context, o Options) (*training.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Corpus, err = text.Prepare(ctx, cmp.Or(o.Corpus, text.Default), "", o.Progress); err != nil {
+	if err := r.OpenCorpus(ctx, cmp.Or(o.Corpus, text.Default), text.Options{Field: o.Field, Progress: o.Progress}); err != nil {
 		return nil, err
+	}
+	for _, note := range r.Corpus.Notes {
+		if o.Said != nil {
+			o.Said(note)
+		} else {
+			log.Print(note)
+		}
 	}
 	return r, nil
 }

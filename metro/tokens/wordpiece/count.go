@@ -21,15 +21,18 @@ type wordCount struct {
 // all seen up to twice, and so on. What it holds depends on the order of the texts but on nothing else.
 type wordCounter struct {
 	splitter
-	limit  int
-	floor  int64 // the count up to which words were last forgotten
-	at     map[string]int32
-	counts []int64
-	key    []byte
+	limit   int
+	chars   int   // that a word may have
+	long    int64 // words that have more
+	longest int   // how many the longest of these has
+	floor   int64 // the count up to which words were last forgotten
+	at      map[string]int32
+	counts  []int64
+	key     []byte
 }
 
-func newWordCounter(r rules, limit int) *wordCounter {
-	return &wordCounter{splitter: splitter{normalizer{rules: r}}, limit: limit, at: make(map[string]int32)}
+func newWordCounter(r rules, limit, chars int) *wordCounter {
+	return &wordCounter{splitter: splitter{normalizer{rules: r}}, limit: limit, chars: chars, at: make(map[string]int32)}
 }
 
 func (c *wordCounter) add(text string) {
@@ -37,7 +40,8 @@ func (c *wordCounter) add(text string) {
 }
 
 func (c *wordCounter) count(word []char) {
-	if len(word) > trainedMaxWordChars {
+	if len(word) > c.chars {
+		c.long, c.longest = c.long+1, max(c.longest, len(word))
 		return
 	}
 	c.key = c.key[:0]

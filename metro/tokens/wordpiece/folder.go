@@ -103,7 +103,7 @@ func (t *Tokenizer) config(maxLength int) config {
 		ModelMaxLength: json.Number(strconv.Itoa(maxLength)),
 		specialNames:   t.specialNames(),
 	}
-	if t.cleanText && t.cleanup && t.prefix == trainedPrefix && t.maxWordChars == trainedMaxWordChars {
+	if t.cleanText && t.cleanup && t.prefix == trainedPrefix && t.maxWordChars == bertMaxWordChars {
 		c.Class = "ElectraTokenizer"
 	}
 	return c

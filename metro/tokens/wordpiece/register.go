@@ -22,7 +22,7 @@ func init() {
 		Load:       func(path string) (tokens.Tokenizer, error) { return Load(path) },
 		LoadFolder: func(dir string) (tokens.Tokenizer, error) { return LoadFolder(dir) },
 		Learn: func(texts iter.Seq[string], o tokens.Options) (tokens.Tokenizer, error) {
-			return Train(texts, Options{VocabSize: o.VocabSize, Lowercase: o.Lowercase})
+			return Train(texts, Options{VocabSize: o.VocabSize, Lowercase: o.Lowercase, MaxAlphabet: o.Alphabet, LongestWord: o.LongestWord})
 		},
 	})
 }

@@ -13,8 +13,8 @@ import (
 const (
 	padToken, unkToken, clsToken, sepToken, maskToken = "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"
 
-	trainedPrefix       = "##"
-	trainedMaxWordChars = 100
+	trainedPrefix    = "##"
+	bertMaxWordChars = 100
 )
 
 // Options says what kind of tokenizer [Train] makes. The zero value is a cased one of 8,192 tokens.
@@ -29,6 +29,9 @@ type Options struct {
 	// MaxAlphabet is how many different characters are kept, the most frequent first; 0 means 1000. A word with
 	// another character takes no part in the training, and is unknown to the tokenizer.
 	MaxAlphabet int
+	// LongestWord is how many characters the longest word has that the tokenizer takes apart; 0 means 100, and more than 1000
+	// is refused. A longer word takes no part in the training, and is unknown to the tokenizer.
+	LongestWord int
 	// Special holds further special tokens. Their ids follow those of [PAD], [UNK], [CLS], [SEP] and [MASK], 0 to 4.
 	Special []string
 }
@@ -38,6 +41,10 @@ func (o *Options) fill() error {
 		return usererr.New("vocabulary size %d, minimal frequency %d and alphabet size %d must not be negative",
 			o.VocabSize, o.MinFrequency, o.MaxAlphabet)
 	}
+	if o.LongestWord < 0 || o.LongestWord > wordCharsLimit {
+		return usererr.New("the longest word must have from 1 to %d characters, not %d", wordCharsLimit, o.LongestWord)
+	}
+	o.LongestWord = cmp.Or(o.LongestWord, bertMaxWordChars)
 	o.VocabSize = cmp.Or(o.VocabSize, 8192)
 	o.MinFrequency = cmp.Or(o.MinFrequency, 2)
 	o.MaxAlphabet = cmp.Or(o.MaxAlphabet, 1000)
@@ -58,37 +65,50 @@ func (o *Options) fill() error {
 // Ids are given to special tokens, to the characters by code point, to the ##-characters by code point, and then to
 // pieces as they are made. The result is a function of the texts' words and opts alone.
 //
-// Memory is bounded: past 2²⁰ different words the rarest are forgotten. Words of over 100 characters are left out, since the tokenizer knows none. Texts without a word are the user's error.
+// Memory is bounded: past 2²⁰ different words the rarest are forgotten. Texts that leave no word to learn from are the
+// user's error, which says why: there is none, all are too long, or all have a character outside the alphabet.
 func Train(texts iter.Seq[string], opts Options) (*Tokenizer, error) {
 	if err := opts.fill(); err != nil {
 		return nil, err
 	}
 	r := rules{cleanText: true, spaceIdeographs: true, stripAccents: opts.Lowercase, lowercase: opts.Lowercase}
-	counter := newWordCounter(r, maxWords)
+	counter := newWordCounter(r, maxWords, opts.LongestWord)
 	for text := range texts {
 		counter.add(text)
 	}
 	words := keepAlphabet(counter.sorted(), opts.MaxAlphabet)
 	if len(words) == 0 {
-		return nil, usererr.New("the text to train a tokenizer on has no words")
+		return nil, counter.nothing(opts)
 	}
 	m := newMerger(opts.Special, words)
 	m.run(opts.VocabSize, opts.MinFrequency)
-	return trained(r, m.tokens, m.ids, opts.Special), nil
+	return trained(r, m.tokens, m.ids, opts), nil
 }
 
-func trained(r rules, tokens []string, ids map[string]int32, special []string) *Tokenizer {
+func trained(r rules, tokens []string, ids map[string]int32, opts Options) *Tokenizer {
 	t := &Tokenizer{
-		rules: r, tokens: tokens, pieces: ids, addedIDs: make(map[string]int32, len(special)),
+		rules: r, tokens: tokens, pieces: ids, addedIDs: make(map[string]int32, len(opts.Special)),
 		special: Special{PAD: 0, UNK: 1, CLS: 2, SEP: 3, MASK: 4},
-		prefix:  trainedPrefix, maxWordChars: trainedMaxWordChars, cleanup: true,
+		prefix:  trainedPrefix, maxWordChars: opts.LongestWord, cleanup: true,
 	}
-	for id, token := range special {
+	for id, token := range opts.Special {
 		t.added = append(t.added, addedToken{ID: int64(id), Content: token, Special: true})
 		t.addedIDs[token] = int32(id)
 	}
 	t.finish()
 	return t
+}
+
+// nothing says why there is no word to learn from.
+func (c *wordCounter) nothing(opts Options) error {
+	switch {
+	case len(c.counts) > 0:
+		return usererr.New("there is nothing to learn a tokenizer from: every word of the text has a character outside the %d most frequent ones (data.alphabet, which can be set higher)", opts.MaxAlphabet)
+	case c.long > 0:
+		return usererr.New("there is nothing to learn a tokenizer from: each of the %d words of the text is longer than the %d characters that a word may have (data.longest_word, up to %d); the longest has %d. Set it higher, or part the words by spaces",
+			c.long, opts.LongestWord, wordCharsLimit, c.longest)
+	}
+	return usererr.New("there is nothing to learn a tokenizer from: the text has no words")
 }
 
 // keepAlphabet returns the words that are made of the n most frequent characters alone (of equally frequent ones, the

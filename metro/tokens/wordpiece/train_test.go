@@ -121,7 +121,7 @@ func plainRun(m *merger, size int, minCount int64) {
 // TestForget: the table never outgrows its bound, and frequent words survive with their counts.
 func TestForget(t *testing.T) {
 	const limit = 100
-	c := newWordCounter(rules{}, limit)
+	c := newWordCounter(rules{}, limit, bertMaxWordChars)
 	for i := range 3000 {
 		c.add(fmt.Sprintf("often rare%d", i))
 		require.LessOrEqual(t, len(c.at), limit)

@@ -68,7 +68,7 @@ func (c *config) parseVocab(text string) (*Tokenizer, error) {
 		normalizerPart{part{"BertNormalizer"}, &yes, cmp.Or(c.TokenizeChineseChars, &yes), c.StripAccents, cmp.Or(c.DoLowerCase, &yes)},
 		known(c.CLS, clsToken), known(c.SEP, sepToken),
 		decoderPart{part{"WordPiece"}, trainedPrefix, true},
-		modelPart[orderedVocab]{part{"WordPiece"}, known(c.UNK, unkToken).name, trainedPrefix, trainedMaxWordChars, tokens},
+		modelPart[orderedVocab]{part{"WordPiece"}, known(c.UNK, unkToken).name, trainedPrefix, bertMaxWordChars, tokens},
 	)))
 }
 
