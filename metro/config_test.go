@@ -108,6 +108,9 @@ var invalid = map[string]string{
 	"training.generator_steps=-1":          "training.generator_steps must be between 0 and training.steps−1 (1799), it is -1",
 	"training.generator_steps=1800":        "training.generator_steps must be between 0 and training.steps−1 (1799), it is 1800",
 	"training.copy_generator=true":         "training.copy_generator is about the second stage; it needs training.generator_steps above 0",
+	"data.alphabet=-1":                     "data.alphabet must not be negative, it is -1",
+	"data.longest_word=1001":               "data.longest_word must be from 0 to 1000, it is 1001",
+	"data.near_duplicates=1.5":             "data.near_duplicates must be in [0, 1], it is 1.5",
 	"task.name=families":                   "task.name=families is trained on a pretrained model; set training.init_from to the folder of one",
 	"task.data=mine.jsonl":                 `task.data is "mine.jsonl", but without task.name nothing reads it`,
 	"task.from_scratch=true":               "task.from_scratch is the control of a task; it needs task.name",
@@ -118,7 +121,7 @@ var invalid = map[string]string{
 
 // free are the fields that any value of their type suits, alone.
 var free = []string{
-	"seed", "data.lowercase", "data.corpus", "positions.absolute", "positions.per_layer", "masking.with_replacement",
+	"seed", "data.lowercase", "data.corpus", "data.field", "positions.absolute", "positions.per_layer", "masking.with_replacement",
 	"replacements.disallow_correct", "replacements.temperature_decay", "objective.rtd_zero_init", "optimizer.bias_correction",
 	"training.activation_checkpointing", "training.init_from",
 }

@@ -43,7 +43,7 @@ func (c Config) Validate() error {
 	return errors.Join(v.problems...)
 }
 
-// LongestWord is the highest data.longest_word.
+// LongestWord is the highest data.longest_word: the search for pieces takes the square of it.
 const LongestWord = 1000
 
 type validation struct{ problems []error }
@@ -97,9 +97,11 @@ func (v *validation) names(c *Config) {
 
 func (v *validation) data(c Config) {
 	v.positive("data.vocab_size", c.Data.VocabSize)
-	v.positive("data.alphabet", c.Data.Alphabet)
-	if n := c.Data.LongestWord; n < 1 || n > LongestWord {
-		v.bad("data.longest_word must be from 1 to %d, it is %d: the search for pieces takes the square of it", LongestWord, n)
+	if c.Data.Alphabet < 0 {
+		v.bad("data.alphabet must not be negative, it is %d; 0 is 1000", c.Data.Alphabet)
+	}
+	if n := c.Data.LongestWord; n < 0 || n > LongestWord {
+		v.bad("data.longest_word must be from 0 to %d, it is %d; 0 is 100", LongestWord, n)
 	}
 	v.within("data.near_duplicates", c.Data.NearDuplicates, 0, 1)
 	if c.Data.SeqLen < 4 {

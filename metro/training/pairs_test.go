@@ -40,6 +40,7 @@ var numbers = map[string]string{
 	"seed":            "5",
 	"data.seq_len":    "12",
 	"data.vocab_size": "310",
+	"data.alphabet":   "20", "data.longest_word": "4", "data.near_duplicates": "0.99",
 
 	"embeddings.width": "12", "embeddings.token_types": "2",
 	"main.layers": "2", "main.width": "12", "main.heads": "4", "main.ffn": "20", "main.dropout": "0.1", "main.epsilon": "1e-5",

@@ -103,12 +103,12 @@ func trained(r rules, tokens []string, ids map[string]int32, opts Options) *Toke
 func (c *wordCounter) nothing(opts Options) error {
 	switch {
 	case len(c.counts) > 0:
-		return usererr.New("there is nothing to learn a tokenizer from: every word of the text has a character outside the %d most frequent ones (data.alphabet, which can be set higher)", opts.MaxAlphabet)
+		return usererr.New("the text has no words to learn a tokenizer from: every one has a character outside the %d most frequent ones (data.alphabet, which can be set higher)", opts.MaxAlphabet)
 	case c.long > 0:
-		return usererr.New("there is nothing to learn a tokenizer from: each of the %d words of the text is longer than the %d characters that a word may have (data.longest_word, up to %d); the longest has %d. Set it higher, or part the words by spaces",
+		return usererr.New("the text has no words to learn a tokenizer from: each of its %d is longer than the %d characters that a word may have (data.longest_word, up to %d); the longest has %d. Set it higher, or part the words by spaces",
 			c.long, opts.LongestWord, wordCharsLimit, c.longest)
 	}
-	return usererr.New("there is nothing to learn a tokenizer from: the text has no words")
+	return usererr.New("the text to learn a tokenizer from has no words")
 }
 
 // keepAlphabet returns the words that are made of the n most frequent characters alone (of equally frequent ones, the
