@@ -57,12 +57,18 @@ func (b *Board) Left() time.Duration { return b.estimate.Left(b.Total - b.Done) 
 
 // String says in a line where the study stands: "3 of 9 runs, baseline seed 1, loss 5.678, 12,345 tokens/s, 4 min left".
 func (b *Board) String() string {
+	words := b.Where()
+	if left := b.estimate.Words(b.Total - b.Done); left != "" {
+		words += ", " + left
+	}
+	return words
+}
+
+// Where is String without the time left.
+func (b *Board) Where() string {
 	words := fmt.Sprintf("%d of %d runs", b.last.Done, b.last.Total)
 	if b.last.Total > 0 && b.last.Result == nil {
 		words += fmt.Sprintf(", %s seed %d, %s", b.last.Arm, b.last.Seed, b.last.Progress)
-	}
-	if left := b.estimate.Words(b.Total - b.Done); left != "" {
-		words += ", " + left
 	}
 	return words
 }

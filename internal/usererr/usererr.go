@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package usererr marks errors that the user can mend: a wrong flag, a missing file, a config that makes no sense.
-// The command exits with code 2 for these and with 1 for everything else.
+// The command exits with code 2 for these.
 package usererr
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // userError wraps what fmt.Errorf has made, which knows its causes, however many they are.
 type userError struct{ error }
@@ -19,7 +16,4 @@ func (e userError) Unwrap() error { return e.error }
 func New(format string, args ...any) error { return userError{fmt.Errorf(format, args...)} }
 
 // Is reports whether err, or an error that it wraps, was made by [New].
-func Is(err error) bool {
-	_, ok := errors.AsType[userError](err)
-	return ok
-}
+func Is(err error) bool { return is[userError](err) }

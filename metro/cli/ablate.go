@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -114,15 +113,15 @@ func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, name string) e
 
 // announce says what is coming and how long it may take.
 func announce(s ablations.Study, kind string, workers int) {
-	fmt.Fprintf(os.Stderr, "study %s: %s\n  %d arms × %d seeds, %d steps each, %d at a time\n",
+	fmt.Fprintf(stderr, "study %s: %s\n  %d arms × %d seeds, %d steps each, %d at a time\n",
 		s.Name, s.Question, 1+len(s.Changes), len(s.Seeds), s.Baseline.Training.Steps, workers)
 	for _, change := range s.Changes {
-		fmt.Fprintf(os.Stderr, "  %s: %s\n", change.Name, strings.Join(change.Set, " "))
+		fmt.Fprintf(stderr, "  %s: %s\n", change.Name, strings.Join(change.Set, " "))
 	}
 	if kind == "go" {
 		// 0.37 s a step: quickstart, two runs at a time on two AVX2 cores (docs/results.md).
 		expected := time.Duration((1+len(s.Changes))*len(s.Seeds)*s.Baseline.Training.Steps) * 370 * time.Millisecond
-		fmt.Fprintf(os.Stderr, "  pure Go is slow: expect about %s on two cores, and some minutes for the probe; ./scripts/setup installs XLA, much faster\n", progress.Duration(expected))
+		fmt.Fprintf(stderr, "  pure Go is slow: expect about %s on two cores, and some minutes for the probe; ./scripts/setup installs XLA, much faster\n", progress.Duration(expected))
 	}
 }
 

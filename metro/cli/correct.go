@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"metrolab/internal/usererr"
 	"metrolab/metro/tasks"
@@ -53,7 +52,7 @@ model that was trained for a minute.`,
 				return err
 			}
 			if marked := printCorrections(cmd.OutOrStdout(), text, words); marked == 0 {
-				fmt.Fprint(os.Stderr, wouldMark(words))
+				fmt.Fprint(stderr, wouldMark(words))
 			}
 			return nil
 		},
@@ -85,7 +84,7 @@ func readText(ctx context.Context, r io.Reader) (string, error) {
 // says.
 func printCorrections(w io.Writer, text string, words []tasks.Word) (marked int) {
 	wrong, right, plain := "", "", ""
-	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) && os.Getenv("NO_COLOR") == "" {
+	if isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
 		wrong, right, plain = "\x1b[31m", "\x1b[32m", "\x1b[0m"
 	}
 	at := 0
@@ -105,7 +104,7 @@ func printCorrections(w io.Writer, text string, words []tasks.Word) (marked int)
 	if !strings.HasSuffix(text, "\n") {
 		fmt.Fprintln(w)
 	}
-	fmt.Fprintf(os.Stderr, "%d of %d words are marked\n", marked, len(words))
+	fmt.Fprintf(stderr, "%d of %d words are marked\n", marked, len(words))
 	return marked
 }
 

@@ -114,7 +114,7 @@ func dataExportCommand() *cobra.Command {
 				return err
 			}
 			for _, note := range corpus.Notes {
-				fmt.Fprintln(os.Stderr, note)
+				fmt.Fprintln(stderr, note)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "wrote %s; use it with --corpus %s\n", given[0], given[0])
 			return nil

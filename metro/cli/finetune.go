@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/dustin/go-humanize"
@@ -68,31 +67,29 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 		return err
 	}
 	for _, line := range model.Notes {
-		fmt.Fprintln(os.Stderr, line)
+		fmt.Fprintln(stderr, line)
 	}
 	task, err := f.task(cmd.Context())
 	if err != nil {
 		return err
 	}
 	runner, err := workspace.OpenEngine(workspace.Options{
-		Backend: f.backend, Runs: f.root(model), Said: func(line string) { fmt.Fprintln(os.Stderr, line) },
+		Backend: f.backend, Runs: f.root(model), Said: func(line string) { fmt.Fprintln(stderr, line) },
 	})
 	if err != nil {
 		return err
 	}
 	about := task.About()
-	fmt.Fprintf(os.Stderr, "task %s: %s training and %s test texts of %d classes from %s\n",
+	fmt.Fprintf(stderr, "task %s: %s training and %s test texts of %d classes from %s\n",
 		about.Name, humanize.Comma(int64(about.TrainTexts)), humanize.Comma(int64(about.TestTexts)), len(about.Classes), about.Source)
 	bar := newBar("fine-tuning")
-	result, err := tasks.Finetune(cmd.Context(), runner, model, task, f.options, func(p training.Progress) {
-		bar.describe(p.Step, p.Steps, p.String())
-	})
+	result, err := tasks.Finetune(cmd.Context(), runner, model, task, f.options, bar.train)
 	bar.finish()
 	if err != nil {
 		return err
 	}
 	if result.CutTexts > 0 {
-		fmt.Fprintf(os.Stderr, "%s texts are longer than what is read of one, the first 16 rows of the model\n", humanize.Comma(int64(result.CutTexts)))
+		fmt.Fprintf(stderr, "%s texts are longer than what is read of one, the first 16 rows of the model\n", humanize.Comma(int64(result.CutTexts)))
 	}
 	printScores(cmd.OutOrStdout(), result)
 	fmt.Fprintf(cmd.OutOrStdout(), "\nrun:    %s\n", result.Run.Dir)
@@ -124,7 +121,7 @@ func keepBeside(model string, r tasks.Result) (paths []string) {
 	for _, name := range []string{r.Run.ID, latest} {
 		path := filepath.Join(model, name+".json")
 		if err := runs.WriteJSON(path, r); err != nil {
-			fmt.Fprintf(os.Stderr, "the result is in the run alone: %v\n", err)
+			fmt.Fprintf(stderr, "the result is in the run alone: %v\n", err)
 			return nil
 		}
 		paths = append(paths, path)

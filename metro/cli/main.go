@@ -10,42 +10,98 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"os"
-	"os/signal"
-	"syscall"
+	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"metrolab/internal/usererr"
 )
 
-// Main runs the command on os.Args and ends the program. Exit codes: 0 done, 1 our fault, 2 the user's, 130 interrupted
-// (the state is saved).
+// Main runs the command on os.Args and ends the program. Exit codes: 0 done, 1 our fault, 2 something in the command, the
+// files or the folders, 3 the training diverged, 75 told to end by a scheduler or a closed terminal, 130 Ctrl-C.
 func Main() {
 	log.SetFlags(0) // warnings are sentences, not log lines
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-ctx.Done()
-		stop() // a second signal ends the program at once
-	}()
-	err := root().ExecuteContext(ctx)
-	if err == nil {
-		return
-	}
-	fmt.Fprintf(os.Stderr, "metro: %v\n", err)
-	os.Exit(exitCode(err))
+	log.SetOutput(stderr)
+	os.Exit(run(listen(stderr), root(), os.Args[1:], os.Stdout))
 }
 
-func exitCode(err error) int {
-	switch {
-	case interrupted(err):
-		return 130
-	case usererr.Is(err):
-		return 2
-	default:
-		return 1
+// run runs a command line of cmd, says what went wrong, and returns the exit code.
+func run(ctx context.Context, cmd *cobra.Command, args []string, stdout *os.File) (code int) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			stderr.clear()
+			fmt.Fprintf(stderr, "metro: this is a fault of the program: %v\n\n%s", fault, debug.Stack())
+			code = exitFault
+		}
+	}()
+	out := &output{File: stdout}
+	err := execute(ctx, cmd, args, out)
+	stderr.clear()
+	if err == nil {
+		err = out.err
 	}
+	if code = exitCode(ctx, err); code != exitDone {
+		fmt.Fprintf(stderr, "metro: %v\n", said(err))
+	}
+	return code
+}
+
+// execute runs a command line. What is wrong before a command begins, a flag say, is the user's error.
+func execute(ctx context.Context, cmd *cobra.Command, args []string, out io.Writer) error {
+	begun := false
+	everyCommand(cmd, func(c *cobra.Command) {
+		if run := c.RunE; run != nil {
+			c.RunE = func(c *cobra.Command, given []string) error {
+				begun = true
+				if err := checkLists(c); err != nil {
+					return err
+				}
+				return run(c, given)
+			}
+		}
+	})
+	cmd.SetOut(out)
+	cmd.SetErr(stderr)
+	cmd.SetArgs(args)
+	last, err := cmd.ExecuteContextC(ctx)
+	if err != nil && !begun && !usererr.Is(err) {
+		return usererr.New("%w; see %s --help", err, last.CommandPath())
+	}
+	return err
+}
+
+func everyCommand(c *cobra.Command, do func(*cobra.Command)) {
+	do(c)
+	for _, sub := range c.Commands() {
+		everyCommand(sub, do)
+	}
+}
+
+// said is err as it is said to the user.
+func said(err error) string {
+	if err == context.Canceled {
+		return "interrupted; run the same command again"
+	}
+	return strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted")
+}
+
+// output is the standard output. It keeps the first error, so that a table on a full disk is no success.
+type output struct {
+	*os.File
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.File.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 func root() *cobra.Command {
@@ -54,21 +110,42 @@ func root() *cobra.Command {
 		Short: "Pretrain encoders with model-generated signals, and find out which parts matter",
 		Long: `metro trains METRO-style encoders: a small generator writes plausible wrong tokens into a text, the main model
 finds and corrects them. It prepares the text, pretrains, fine-tunes, and runs ablation studies with honest statistics.
-Everything that is trained lies under one folder (runs/ unless --out says otherwise) and is never trained twice.`,
+Everything that is trained lies under one folder (runs/ unless --out says otherwise) and is never trained twice.
+
+` + exitHelp(),
 		Example: `  metro doctor                                   what is here, and how to get what is missing
   metro pretrain --recipe tiny                   a small model in about a minute
   metro finetune --model runs/tiny-0123456789    what it has learned
   metro correct --model runs/tiny-0123456789 "…"  what it thinks of your sentence
   metro ablate run quickstart                    a study, to a report with verdicts`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok && usererr.Is(invalid.Unwrap()) {
+			return invalid.Unwrap() // says it all
+		}
 		return usererr.New("%w; see %s --help", err, c.CommandPath())
 	})
 	group(cmd)
 	cmd.AddCommand(doctorCommand(), dataCommand(), pretrainCommand(), finetuneCommand(), predictCommand(), correctCommand(),
-		exportCommand(), ablateCommand(), runsCommand(), recipeCommand())
+		exportCommand(), ablateCommand(), runsCommand(), recipeCommand(), versionCommand())
+	cmd.InitDefaultCompletionCmd()
+	if completion, _, err := cmd.Find([]string{"completion"}); err == nil {
+		group(completion)
+	}
+	cmd.InitDefaultHelpCmd()
+	if help, _, err := cmd.Find([]string{"help"}); err == nil {
+		help.Args = func(_ *cobra.Command, given []string) error { // cobra's own prints the root's help for any word
+			_, rest, err := cmd.Find(given)
+			if err == nil && len(rest) > 0 {
+				err = usererr.New("there is no help on %q", strings.Join(given, " "))
+			}
+			return err
+		}
+	}
+	everyCommand(cmd, once)
 	return cmd
 }
 
@@ -98,8 +175,4 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-func interrupted(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)
 }

@@ -73,13 +73,13 @@ func openReader(model, engine string, o tasks.ReaderOptions) (*tasks.Reader, tra
 		return nil, p, err
 	}
 	for _, note := range p.Notes {
-		fmt.Fprintln(os.Stderr, note)
+		fmt.Fprintln(stderr, note)
 	}
 	be, err := backend.Open(engine)
 	if err != nil {
 		return nil, p, err
 	}
-	fmt.Fprintln(os.Stderr, backend.Describe(be))
+	fmt.Fprintln(stderr, backend.Describe(be))
 	r, err := tasks.NewReader(be, p, o)
 	return r, p, err
 }

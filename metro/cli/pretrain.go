@@ -5,7 +5,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -129,17 +128,15 @@ func pretrain(cmd *cobra.Command, runner *training.Runner, name string, config m
 
 // train trains a run with a bar, and prints what it measured last.
 func train(cmd *cobra.Command, run *training.Job) error {
-	fmt.Fprintf(os.Stderr, "run: %s\n", run.Dir)
+	fmt.Fprintf(stderr, "run: %s\n", run.Dir)
 	bar := newBar("training")
-	result, err := run.Train(cmd.Context(), func(p training.Progress) {
-		bar.describe(p.Step, p.Steps, p.String())
-	})
+	result, err := run.Train(cmd.Context(), bar.train)
 	bar.finish()
 	if err != nil {
 		return err
 	}
-	if result.Diverged != "" {
-		return fmt.Errorf("%s: %s", run.Dir, result.Diverged)
+	if err := result.Err(); err != nil {
+		return fmt.Errorf("%s: %w", run.Dir, err)
 	}
 	printMetrics(cmd.OutOrStdout(), result)
 	fmt.Fprintf(cmd.OutOrStdout(), "\nmodel: %s\nnext:  metro finetune --model %s\n", run.Dir, run.Dir)

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -17,8 +16,6 @@ import (
 	"metrolab/metro/training"
 	"metrolab/metro/workspace"
 )
-
-var errInterrupted = training.ErrInterrupted
 
 // workspaceFlags choose what most commands work on: corpus, backend, and the folder of runs.
 type workspaceFlags struct {
@@ -49,17 +46,14 @@ func (w *workspaceFlags) open(ctx context.Context, d metro.Data) (*training.Runn
 	defer bar.finish()
 	runner, err := workspace.Open(ctx, workspace.Options{
 		Backend: w.backend, Corpus: cmp.Or(d.Corpus, w.corpus), Field: d.Field, Runs: w.out,
-		Said: func(line string) {
-			bar.finish()
-			fmt.Fprintln(os.Stderr, line)
-		}, Progress: bar.set,
+		Said: func(line string) { fmt.Fprintln(stderr, line) }, Progress: bar.set,
 	})
 	if err != nil {
 		return nil, err
 	}
 	bar.finish()
 	total := runner.Corpus.Stats.Total()
-	fmt.Fprintf(os.Stderr, "corpus: %s, %s paragraphs, %s words\n", runner.Corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words))
+	fmt.Fprintf(stderr, "corpus: %s, %s paragraphs, %s words\n", runner.Corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words))
 	return runner, nil
 }
 

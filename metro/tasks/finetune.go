@@ -63,7 +63,8 @@ type Result struct {
 // It is a run like any other, in r's store: named by what decides its numbers (the content of model and examples, seed,
 // settings), found when it is asked for again, and gone on with, to the bit, where it was stopped. report (nil for none)
 // hears of every step. If ctx ends, the state is saved and the error wraps [training.ErrInterrupted]. A task that cannot be
-// learned, options out of range, and a loss that stops being a number are the user's errors.
+// learned, options out of range, and a loss that
+// stops being a number are the user's errors; the last wraps [training.ErrDiverged].
 func Finetune(ctx context.Context, r *training.Runner, p training.Pretrained, t Task, o Options, report func(training.Progress)) (Result, error) {
 	job, err := Open(r, p, t, o)
 	if err != nil {
@@ -79,8 +80,8 @@ func Finetune(ctx context.Context, r *training.Runner, p training.Pretrained, t 
 // resultOf reads what the workload has left.
 func resultOf(job *training.Job, trained training.Result) (Result, error) {
 	c := job.Identity().Config
-	if trained.Diverged != "" {
-		return Result{}, usererr.New("fine-tuning %s: it %s, or a learning rate below %g", job.Dir, trained.Diverged, c.Optimizer.LearningRate)
+	if err := trained.Err(); err != nil {
+		return Result{}, usererr.New("fine-tuning %s: it %w, or a learning rate below %g", job.Dir, err, c.Optimizer.LearningRate)
 	}
 	result := Result{Run: job.Run}
 	if err := json.Unmarshal(trained.Details, &result); err != nil {

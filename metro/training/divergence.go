@@ -3,11 +3,16 @@
 package training
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"metrolab/metro"
 )
+
+// ErrDiverged is wrapped by the errors of a training whose loss or gradient stopped being a number: a [Divergence], and
+// [Result.Err].
+var ErrDiverged = errors.New("diverged")
 
 // Divergence is the error of a run whose loss or gradient stopped being a number. The last checkpoint before it is
 // kept; nothing was saved after it.
@@ -29,6 +34,24 @@ func (d *Divergence) Error() string {
 	}
 	return fmt.Sprintf("diverged at step %d: %s not finite (learning rate %.3g, gradient norm %.3g; mean loss before %.4g, mean gradient norm %.4g); %s",
 		d.Step, what, d.LearningRate, d.GradientNorm, d.LossBefore, d.NormBefore, d.Advice)
+}
+
+// Is makes a Divergence an [ErrDiverged].
+func (d *Divergence) Is(target error) bool { return target == ErrDiverged }
+
+// diverged is a divergence of which the words alone are left.
+type diverged string
+
+func (d diverged) Error() string { return string(d) }
+
+func (d diverged) Is(target error) bool { return target == ErrDiverged }
+
+// Err returns nil or, for a run that diverged, an error that wraps [ErrDiverged] and says how.
+func (r Result) Err() error {
+	if r.Diverged == "" {
+		return nil
+	}
+	return diverged(r.Diverged)
 }
 
 func (l *loop) diverged(step int, t metro.Tally, norm float64) error {

@@ -71,9 +71,8 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 	l.sink = runs.Sinks{metrics, &l.progress}
 	values, err := l.run(ctx)
 	result := Result{Steps: l.state.Step, Metrics: values, Seconds: l.state.Seconds, Run: j.Run}
-	var diverged *Divergence
-	if errors.As(err, &diverged) {
-		result.Steps, result.Diverged = diverged.Step, diverged.Error() // not when it was noticed
+	if divergence, ok := errors.AsType[*Divergence](err); ok {
+		result.Steps, result.Diverged = divergence.Step, divergence.Error() // not when it was noticed
 	} else if err != nil {
 		return result, err
 	} else if details := w.Details(Trained{l.state.Step, l.state.Seconds, l.state.LastLoss}); details != nil {

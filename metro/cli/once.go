@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"metrolab/internal/usererr"
+)
+
+// once makes it an error to give a flag of c twice that takes one value: the last would win without a word.
+func once(c *cobra.Command) {
+	for _, flags := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
+		flags.VisitAll(func(f *pflag.Flag) {
+			if _, list := f.Value.(pflag.SliceValue); !list {
+				f.Value = &single{Value: f.Value, name: f.Name}
+			}
+		})
+	}
+}
+
+// single is the value of a flag that can be given once.
+type single struct {
+	pflag.Value
+	name  string
+	given bool
+}
+
+func (s *single) Set(text string) error {
+	if s.given {
+		way := "give it once"
+		if s.name == "corpus" {
+			way = "several texts can be put into one folder"
+		}
+		return usererr.New("--%s is given twice, as %q and as %q; %s", s.name, s.String(), text, way)
+	}
+	s.given = true
+	return s.Value.Set(text)
+}
+
+// checkLists returns the user's error if a flag of c that is a list holds an element twice or, where it assigns values to
+// paths, a path.
+func checkLists(c *cobra.Command) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		list, ok := f.Value.(pflag.SliceValue)
+		if !ok || err != nil {
+			return
+		}
+		seen := map[string]string{}
+		for _, element := range list.GetSlice() {
+			key := element
+			if f.Name == "set" {
+				path, _, _ := strings.Cut(element, "=")
+				key = strings.TrimSpace(path)
+			}
+			if first, again := seen[key]; again && first == element {
+				err = usererr.New("--%s %q is given twice; give it once", f.Name, element)
+			} else if again {
+				err = usererr.New("--%s gives %s two values, %q and %q; leave one out", f.Name, key, first, element)
+			}
+			seen[key] = element
+		}
+	})
+	return err
+}
