@@ -60,9 +60,9 @@ const simdAdvice = "GOEXPERIMENT=simd at build time (. scripts/env.sh sets it) m
 func (m Machine) missingAbove(kind Kind) string {
 	switch {
 	case kind == Go && !m.XLA && runtime.GOOS == "linux" && runtime.GOARCH == "amd64":
-		return "this program is built without XLA, which is 4–6 × faster; build it with cgo and without the tag noxla"
+		return "this program is built without XLA, which is faster for all but the smallest models; build it with cgo and without the tag noxla"
 	case kind == Go && m.XLA && len(m.sound(XLACPU)) == 0:
-		return "./scripts/setup installs XLA, 4–6 × faster"
+		return "./scripts/setup installs XLA, faster for all but the smallest models"
 	case kind == XLACPU && m.XLA && len(m.GPUs) > 0 && len(m.sound(XLACUDA)) == 0:
 		return "./scripts/setup --cuda installs XLA for the GPU that is here"
 	}
@@ -75,7 +75,7 @@ func (m Machine) fasterThan(kind Kind) string {
 	case m.missingAbove(kind) != "":
 		return m.missingAbove(kind)
 	case kind == Go && m.XLA:
-		return "xla:cpu is here and 4–6 × faster"
+		return "xla:cpu is here, faster for all but the smallest models"
 	case kind == XLACPU && len(m.GPUs) > 0:
 		return "xla:cuda and a GPU are here"
 	case kind == Go && !m.SIMD && runtime.GOARCH == "amd64":

@@ -28,7 +28,7 @@ the corpus, and a line for each thing that is missing or broken with the way to 
 			return doctor(cmd, w)
 		},
 	}
-	w.addFlags(cmd)
+	w.addTextFlags(cmd)
 	return cmd
 }
 
@@ -48,13 +48,13 @@ func doctor(cmd *cobra.Command, w workspaceFlags) error {
 		add("backend", "%s", info.Kind)
 		add("plugin", "%s", orNone(info.Plugin))
 		add("plugin version", "%s", orNone(info.PluginVersion))
-		add("devices", "%d", info.Devices)
+		add("devices", "%s", devices(info))
 	}
 	add("other plugins", "%d found", len(machine.Plugins))
 	add("NVIDIA GPUs", "%d", len(machine.GPUs))
 	add("vector instructions", "%s", map[bool]string{true: "yes (GOEXPERIMENT=simd)", false: "no"}[machine.SIMD])
 	add("cores", "%d", machine.Cores)
-	add("memory", "%s, %s free", size(machine.Memory.Total), size(machine.Memory.Available))
+	add("memory", "%s", memory(machine.Memory))
 	add("go", "%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	corpus, err := prepareCorpus(cmd.Context(), w.corpus, "")
 	if err != nil {
@@ -72,6 +72,21 @@ func doctor(cmd *cobra.Command, w workspaceFlags) error {
 	printTable(out, t)
 	printAdvice(out, advice)
 	return nil
+}
+
+// devices says how many an engine shows, and what they are where that is not what one would think.
+func devices(info backend.Info) string {
+	if info.Kind == backend.XLACPU && info.Devices > 1 {
+		return fmt.Sprintf("%d, which are views of the same cores; a run uses one, and with it all cores", info.Devices)
+	}
+	return fmt.Sprint(info.Devices)
+}
+
+func memory(m backend.Memory) string {
+	if m.Total == 0 {
+		return "unknown, since /proc/meminfo cannot be read"
+	}
+	return fmt.Sprintf("%s, %s free", size(m.Total), size(m.Available))
 }
 
 func printAdvice(w io.Writer, advice []string) {

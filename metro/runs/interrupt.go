@@ -3,6 +3,7 @@
 package runs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -14,7 +15,8 @@ import (
 func (r *Run) Summary() Summary { return r.summary() }
 
 // Interrupt asks the process that holds the run to stop, as Ctrl-C does: it finishes its step, saves, and lets the run go.
-// It does not wait. A run that nobody trains, and one that is trained on another machine, are the user's errors.
+// It does not wait. A run that nobody trains, and one that is trained on another machine or by another user, are the user's
+// errors.
 func (r *Run) Interrupt() error {
 	last, err := r.lastRecord()
 	if err != nil {
@@ -31,7 +33,12 @@ func (r *Run) Interrupt() error {
 	if err == nil {
 		err = holder.Signal(os.Interrupt)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrProcessDone): // it has ended by itself
+		return nil
+	case errors.Is(err, os.ErrPermission):
+		return usererr.New("run %q is trained by process %d of another user: %w", r.ID, last.PID, err)
+	case err != nil:
 		return fmt.Errorf("interrupt run %q, process %d: %w", r.ID, last.PID, err)
 	}
 	return nil
