@@ -15,7 +15,7 @@ FROM ${GO_IMAGE} AS tools
 ENV CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-buildvcs=false
 WORKDIR /src
 COPY tools/go.mod tools/go.sum ./
-RUN go build -o /out/ github.com/janpfeifer/gonb golang.org/x/tools/cmd/goimports golang.org/x/tools/gopls
+RUN go build -o /out/ ./notebookkernel github.com/janpfeifer/gonb golang.org/x/tools/cmd/goimports golang.org/x/tools/gopls
 
 FROM ${BASE_IMAGE} AS cpu
 # The C compiler is for XLA: it is linked by cgo, into every cell that runs a model.

@@ -9,7 +9,10 @@ tool (
 	honnef.co/go/tools/cmd/staticcheck
 )
 
-require github.com/gomlx/go-xla v0.4.5
+require (
+	github.com/go-zeromq/zmq4 v0.17.0
+	github.com/gomlx/go-xla v0.4.5
+)
 
 require (
 	github.com/BurntSushi/toml v1.6.0 // indirect
@@ -20,7 +23,6 @@ require (
 	github.com/fsnotify/fsnotify v1.9.0 // indirect
 	github.com/go-logr/logr v1.4.3 // indirect
 	github.com/go-zeromq/goczmq/v4 v4.2.2 // indirect
-	github.com/go-zeromq/zmq4 v0.17.0 // indirect
 	github.com/gofrs/flock v0.13.0 // indirect
 	github.com/gofrs/uuid v4.4.0+incompatible // indirect
 	github.com/gomlx/compute v0.1.6 // indirect

@@ -39,9 +39,11 @@ set_up_tools() {
 	for name in gonb goimports gopls; do
 		[[ $(built "$name") == "$(pinned "$name")" ]] || missing+=("$name")
 	done
+	mkdir -p "$tools"
+	go -C "$METROLAB_ROOT/tools" build -o "$tools/" ./notebookkernel ||
+		die "the kernel does not build, see above; without network, run this once where there is one"
 	((${#missing[@]})) || return 0
 	say "building ${missing[*]} (a minute or two)"
-	mkdir -p "$tools"
 	go -C "$METROLAB_ROOT/tools" build -o "$tools/" github.com/janpfeifer/gonb golang.org/x/tools/cmd/goimports golang.org/x/tools/gopls ||
 		die "the kernel's programs do not build, see above; without network, run this once where there is one"
 }
@@ -105,6 +107,7 @@ check_go() {
 
 check_tools() {
 	local name
+	[[ -x $tools/notebookkernel ]] || fault "$tools/notebookkernel is missing; run ./scripts/lab --setup"
 	for name in gonb goimports gopls; do
 		if [[ ! -x $tools/$name ]]; then
 			fault "$tools/$name is missing; run ./scripts/lab --setup"

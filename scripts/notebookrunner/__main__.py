@@ -15,7 +15,7 @@ from .execute import copies, execute
 def main():
     parser = argparse.ArgumentParser(prog="notebookrunner")
     commands = parser.add_subparsers(required=True)
-    for name, command in (("run", run), ("write", write), ("selftest", selftest), ("browser", browser)):
+    for name, command in (("run", run), ("write", write), ("selftest", selftest), ("tabs", tabs), ("browser", browser)):
         sub = commands.add_parser(name)
         sub.set_defaults(command=command)
         sub.add_argument("notebooks", nargs="*", type=pathlib.Path)
@@ -85,6 +85,17 @@ def selftest(arguments):
     print(f"the faults were looked for in {time.monotonic() - started:.0f} s")
     print(f"notebooks: {passed} passed, {failed} failed")
     return int(failed > 0)
+
+
+def tabs(arguments):
+    """Presses Tab a hundred times in a kernel that is ready."""
+    from .session import Session, judge_tabs
+
+    with Session() as session:
+        print(f"the first Tab was answered after {session.warm():.1f} s")
+        problem, line = judge_tabs(session, 100)
+    print(problem or line)
+    return int(problem is not None)
 
 
 def browser(arguments):

@@ -77,7 +77,7 @@ def _tools(folder):
     source = pathlib.Path(os.environ.get("METROLAB_TOOLS") or judge.ROOT / "tools" / "bin")
     tools = pathlib.Path(folder, "tools")
     tools.mkdir()
-    for name in ("gonb", "goimports"):
+    for name in ("notebookkernel", "gonb", "goimports"):
         (tools / name).symlink_to(source / name)
     return str(tools)
 

@@ -4,17 +4,15 @@
 import base64
 import copy
 import json
-import os
 import pathlib
 import tempfile
-import time
 
 import nbformat
-from jupyter_client.manager import start_new_kernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from . import committed, judge
-from .execute import KERNEL, execute
+from .execute import execute
+from .session import MISTAKES, Session, judge_tabs
 
 # Cells that fail, a notebook each, for nothing after them runs. The kernel tells of these.
 FAILING = {
@@ -80,7 +78,7 @@ GOOD_OUTPUTS = [
 
 def selftest(timeout):
     """Runs everything; returns how many passed and failed."""
-    results = [*_failing(), *_lying(), *_outputs(), *_committed(), *_editor()]
+    results = [*_failing(), *_lying(), *_outputs(), *_committed(), *_by_hand()]
     for name, problem in results:
         if problem:
             print(f"FAILED {name}: {problem}")
@@ -160,29 +158,18 @@ def _committed():
     yield "stable and equal", f"{list(committed.differences(good, good))}" if list(committed.differences(good, good)) else None
 
 
-EDITED = 'import "metrolab/layers"\n\n%%\nfmt.Println(layers.SignedLogBuck)'
-
-
-def _editor():
-    """What the Tab key and hovering ask of the kernel, for a package of this checkout; the first answers take some seconds."""
-    manager, client = start_new_kernel(kernel_name=KERNEL, env=dict(os.environ, GOPROXY="off"))
-    ask = {
-        "completion": lambda: client.complete(EDITED, len(EDITED) - 1, reply=True, timeout=60)["content"]["matches"],
-        "hover": lambda: client.inspect(EDITED.replace("Buck", "Bucket"), len(EDITED) - 3, reply=True, timeout=60)["content"]["data"],
-    }
-    try:
-        for name, answer in ask.items():
-            yield name, _within(120, answer, "SignedLogBucket")
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel()
-
-
-def _within(seconds, ask, word):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        said = str(ask())
-        if word in said:
-            return None
-        time.sleep(0.5)
-    return f"{word!r} is not in {said} after {seconds} s"
+def _by_hand():
+    """What a user at JupyterLab meets and no notebook shows."""
+    with Session() as session:
+        print(f"the first Tab was answered after {session.warm():.1f} s")
+        problem, line = judge_tabs(session, 10)
+        print(line)
+        yield "the Tab key", problem
+        code = "%%\nfmt.Println(helper(1))"
+        data = session.client.inspect(code, len(code) - 6, reply=True, timeout=60)["content"]["data"]
+        yield "hover", _wanted("func helper(x int) int", [str(data)])
+        for mistake, wanted in MISTAKES:
+            shown = session.mistake(mistake)
+            yield f"the error of {mistake!r}", None if shown == wanted else f"it is {shown} and not {wanted}"
+        left = session.kill()
+        yield "a killed kernel", f"it leaves {left}" if left else None

@@ -11,9 +11,6 @@ export PATH=${METROLAB_TOOLS:-$METROLAB_ROOT/tools/bin}:$PATH
 # The kernel makes a Go workspace of a cell and the checkout; GOWORK would hide it.
 unset GOWORK
 
-# Where no one looks at the screen, compile errors are better as text than as HTML that unfolds.
-flags=()
-[[ -z ${METROLAB_NOTEBOOKS:-} ]] || flags+=(-raw_error)
-
-# GoNB writes a log to stderr, and why it died if it did: METROLAB_KERNEL_LOG=FILE keeps it.
-exec gonb --kernel "$1" -go_work="$METROLAB_ROOT" "${flags[@]}" 2>>"${METROLAB_KERNEL_LOG:-/dev/null}"
+# The kernel is GoNB behind a program of this checkout; both write a log to stderr, and why they died if they did:
+# METROLAB_KERNEL_LOG=FILE keeps it.
+exec notebookkernel "$1" 2>>"${METROLAB_KERNEL_LOG:-/dev/null}"

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A kernel as a user's Jupyter has it, asked what no notebook asks: the Tab key, a name, a mistake, a hard end."""
+
+import os
+import statistics
+import time
+
+import psutil
+from jupyter_client.manager import start_new_kernel
+
+from .execute import KERNEL
+
+# JupyterLab shows nothing that comes later.
+TAB_SECONDS = 1.0
+MEDIAN_SECONDS = 0.4
+SHARE = 0.95
+WARM_SECONDS = 300
+
+# What the cells before have declared.
+EARLIER = [
+    "%noautoget",
+    'import (\n\t"metrolab/metro/recipes"\n\t"metrolab/notebooks/view"\n\t"metrolab/viz"\n\t"metrolab/viz/notebook"\n)\n\n'
+    "func helper(x int) int { return x + 1 }\n\ntype arm struct{ weight float64 }\n\nvar answer = 42\n\n"
+    "%%\nloss := helper(answer)\nfmt.Println(loss)",
+]
+
+# Text up to the cursor, and a name that must be offered there.
+TABS = [
+    ('import "metrolab/layers"\n\n%%\nfmt.Println(layers.SignedLogBuck', "SignedLogBucket"),
+    ("%%\nfmt.Printl", "Println"),
+    ("%%\nconfig := recipes.Ti", "Tiny"),
+    ("%%\nconfig := recipes.Tiny()\nconfig.Trai", "Training"),
+    ("%%\nconfig := recipes.Tiny()\nconfig.Training.Ste", "Steps"),
+    ("%%\nnotebook.Sh", "Show"),
+    ("%%\nfmt.Println(help", "helper"),
+    ("%%\nfmt.Println(ans", "answer"),
+    ("%%\na := arm{}\nfmt.Println(a.wei", "weight"),
+    ("%%\nc := viz.Curves{Na", "Name"),
+    ("%%\nwords := strings.Spl", "Split"),
+    ('import "metrolab/metro/runs"\n\n%%\nruns.Sto', "Store"),
+    ("%%\nview.Op", "Open"),
+    ("%%\nfor i := range 3 {\n\tmath.Sq", "Sqrt"),
+    ("func steps(config metro.Con", "Config"),
+    ('%%\ns := "é😀"\nfmt.Printl', "Println"),
+]
+
+# Cells with a mistake, and the error that must be shown, line by line.
+MISTAKES = [
+    ('%%\nvar x int = "a"\ny := 2', ["line 2: declared and not used: x",
+     'line 2: cannot use "a" (untyped string constant) as int value in variable declaration', "line 3: declared and not used: y"]),
+    ("%%\nhelper(1, 2)", ["line 2: too many arguments in call to helper; have (number, number); want (int)"]),
+    ("%%\nfmt.Println(loss)", ["line 2: undefined: loss; cell [2] has it below its %%, and what is there ends with the cell: "
+     "declare it above the %% (var loss = …, or a function that returns it), or make it again here"]),
+    ("x := 3", ["line 1: expected declaration, found x; statements stand below a line %%, declarations above it"]),
+    ('import "metrolab/nosuch"\n\n%%\nnosuch.Do()', ["line 1: this checkout has no package metrolab/nosuch"]),
+    ('%%\nfmt.Fprintln(os.Stderr, "✗ no such run")\nos.Exit(1)', ["✗ no such run", "exit status 1"]),
+]
+
+
+class Session:
+    """A kernel that is started, with the cells before run."""
+
+    def __enter__(self):
+        self.manager, self.client = start_new_kernel(kernel_name=KERNEL, env=dict(os.environ, GOPROXY="off"))
+        for cell in EARLIER:
+            reply = self.client.execute(cell, reply=True, timeout=300)["content"]
+            assert reply["status"] == "ok", reply
+        return self
+
+    def __exit__(self, *_):
+        self.client.stop_channels()
+        self.manager.shutdown_kernel()
+
+    def tab(self, code):
+        """Presses Tab at the end of a text; returns what is offered, and the seconds that it took."""
+        began = time.monotonic()
+        content = self.client.complete(code, len(code), reply=True, timeout=60)["content"]
+        return content["matches"], time.monotonic() - began
+
+    def warm(self):
+        """Waits until the first Tab is answered; returns the seconds since the first was pressed."""
+        began = time.monotonic()
+        while time.monotonic() - began < WARM_SECONDS:
+            if self.tab("%%\nfmt.Printl")[0]:
+                return time.monotonic() - began
+        raise AssertionError(f"no Tab was answered in {WARM_SECONDS} s")
+
+    def tabs(self, count):
+        """Presses Tab so often, in cells that differ; returns the seconds of those that found the name, and what the others said."""
+        found, missed = [], []
+        for i in range(count):
+            code, name = TABS[i % len(TABS)]
+            head, main, body = code.rpartition("%%\n")
+            code = f"{head}{main}_ = {i}\n{body}" if main else code
+            matches, seconds = self.tab(code)
+            if any(match.endswith(name) for match in matches) and seconds <= TAB_SECONDS:
+                found.append(seconds)
+            else:
+                missed.append(f"{code.splitlines()[-1]!r} after {seconds:.2f} s: {matches[:3]}")
+        return found, missed
+
+    def mistake(self, code):
+        """Runs a cell that fails; returns the lines that are shown in red."""
+        shown = []
+
+        def output(message):
+            content = message["content"]
+            if message["msg_type"] == "stream" and content["name"] == "stderr":
+                shown.extend(content["text"].splitlines())
+            elif message["msg_type"] == "error":
+                shown.extend("\n".join(content["traceback"]).splitlines())
+            elif message["msg_type"] == "display_data":
+                shown.append(str(content["data"]))
+
+        self.client.execute_interactive(code, output_hook=output, timeout=300)
+        return shown
+
+    def kill(self):
+        """Kills the kernel as the system does that is out of memory; returns what it leaves running."""
+        kernel = psutil.Process(self.manager.provisioner.process.pid)
+        family = kernel.children(recursive=True)
+        assert any(p.name() == "gopls" for p in family), f"gopls is not among {family}"
+        kernel.kill()
+        return [p.name() for p in psutil.wait_procs(family, timeout=15)[1] if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def judge_tabs(session, count):
+    """What is wrong with the answers to so many Tabs, or None; and a line about them."""
+    found, missed = session.tabs(count)
+    median = statistics.median(found or [60])
+    line = f"{len(found)} of {count} Tabs found the name within {TAB_SECONDS:g} s, median {median:.2f} s, load {os.getloadavg()[0]:.1f}"
+    if len(found) < int(SHARE * count) or median > MEDIAN_SECONDS:
+        return "; ".join([line, *missed[:3]]), line
+    return None, line
