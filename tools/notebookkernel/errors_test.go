@@ -35,7 +35,6 @@ func TestErrorsAreLines(t *testing.T) {
 
 // An exit status is shown once, by the error; without an error it stays, and so does what came around it.
 func TestExitStatusOnce(t *testing.T) {
-	type stream struct{ Name, Text string }
 	text := func(all []message) (texts []string) {
 		for _, m := range all {
 			var s struct {
