@@ -10,14 +10,14 @@ import (
 )
 
 // Commands returns what a page tells its reader to type: each line of its shell blocks, and each code span, that calls a
-// program of one of these names, as words. A program may be called by a path and with variables set before it. A comment
+// program of one of these names, or any program if none is given, as words. A program may be called by a path and with variables set before it. A comment
 // ends a line; a backslash goes on with it.
 func (p Page) Commands(programs ...string) []Command {
 	var all []Command
 	add := func(t Text, whole bool) {
 		for _, words := range splitCommands(t.Text) {
 			words = words[assignments(words):]
-			if len(words) > 0 && slices.Contains(programs, path.Base(words[0])) {
+			if len(words) > 0 && (len(programs) == 0 || slices.Contains(programs, path.Base(words[0]))) {
 				all = append(all, Command{t.Line, words, whole})
 			}
 		}
@@ -64,19 +64,24 @@ func assignments(words []string) int {
 	return len(words)
 }
 
+var stream = regexp.MustCompile(`^\d+$`) // before a redirection
+
 var variable = regexp.MustCompile(`^[A-Za-z_]\w*=`)
 
 // splitCommands cuts a shell line into commands and these into words, as far as pages need it: quotes of both kinds,
-// $( ) within them, comments, and the operators that end a command. A bar within a word, as in ls|rm, is none.
+// $( ) within them, comments, redirections, which are left out, and the operators that end a command. A bar within a word, as
+// in ls|rm, is none.
 func splitCommands(line string) [][]string {
 	var all [][]string
 	var words []string
 	var word strings.Builder
 	started, quote, depth := false, rune(0), 0
+	redirected := false // the next word is a file
 	end := func() {
-		if started {
+		if started && !redirected {
 			words = append(words, word.String())
 		}
+		redirected = redirected && !started
 		word.Reset()
 		started = false
 	}
@@ -107,7 +112,15 @@ func splitCommands(line string) [][]string {
 		case r == '#' && !started:
 			next()
 			return all
-		case r == '&' || r == ';' || r == '>' || r == '<' || r == '|' && !started:
+		case r == '>' || r == '<':
+			if stream.MatchString(word.String()) {
+				word.Reset()
+				started = false
+			}
+			end()
+			redirected = true
+		case r == '&' && redirected && !started: // 2>&1
+		case r == '&' || r == ';' || r == '|' && !started:
 			next()
 		default:
 			started = true

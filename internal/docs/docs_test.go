@@ -57,17 +57,18 @@ func TestProgramsInPagesBuild(t *testing.T) {
 	}
 }
 
-// readPages parses the pages at the root and in docs.
+// readPages parses the pages at the root, in docs and in notebooks, and the text of the notebooks.
 func readPages(t *testing.T, root fs.FS) map[string]docs.Page {
 	t.Helper()
 	pages := map[string]docs.Page{}
-	for _, pattern := range []string{"*.md", "docs/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "notebooks/*/*.md", "notebooks/*.ipynb"} {
 		names, err := fs.Glob(root, pattern)
 		require.NoError(t, err)
 		for _, name := range names {
 			text, err := fs.ReadFile(root, name)
 			require.NoError(t, err)
-			pages[name] = docs.Parse(name, string(text))
+			pages[name], err = docs.ParseFile(name, text)
+			require.NoError(t, err, name)
 		}
 	}
 	return pages

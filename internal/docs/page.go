@@ -3,7 +3,9 @@
 package docs
 
 import (
+	"encoding/json"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 	"unicode"
@@ -85,6 +87,29 @@ func Parse(name, text string) Page {
 	}
 	flush()
 	return p
+}
+
+// ParseFile takes a file apart that is a page or, by its name, a Jupyter notebook, of which the Markdown cells are the page.
+func ParseFile(name string, text []byte) (Page, error) {
+	if path.Ext(name) != ".ipynb" {
+		return Parse(name, string(text)), nil
+	}
+	var notebook struct {
+		Cells []struct {
+			Kind   string   `json:"cell_type"`
+			Source []string `json:"source"`
+		} `json:"cells"`
+	}
+	if err := json.Unmarshal(text, &notebook); err != nil {
+		return Page{}, fmt.Errorf("read notebook %s: %w", name, err)
+	}
+	var all []string
+	for _, c := range notebook.Cells {
+		if c.Kind == "markdown" {
+			all = append(all, strings.Join(c.Source, ""))
+		}
+	}
+	return Parse(name, strings.Join(all, "\n\n")), nil
 }
 
 // addAnchor notes a heading's anchor: lower case, punctuation left out, spaces as hyphens, a number from the second on.

@@ -42,6 +42,8 @@ func TestCommands(t *testing.T) {
 	require.Equal(t, []docs.Command{
 		{4, []string{"metro", "one", "--two=$(go env X) y"}, true}, {4, []string{"metro", "three"}, true},
 	}, page.Commands("metro")[:2])
+	redirected := docs.Parse("x.md", "```bash\nX=1 a b >c 2>&1 | d 2> e f & g <<< h\n```\n")
+	require.Equal(t, []docs.Command{{2, []string{"a", "b"}, true}, {2, []string{"d", "f"}, true}, {2, []string{"g"}, true}}, redirected.Commands())
 }
 
 // Every kind of mistake is found at its line, and nothing is found in a page that is right.

@@ -36,13 +36,15 @@ func TestDocumentedCommandsAreThere(t *testing.T) {
 // documented are the pages, and the example of each command as if it were one.
 func documented(t *testing.T) []docs.Page {
 	var pages []docs.Page
-	for _, pattern := range []string{"../../*.md", "../../docs/*.md"} {
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../notebooks/*/*.md", "../../notebooks/*.ipynb"} {
 		names, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, name := range names {
 			text, err := os.ReadFile(name)
 			require.NoError(t, err)
-			pages = append(pages, docs.Parse(strings.TrimPrefix(name, "../../"), string(text)))
+			page, err := docs.ParseFile(strings.TrimPrefix(name, "../../"), text)
+			require.NoError(t, err)
+			pages = append(pages, page)
 		}
 	}
 	require.NotEmpty(t, pages)
