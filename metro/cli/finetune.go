@@ -53,7 +53,7 @@ named after the run, and the latest as finetune-TASK.json.`,
 	flags.IntVar(&f.options.Steps, "steps", 0, fmt.Sprintf("training steps; 0 is %d", tasks.DefaultSteps))
 	flags.Float64Var(&f.options.LearningRate, "learning-rate", 0, "peak; 0 is a quarter of pretraining's")
 	flags.StringArrayVar(&f.options.Set, "set", nil, "change a field of the fine-tuning's config, path=value; repeat for more")
-	flags.StringVar(&f.out, "out", "", "folder of the fine-tuning's run; beside the model's if it is a run, else runs")
+	flags.StringVar(&f.out, "out", "", "folder of the fine-tuning's run; if empty, the one that the model's run lies in or, of a Hugging Face folder, runs here")
 	flags.BoolVar(&f.options.FromScratch, "from-scratch", false, "leave the pretrained weights out")
 	if err := cmd.MarkFlagRequired("model"); err != nil {
 		panic(err)
@@ -72,6 +72,9 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 	task, err := f.task(cmd.Context())
 	if err != nil {
 		return err
+	}
+	if f.out == "" && !model.IsRun() {
+		fmt.Fprintf(stderr, "%s is a Hugging Face folder: the fine-tuning's run goes to the folder %s here; --out names another\n", f.model, f.root(model))
 	}
 	runner, err := workspace.OpenEngine(workspace.Options{
 		Backend: f.backend, Runs: f.root(model), Said: func(line string) { fmt.Fprintln(stderr, line) },

@@ -7,8 +7,9 @@
 //	DIR/discriminator/   the main model   (ElectraForPreTraining)
 //	DIR/generator/       the generator    (ElectraForMaskedLM)
 //
-// [Load] reads a pair, or one folder alone: an ELECTRA generator or discriminator, an encoder with BERT's names (the main
-// model without heads), or what [Export] wrote. It finds the shape of the models and what embeddings they share. A
+// [Load] reads a pair, or one folder alone: an ELECTRA generator or discriminator, an encoder with BERT's names, with its
+// masked language modelling head or without (a main model), or what [Export] wrote. The names of BERT's first years, such as
+// LayerNorm.gamma, are read too. It finds the shape of the models and what embeddings they share. A
 // folder is a [weights.Source], whose tensors have the names of this project's checkpoints, which are variable paths with
 // dots for slashes:
 //

@@ -272,6 +272,7 @@ func TestLoadRefuses(t *testing.T) {
 			require.NoError(t, os.CopyFS(filepath.Join(dir, g), os.DirFS(filepath.Join(dir, d))))
 		}},
 		{"other model", `model_type is "gpt2"`, func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "model_type", "gpt2") }},
+		{"old config", `it has no model_type, as some old ones; add "model_type": "bert" or "electra"`, func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "model_type", nil) }},
 		{"half a model of ours", `the key "metrolab"`, func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "model_type", "metro") }},
 		{"no size", "hidden_size must be there and at least 1, it is 0", func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "hidden_size", nil) }},
 		{"broken size", "not a config.json", func(t *testing.T, dir string) { setting(t, filepath.Join(dir, d), "hidden_size", 31.5) }},
@@ -375,6 +376,74 @@ func TestOldNamesOfNorms(t *testing.T) {
 	rewrite(t, twice, unchanged, safetensors.Info{Name: "encoder.layer.0.output.LayerNorm.gamma", DType: "F32", Shape: []int{20}})
 	_, err := Load(twice)
 	require.ErrorContains(t, err, "there is a tensor encoder.layer.0.output.LayerNorm.gamma [20], which config.json has no place for")
+}
+
+// A BERT that is published with its masked language modelling head, as the first ones are, guesses as the ELECTRA generator
+// that has the same weights.
+func TestBERTWithHead(t *testing.T) {
+	const width, vocab = 20, 40
+	head := []safetensors.Info{
+		{Name: "generator_predictions.dense.weight", DType: "F32", Shape: []int{width, width}}, {Name: "generator_predictions.dense.bias", DType: "F32", Shape: []int{width}},
+		{Name: "generator_predictions.LayerNorm.weight", DType: "F32", Shape: []int{width}}, {Name: "generator_predictions.LayerNorm.bias", DType: "F32", Shape: []int{width}},
+		{Name: "generator_lm_head.bias", DType: "F32", Shape: []int{vocab}},
+		{Name: "cls.seq_relationship.weight", DType: "F32", Shape: []int{2, width}},
+	}
+	written := func(names *strings.Replacer, encoder string) string {
+		dir := copyFixture(t, "bert")
+		rewrite(t, dir, func(info *safetensors.Info, data *[]byte) {
+			if strings.HasPrefix(info.Name, "generator_") {
+				for i := 0; i < len(*data); i += 4 {
+					binary.LittleEndian.PutUint32((*data)[i:], math.Float32bits(float32(i%13-6)/50))
+				}
+			} else if !strings.HasPrefix(info.Name, "cls.") {
+				info.Name = encoder + info.Name
+			}
+			info.Name = names.Replace(info.Name)
+		}, head...)
+		return dir
+	}
+	bert := load(t, written(strings.NewReplacer("generator_predictions.", "cls.predictions.transform.", "generator_lm_head", "cls.predictions",
+		"LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta"), "bert."))
+	require.Contains(t, bert.Notes[0], "3 tensors belong to no part that is read here, such as bert.pooler.dense.bias")
+	dir := written(strings.NewReplacer(), "electra.")
+	setting(t, dir, "model_type", "electra")
+	setting(t, dir, "embedding_size", width)
+	electra := load(t, dir)
+	require.Equal(t, len(electra.Tensors()), len(bert.Tensors()))
+	place := func(name string) string { // of a tensor in its model
+		_, rest, _ := strings.Cut(name, ".")
+		return strings.Replace(rest, "lm.", "head.", 1)
+	}
+	byPlace := map[string]weights.Tensor{}
+	for _, tensor := range bert.Tensors() {
+		byPlace[place(tensor.Name)] = tensor
+	}
+	for _, tensor := range electra.Tensors() {
+		require.Equal(t, read(t, electra, tensor), read(t, bert, byPlace[place(tensor.Name)]), tensor.Name)
+	}
+}
+
+// What stands before all names of a model that was wrapped, in the encoder and in heads, is read past; of two wrapped models
+// nobody knows which is meant.
+func TestWrappedModels(t *testing.T) {
+	for _, outer := range []string{"module.", "discriminator.model."} {
+		for _, folder := range []string{"bert", "electra/discriminator", "electra/generator"} {
+			dir := copyFixture(t, folder)
+			rewrite(t, dir, func(info *safetensors.Info, _ *[]byte) { info.Name = outer + info.Name })
+			was, is := load(t, filepath.Join("testdata", folder)), load(t, dir)
+			require.Equal(t, was.Config, is.Config)
+			require.Equal(t, was.Tensors(), is.Tensors())
+			for _, tensor := range was.Tensors() {
+				require.Equal(t, read(t, was, tensor), read(t, is, tensor), tensor.Name)
+			}
+			require.Equal(t, len(was.Notes), len(is.Notes))
+		}
+	}
+	dir := copyFixture(t, "electra/discriminator")
+	rewrite(t, dir, unchanged, safetensors.Info{Name: "generator.electra.embeddings.word_embeddings.weight", DType: "F32", Shape: []int{48, 32}})
+	_, err := Load(dir)
+	require.ErrorContains(t, err, "model.safetensors holds 2 models, with the tables electra.embeddings.word_embeddings.weight and generator.electra.")
+	require.True(t, usererr.Is(err))
 }
 
 // Numbers that are none are refused where they are read, under the name that the file gives the tensor.

@@ -4,6 +4,7 @@ package hf
 
 import (
 	"fmt"
+	"strings"
 
 	"metrolab/metro"
 )
@@ -65,13 +66,23 @@ var lmParts = map[string]string{
 	"transform": "generator_predictions.dense", "norm": "generator_predictions.LayerNorm", "output_bias": "generator_lm_head",
 }
 
+// lmTransform is a tensor of every masked language modelling head.
+const lmTransform = "generator_predictions.dense.weight"
+
+// bertNames are BERT's for the same head, by ELECTRA's.
+var bertNames = strings.NewReplacer(
+	"generator_predictions.", "cls.predictions.transform.",
+	outputWeights, "cls.predictions.decoder.weight",
+	"generator_lm_head.bias", "cls.predictions.bias",
+)
+
 // heads by their names in this package.
 var heads = map[string]head{
-	"generator": {generatorRole, metro.HeadGenerator, lmParts, "generator_lm_head.bias"},
+	"generator": {generatorRole, metro.HeadGenerator, lmParts, lmTransform},
 	"rtd": {mainRole, metro.HeadRTD, map[string]string{
 		"transform": "discriminator_predictions.dense", "output": "discriminator_predictions.dense_prediction",
 	}, "discriminator_predictions.dense_prediction.weight"},
-	"lm": {mainRole, metro.HeadLM, lmParts, "generator_lm_head.bias"},
+	"lm": {mainRole, metro.HeadLM, lmParts, lmTransform},
 	"clm": {mainRole, metro.HeadCLM, map[string]string{
 		"projection": "corrective_predictions.dense", "output_bias": "corrective_predictions",
 	}, "corrective_predictions.bias"},

@@ -28,6 +28,7 @@ type part struct {
 	dir      string
 	settings settings
 	role     role
+	outer    string   // what stands before all names, "" as a rule: "module." where a model was wrapped
 	prefix   string   // of the encoder's tensors
 	heads    []string // that are there, of those in heads
 	unread   []string // tensors that belong to none of them
@@ -49,7 +50,9 @@ func openPart(dir string) (_ *part, err error) {
 			err = usererr.New("model %s: %w", dir, err)
 		}
 	}()
-	p.findPrefix()
+	if err = p.findPrefix(); err != nil {
+		return nil, err
+	}
 	p.findRole()
 	for _, name := range slices.Sorted(maps.Keys(heads)) {
 		if _, ok := p.lookup(heads[name].theirs); ok && heads[name].role == p.role {
@@ -86,9 +89,15 @@ func openWeights(dir string) (*safetensors.File, error) {
 	return nil, usererr.New("no weights: %w", err)
 }
 
-// lookup finds a tensor under its name or under the one that it had in the first years of BERT, whose published folders still
-// have it: a norm's gain was called gamma, and its offset beta.
+// lookup finds a tensor under its name, or under one that stands for it: BERT's masked language modelling head has its own,
+// and in BERT's first years, from which folders are still published, a norm's gain was called gamma, and its offset beta.
 func (p *part) lookup(name string) (safetensors.Info, bool) {
+	if p.settings.ModelType == bertType {
+		name = bertNames.Replace(name)
+	}
+	if p.outer != "" && !strings.HasPrefix(name, p.prefix) {
+		name = p.outer + name
+	}
 	if info, ok := p.file.Lookup(name); ok {
 		return info, true
 	}
@@ -108,12 +117,31 @@ func (p *part) floats(name string) (*safetensors.Floats, error) {
 	return p.file.Floats(name)
 }
 
-// findPrefix sets what stands before the encoder's names: a model that is nothing but an encoder is often written without.
-func (p *part) findPrefix() {
-	prefix := p.settings.ModelType + "."
-	if slices.ContainsFunc(p.file.Tensors(), func(t safetensors.Info) bool { return strings.HasPrefix(t.Name, prefix) }) {
-		p.prefix = prefix
+// findPrefix sets what stands before the encoder's names, which is what stands before its token table: the model's type, as a
+// rule, or nothing, as a model that is nothing but an encoder is often written, or either of them behind that of a model
+// around it.
+func (p *part) findPrefix() error {
+	const table = "embeddings.word_embeddings.weight"
+	var found []string
+	for _, t := range p.file.Tensors() {
+		if prefix, ok := strings.CutSuffix(t.Name, table); ok && (prefix == "" || strings.HasSuffix(prefix, ".")) {
+			found = append(found, prefix)
+		}
 	}
+	prefix := p.settings.ModelType + "."
+	switch {
+	case len(found) > 1:
+		return fmt.Errorf("%s holds %d models, with the tables %s%s and %s%s; write each into a folder of its own",
+			weightsFile, len(found), found[0], table, found[1], table)
+	case len(found) == 0: // what there is says what the table's name should be
+		found = []string{""}
+		if slices.ContainsFunc(p.file.Tensors(), func(t safetensors.Info) bool { return strings.HasPrefix(t.Name, prefix) }) {
+			found[0] = prefix
+		}
+	}
+	p.prefix = found[0]
+	p.outer = strings.TrimSuffix(p.prefix, prefix)
+	return nil
 }
 
 // findRole tells a generator by its head, unless our own key says what it is.
@@ -195,9 +223,12 @@ func (p *part) inEncoder(name string) bool {
 // outputWeights is the token table once more, which some programs write beside the first.
 const outputWeights = "generator_lm_head.weight"
 
-// isBuffer tells tensors that say nothing new: counted positions, and the tied output weights.
+// isBuffer tells tensors that say nothing new: counted positions, and the tied output weights, with BERT's second name of
+// their bias.
 func (p *part) isBuffer(name string) bool {
-	return name == p.prefix+"embeddings.position_ids" || name == p.prefix+"embeddings.token_type_ids" || name == outputWeights
+	output, _ := p.lookup(outputWeights)
+	return name == p.prefix+"embeddings.position_ids" || name == p.prefix+"embeddings.token_type_ids" ||
+		name == output.Name || name == p.outer+"cls.predictions.decoder.bias" && slices.Contains(p.heads, "lm")
 }
 
 // checkTied refuses output weights that are not the token table.

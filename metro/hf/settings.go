@@ -119,6 +119,8 @@ func (s *settings) check() error {
 	case electraType, metroType:
 	case bertType:
 		s.EmbeddingSize = s.HiddenSize
+	case "":
+		return usererr.New(`it has no model_type, as some old ones; add "model_type": %q or %q`, bertType, electraType)
 	default:
 		return usererr.New("model_type is %.40q; %q, %q and %q are read", s.ModelType, electraType, bertType, metroType)
 	}

@@ -70,7 +70,7 @@ func NewReader(be compute.Backend, p training.Pretrained, o ReaderOptions) (*Rea
 		return nil, err
 	}
 	if len(heads) == 0 && !o.Hidden {
-		return nil, usererr.New("%s has no head to answer with, neither RTD nor a language model's; ask for its states, or fine-tune it", p.Dir)
+		return nil, usererr.New("%s has no head to answer with, neither RTD nor a language model's; ask for its states (--hidden), or fine-tune it", p.Dir)
 	}
 	noMain := p.NeedMain()
 	if o.Hidden && noMain != nil {

@@ -13,14 +13,16 @@ import (
 	"metrolab/metro/weights"
 )
 
-// isHuggingFace tells a Hugging Face folder, or a pair of them, from a run: its config.json names a model type.
+// isHuggingFace tells a Hugging Face folder, or a pair of them, from a run: its config.json names a model type or, if it is
+// old, a width.
 func isHuggingFace(dir string) bool {
 	for _, path := range []string{"", "discriminator", "main", "generator"} {
 		text, err := os.ReadFile(filepath.Join(dir, path, "config.json"))
 		var settings struct {
-			ModelType string `json:"model_type"`
+			ModelType  string `json:"model_type"`
+			HiddenSize int    `json:"hidden_size"`
 		}
-		if err == nil && json.Unmarshal(text, &settings) == nil && settings.ModelType != "" {
+		if err == nil && json.Unmarshal(text, &settings) == nil && (settings.ModelType != "" || settings.HiddenSize > 0) {
 			return true
 		}
 	}

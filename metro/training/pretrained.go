@@ -223,7 +223,7 @@ func (p Pretrained) Hash() (string, error) {
 	defer src.Close()
 	hash, err := weights.Hash(src)
 	if err != nil {
-		return "", usererr.New("%s: %w", p.Dir, err)
+		return "", usererr.New("%w", err)
 	}
 	return hash, nil
 }

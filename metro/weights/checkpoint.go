@@ -84,7 +84,7 @@ func (c *checkpoint) Read(name string, dst []float32) error {
 		return err
 	}
 	if err := Finite(dst); err != nil {
-		return fmt.Errorf("tensor %s: %w", name, err)
+		return fmt.Errorf("%s: tensor %s: %w", c.name, name, err)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func Restore(store *model.Store, src Source, c metro.Config, wanted metro.Invent
 	values := make([]*tensors.Tensor, len(wanted))
 	for i, w := range wanted {
 		if values[i], err = read(as, w, store.GetVariable(w.Path())); err != nil {
-			return usererr.New("%s: %w", src, err)
+			return usererr.New("%w", err)
 		}
 	}
 	for i, w := range wanted {

@@ -32,7 +32,8 @@ type Source interface {
 	Model() metro.Model
 	// Tensors lists what there is, each once. An optimizer's state is not among it.
 	Tensors() []Tensor
-	// Read fills dst with the named tensor, row-major. The length of dst must be the tensor's number of elements.
+	// Read fills dst with the named tensor, row-major. The length of dst must be the tensor's number of elements. Errors name
+	// the source.
 	Read(name string, dst []float32) error
 	// Close closes the files that are read.
 	Close() error
