@@ -59,6 +59,24 @@ func TestDropout(t *testing.T) {
 	})
 }
 
+// The rows of a batch are dropped alike however many of them are computed at a time, and alike on every backend.
+func TestDropoutOfARow(t *testing.T) {
+	store := float64Store()
+	drop := func(scope *model.Scope, in []*Node) *Node { return layers.Dropout(scope.At("a"), in[0], in[1], 0.3) }
+	x := func() *tensors.Tensor { return normal(1, 6, 5, 4) }
+	whole := flat(runGo(t, store, drop, x(), key(1, 2, 0)))
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		got := flat(run(t, be, store, func(scope *model.Scope, in []*Node) []*Node { return []*Node{drop(scope, in)} }, x(), key(1, 2, 0))[0])
+		require.InDeltaSlice(t, whole, got, 1e-12)
+		for _, first := range []int{0, 2, 4} {
+			rows := run(t, be, store, func(scope *model.Scope, in []*Node) []*Node {
+				return []*Node{drop(scope, []*Node{Slice(in[0], AxisRange(first, first+2)), in[1]})}
+			}, x(), key(1, 2, uint64(first)))
+			require.InDeltaSlice(t, whole[first*20:(first+2)*20], flat(rows[0]), 1e-12, "rows from %d", first)
+		}
+	})
+}
+
 // shared is the part of elements that both masks drop.
 func shared(a, b []float64) float64 {
 	n := 0

@@ -63,9 +63,9 @@ func ExampleDropout() {
 	fmt.Println(drop.MustCall(x, []uint64{1, 2, 0})[0].Value())
 	fmt.Println(drop.MustCall(x, []uint64{1, 3, 0})[0].Value())
 	// Output:
-	// [0 0 0 0 0 2 0 2]
-	// [0 0 0 0 0 2 0 2]
-	// [0 2 2 2 2 2 0 0]
+	// [0 2 0 2 0 2 0 0]
+	// [0 2 0 2 0 2 0 0]
+	// [2 2 0 0 2 2 2 0]
 }
 
 // Near offsets have a bucket each, far ones share: with 32 of them and 128 as the maximum, 8 to either side are exact.

@@ -12,6 +12,6 @@ func allTokenLM(p *Pass) []Term {
 	logits := p.LMLogits(p.States()) // [B, S, V]
 	p.built["LMLogits"] = GatherPositions(logits, p.Batch.Positions)
 	unchanged := Not(p.Replaced())
-	loss := weightedMean(copyMixture(logits, p.Batch.Tokens, p.RTDLogits(), unchanged), ConvertDType(p.NonPad, logits.DType()))
+	loss := p.Mean(copyMixture(logits, p.Batch.Tokens, p.RTDLogits(), unchanged), p.NonPad)
 	return append(p.GeneratorTerms(), Term{"lm", loss, p.Scalars.CLMWeight})
 }

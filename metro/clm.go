@@ -20,8 +20,8 @@ func rtdCLM(p *Pass) []Term {
 		terms = append(terms, p.rtdTerm())
 		rtdLogits = p.AtPositions(p.RTDLogits())
 	}
-	loss := CorrectiveLoss(form, p.CLMLogits(), p.Originals(), p.AtPositions(p.Corrupted()), rtdLogits, p.Batch.Weights)
-	return append(terms, Term{"clm", loss, p.Scalars.CLMWeight})
+	losses := correctiveLosses(form, p.CLMLogits(), p.Originals(), p.AtPositions(p.Corrupted()), rtdLogits)
+	return append(terms, Term{"clm", p.Mean(losses, p.Batch.Weights), p.Scalars.CLMWeight})
 }
 
 // CorrectiveLogits is the corrective language model's head on states of the main model, [B, P, H]: h·Eᵀ + b, [B, P, V],
@@ -53,26 +53,29 @@ func correctiveWeights(c Encoder, e, vocab int) (weights []layers.Weight) {
 // CLMMixtureFlow. weights, [B, P], are 0 at slots that hold nothing. It panics on an unknown form. Sources: COCO-LM's
 // paper (mixture), its authors' criterion and METRO-T0's code (weighted), METRO-T0's larger configs (simplified).
 func CorrectiveLoss(form string, logits, targets, inputs, rtdLogits, weights *Node) *Node {
-	var perSlot *Node
+	return weightedMean(correctiveLosses(form, logits, targets, inputs, rtdLogits), weights)
+}
+
+// correctiveLosses is that of each slot, [B, P].
+func correctiveLosses(form string, logits, targets, inputs, rtdLogits *Node) *Node {
 	switch form {
 	case CLMSimplified, CLMWithoutCopy:
-		perSlot = negativeLogLikelihood(logits, targets)
+		return NegativeLogLikelihood(logits, targets)
 	case CLMWeighted:
-		perSlot = Mul(Sigmoid(StopGradient(rtdLogits)), negativeLogLikelihood(logits, targets))
+		return Mul(Sigmoid(StopGradient(rtdLogits)), NegativeLogLikelihood(logits, targets))
 	case CLMMixture:
-		perSlot = copyMixture(logits, targets, StopGradient(rtdLogits), Equal(targets, inputs))
+		return copyMixture(logits, targets, StopGradient(rtdLogits), Equal(targets, inputs))
 	case CLMMixtureFlow:
-		perSlot = copyMixture(logits, targets, rtdLogits, Equal(targets, inputs))
-	default:
-		exceptions.Panicf("metro: there is no form of corrective language modelling %q", form)
+		return copyMixture(logits, targets, rtdLogits, Equal(targets, inputs))
 	}
-	return weightedMean(perSlot, weights)
+	exceptions.Panicf("metro: there is no form of corrective language modelling %q", form)
+	return nil
 }
 
 // copyMixture is −log(1[unchanged]·p + (1−p)·q) with p = 1−σ(z), per element: logits [B, X, V], the others [B, X]. It is
 // computed from log p and log(1−p), so that no z overflows.
 func copyMixture(logits, targets, z, unchanged *Node) *Node {
-	predicted := Sub(logSigmoid(z), negativeLogLikelihood(logits, targets)) // log((1−p)·q)
+	predicted := Sub(logSigmoid(z), NegativeLogLikelihood(logits, targets)) // log((1−p)·q)
 	both := logAddExp(logSigmoid(Neg(z)), predicted)
 	return Neg(Where(unchanged, both, predicted))
 }

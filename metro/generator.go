@@ -49,11 +49,11 @@ func outputBias(vocab int) layers.Weight {
 // [B, P], 0 at slots that hold nothing. It is the generator's loss and, on the main model's logits, the simplified
 // CLM of METRO. With all weights 0 it is 0.
 func CrossEntropy(logits, targets, weights *Node) *Node {
-	return weightedMean(negativeLogLikelihood(logits, targets), weights)
+	return weightedMean(NegativeLogLikelihood(logits, targets), weights)
 }
 
-// negativeLogLikelihood is −log softmax(logits)[targets], [B, P].
-func negativeLogLikelihood(logits, targets *Node) *Node {
+// NegativeLogLikelihood is −log softmax(logits)[targets]: logits [B, X, V], targets and result [B, X].
+func NegativeLogLikelihood(logits, targets *Node) *Node {
 	onTarget := OneHot(targets, logits.Shape().Dim(-1), logits.DType())
 	return Neg(ReduceSum(Mul(onTarget, LogSoftmax(logits)), -1))
 }

@@ -12,5 +12,5 @@ func mlm(p *Pass) []Term {
 // lmTerm is the cross-entropy of the full language modelling head on states, [B, P, H], of the masked positions.
 func (p *Pass) lmTerm(states *Node) Term {
 	p.built["LMLogits"] = p.LMLogits(states)
-	return Term{"lm", CrossEntropy(p.built["LMLogits"], p.Originals(), p.Batch.Weights), p.Scalars.CLMWeight}
+	return Term{"lm", p.Mean(NegativeLogLikelihood(p.built["LMLogits"], p.Originals()), p.Batch.Weights), p.Scalars.CLMWeight}
 }

@@ -79,9 +79,9 @@ func (m Model) Detect(scope *model.Scope, corrupted, biasScale *Node) *Node {
 	case has(HeadRTD):
 		return m.RTDHead(scope, states)
 	case has(HeadCLM):
-		return negativeLogLikelihood(m.CLMHead(scope, states), corrupted)
+		return NegativeLogLikelihood(m.CLMHead(scope, states), corrupted)
 	case has(HeadLM):
-		return negativeLogLikelihood(m.LMHead(scope, states), corrupted)
+		return NegativeLogLikelihood(m.LMHead(scope, states), corrupted)
 	}
 	exceptions.Panicf("metro: the model has no head that could detect replaced tokens (objective %q)", m.Config.Objective.Name)
 	return nil

@@ -27,6 +27,9 @@ type ObjectiveEntry struct {
 	// Heads says which of this package's heads on the main model it trains under a config: of "rtd", "clm", "lm" and "scl".
 	// Each has its weight and its settings in the config. nil stands for not known: whatever the graph turns out to have.
 	Heads func(c Config) []string
+	// InParts says that its terms are [Pass.Mean]s, or made of what [Pass.Gather] returns, or means over rows, so that a step
+	// in parts (training.accumulate) has the same loss and gradient. Of others, one part is all of a step.
+	InParts bool
 }
 
 // train is a [ObjectiveEntry.Heads] that does not depend on the config.
@@ -44,13 +47,13 @@ func corrective(others ...string) func(Config) []string {
 }
 
 var objectives = newRegistry("objective",
-	ObjectiveEntry{Part{Name: "mlm", Version: 1}, mlm, false, train(HeadLM)},
-	ObjectiveEntry{Part{Name: "replace_mlm", Version: 1}, replaceMLM, true, train(HeadLM)},
-	ObjectiveEntry{Part{Name: "rtd_masked", Version: 1}, rtdMasked, true, train(HeadRTD)},
-	ObjectiveEntry{Part{Name: "rtd", Version: 1}, rtd, true, train(HeadRTD)},
-	ObjectiveEntry{Part{Name: "all_token_lm", Version: 1}, allTokenLM, true, train(HeadRTD, HeadLM)},
-	ObjectiveEntry{Part{Name: "rtd_clm", Version: 1}, rtdCLM, true, corrective()},
-	ObjectiveEntry{Part{Name: "rtd_clm_scl", Version: 1}, rtdCLMSCL, true, corrective(HeadSCL)},
+	ObjectiveEntry{Part{Name: "mlm", Version: 1}, mlm, false, train(HeadLM), true},
+	ObjectiveEntry{Part{Name: "replace_mlm", Version: 1}, replaceMLM, true, train(HeadLM), true},
+	ObjectiveEntry{Part{Name: "rtd_masked", Version: 1}, rtdMasked, true, train(HeadRTD), true},
+	ObjectiveEntry{Part{Name: "rtd", Version: 1}, rtd, true, train(HeadRTD), true},
+	ObjectiveEntry{Part{Name: "all_token_lm", Version: 1}, allTokenLM, true, train(HeadRTD, HeadLM), true},
+	ObjectiveEntry{Part{Name: "rtd_clm", Version: 1}, rtdCLM, true, corrective(), true},
+	ObjectiveEntry{Part{Name: "rtd_clm_scl", Version: 1}, rtdCLMSCL, true, corrective(HeadSCL), true},
 )
 
 // RegisterObjective makes an objective of one's own available as objective.name, in configs, in studies and on the
@@ -58,7 +61,8 @@ var objectives = newRegistry("objective",
 // what it computes: both enter a run's identity. It panics if the name is taken. Call it from an init function, or at the
 // head of a notebook cell.
 //
-// Nothing is known of what it asks for, so that all of a config counts as in use; [AddObjective] can say more.
+// Nothing is known of what it asks for, so that all of a config counts as in use, nor of its terms, so that a step is one
+// part; [AddObjective] can say more.
 func RegisterObjective(name string, version int, build ObjectiveFunc, options ...Option) {
 	AddObjective(ObjectiveEntry{Part: Part{Name: name, Version: version, Options: options}, Build: build, Samples: true})
 }

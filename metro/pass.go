@@ -28,13 +28,14 @@ type Pass struct {
 
 // Batch is what one forward pass reads, as graph nodes. Ids are int32.
 type Batch struct {
-	Tokens    *Node // [B, S] original rows
-	Masked    *Node // [B, S] what the generator reads: [MASK], or what masking.rule says, at the masked positions
-	Positions *Node // [B, P] masked positions, distinct in a row unless masking.with_replacement
-	Weights   *Node // [B, P] 1, or 0 at slots that hold nothing
-	Uniforms  *Node // [B, P] noise of [SampleReplacements]
-	Rows      *Node // [B] noise of [Crop]
-	Key       *Node // [3]uint64 noise of dropout; nil when evaluating
+	Tokens    *Node       // [B, S] original rows
+	Masked    *Node       // [B, S] what the generator reads: [MASK], or what masking.rule says, at the masked positions
+	Positions *Node       // [B, P] masked positions, distinct in a row unless masking.with_replacement
+	Weights   *Node       // [B, P] 1, or 0 at slots that hold nothing
+	Uniforms  *Node       // [B, P] noise of [SampleReplacements]
+	Rows      *Node       // [B] noise of [Crop]
+	Key       *Node       // [3]uint64 noise of dropout, see [layers.Dropout]; nil when evaluating
+	Micro     *MicroBatch // nil: the batch is all of a step
 }
 
 // Scalars are the numbers of a config that enter the graph as inputs, so that configs that differ in nothing else
@@ -82,7 +83,7 @@ func (p *Pass) AtPositions(x *Node) *Node {
 
 // GeneratorLogits returns the generator's logits at the masked positions, [B, P, V].
 func (p *Pass) GeneratorLogits() *Node {
-	return p.once("GeneratorLogits", func() *Node { return p.generatorLogits(p.Batch.Key) })
+	return p.once("GeneratorLogits", func() *Node { return p.generatorLogits(p.dropoutKey("generator")) })
 }
 
 func (p *Pass) generatorLogits(key *Node) *Node {
@@ -131,18 +132,24 @@ func (p *Pass) States() *Node {
 
 // MaskedStates returns the main model's states on the masked rows, [B, S, H]: what plain masked language modelling reads.
 func (p *Pass) MaskedStates() *Node {
-	return p.once("MaskedStates", func() *Node { return p.Encode(p.Batch.Masked, p.NonPad, "") })
+	return p.once("MaskedStates", func() *Node { return p.Encode(p.Batch.Masked, p.NonPad, "masked") })
 }
 
 // Encode runs the main model on any rows, tokens [B, S] int32 and nonPad [B, S] bool: [B, S, H]. Passes with different
 // names draw dropout masks of their own.
 func (p *Pass) Encode(tokens, nonPad *Node, name string) *Node {
+	return last(p.Model.MainLayers(p.scope, tokens, nonPad, p.Scalars.BiasScale, p.dropoutKey(name)))
+}
+
+// dropoutKey is the key of a run through one of the encoders, named for what it reads: two of them never drop the same, though
+// they may be one encoder (sharing=all, or two views of a text).
+func (p *Pass) dropoutKey(name string) *Node {
 	key := p.Batch.Key
-	if key != nil && name != "" {
-		a, b := randstream.Key(0, "pass/"+name)
-		key = BitwiseXor(key, Const(key.Graph(), []uint64{a, b, 0}))
+	if key == nil || name == "" {
+		return key
 	}
-	return last(p.Model.MainLayers(p.scope, tokens, nonPad, p.Scalars.BiasScale, key))
+	a, b := randstream.Key(0, "pass/"+name)
+	return BitwiseXor(key, Const(key.Graph(), []uint64{a, b, 0}))
 }
 
 // RTDLogits returns one logit a token, [B, S], positive = replaced.
@@ -168,7 +175,8 @@ func (p *Pass) GeneratorTerms() []Term {
 	if !p.trainsGenerator() {
 		return nil
 	}
-	return []Term{{"generator", CrossEntropy(p.GeneratorLogits(), p.Originals(), p.Batch.Weights), p.Scalars.GeneratorWeight}}
+	loss := p.Mean(NegativeLogLikelihood(p.GeneratorLogits(), p.Originals()), p.Batch.Weights)
+	return []Term{{"generator", loss, p.Scalars.GeneratorWeight}}
 }
 
 // slotsInUse is [B, P] bool.

@@ -13,7 +13,7 @@ import (
 func rtd(p *Pass) []Term { return append(p.GeneratorTerms(), p.rtdTerm()) }
 
 func (p *Pass) rtdTerm() Term {
-	return Term{"rtd", RTDLoss(p.RTDLogits(), p.Replaced(), p.NonPad), p.Scalars.RTDWeight}
+	return Term{"rtd", p.Mean(RTDLosses(p.RTDLogits(), p.Replaced()), p.NonPad), p.Scalars.RTDWeight}
 }
 
 // RTDLogits scores every position of states, [B, S, H]: one logit each, [B, S], positive where the token seems
@@ -46,9 +46,13 @@ func rtdInitializer(c Encoder, zeroInit bool) layers.Initializer {
 // RTDLoss is the mean binary cross-entropy of logits, [B, S], over the tokens where counted, [B, S] bool, is true: label
 // 1 = replaced, [B, S] bool. Every published recipe counts all real tokens, [CLS] and [SEP] included.
 func RTDLoss(logits, replaced, counted *Node) *Node {
+	return weightedMean(RTDLosses(logits, replaced), StopGradient(ConvertDType(counted, logits.DType())))
+}
+
+// RTDLosses is the binary cross-entropy of each logit: logits and replaced, bool, have the same shape, and so has the result.
+func RTDLosses(logits, replaced *Node) *Node {
 	// Labels have no gradient, and XLA cannot even compile one of booleans that were gathered.
 	y := StopGradient(ConvertDType(replaced, logits.DType()))
 	// max(z,0) − z·y + log(1+exp(−|z|)): no overflow for any z.
-	perToken := Add(Sub(MaxScalar(logits, 0), Mul(logits, y)), Log1p(Exp(Neg(Abs(logits)))))
-	return weightedMean(perToken, StopGradient(ConvertDType(counted, logits.DType())))
+	return Add(Sub(MaxScalar(logits, 0), Mul(logits, y)), Log1p(Exp(Neg(Abs(logits)))))
 }

@@ -17,8 +17,8 @@ const cropRate = 0.9
 // rtdCLMSCL adds sequence contrast to [rtdCLM]: COCO-LM.
 func rtdCLMSCL(p *Pass) []Term {
 	crop, nonPad := Crop(p.Batch.Tokens, p.NonPad, p.Batch.Rows, p.Model.PadID, cropRate)
-	head := func(states *Node) *Node {
-		return SequenceVectors(p.Head(HeadSCL), p.Model.Config.Main, states)
+	head := func(states *Node) *Node { // of all rows of the step, from which each is told apart
+		return p.Gather(SequenceVectors(p.Head(HeadSCL), p.Model.Config.Main, states))
 	}
 	loss := SequenceContrast(head(p.States()), head(p.Encode(crop, nonPad, "crop")), 1)
 	return append(rtdCLM(p), Term{"scl", loss, p.Scalars.SCLWeight})

@@ -131,6 +131,30 @@ func TestSharingAllIsOneEncoder(t *testing.T) {
 	}
 }
 
+// One encoder that reads the same text as generator, as main model and in plain masked language modelling drops other elements
+// each time; without dropout it is the same function.
+func TestSharingAllDropsApart(t *testing.T) {
+	be := backendtest.Go(t)
+	m := sharing(t, metro.SharingAll)
+	m.Config.Main.Dropout, m.Config.Generator.Dropout = 0.5, 0.5
+	store := shaken(be, m)
+	for _, key := range [][]uint64{{1, 2, 0}, nil} {
+		out := call(be, store, m, smallBatch(), func(p *metro.Pass) []*Node {
+			logits := func(states *Node) *Node {
+				return m.GeneratorHead(store.RootScope(), metro.GatherPositions(states, p.Batch.Positions))
+			}
+			return []*Node{p.GeneratorLogits(), logits(p.MaskedStates()), logits(p.Encode(p.Batch.Masked, p.NonPad, ""))}
+		}, key...)
+		for i, j := range []int{1, 2, 0} {
+			if a, b := out[i].Value(), out[j].Value(); key != nil {
+				require.NotEqual(t, a, b, "%d and %d", i, j)
+			} else {
+				require.Equal(t, a, b, "%d and %d", i, j)
+			}
+		}
+	}
+}
+
 // GDES starts from the generator's tables, bit for bit: the main model is then the one that shares them. A moved
 // difference moves it.
 func TestGDESStartsFromTheGenerator(t *testing.T) {

@@ -228,6 +228,10 @@ func (v *validation) training(c Config) {
 	if t.Accumulate <= 0 || t.BatchSize%t.Accumulate != 0 {
 		v.bad("training.accumulate must divide training.batch_size (%d), it is %d", t.BatchSize, t.Accumulate)
 	}
+	if o := c.objective(); t.Accumulate > 1 && c.Task.Name == "" && o.Name != "" && !o.InParts {
+		v.bad("training.accumulate=%d: objective %q does not say that its loss is the same in parts (metro.ObjectiveEntry.InParts); set training.accumulate=1, or make its terms of Pass.Mean and Pass.Gather and say so",
+			t.Accumulate, o.Name)
+	}
 }
 
 // stages checks the two stages of pretraining, and what it is measured on.

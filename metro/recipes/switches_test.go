@@ -118,7 +118,7 @@ func sameAsDrawn(t *testing.T, be compute.Backend, m metro.Model, made *model.St
 		in[i] = graph.Parameter(g, fmt.Sprint("input ", i), shape)
 	}
 	scalars := graph.Parameter(g, "scalars", shapes.Make(dtypes.Float32, n))
-	w.Forward(drawn.RootScope(), in, scalars, nil)
+	w.Forward(drawn.RootScope(), in, scalars, nil, nil)
 	require.Equal(t, drawn.NumVariables(), made.NumVariables())
 	for v := range drawn.IterVariables() {
 		other := made.GetVariable(v.Path())

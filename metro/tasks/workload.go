@@ -63,8 +63,8 @@ func (f *finetuning) Inputs() ([]shapes.Shape, int) {
 	}, 0
 }
 
-// Forward implements [training.Workload].
-func (f *finetuning) Forward(scope *model.Scope, in []*Node, _, key *Node) training.Output {
+// Forward implements [training.Workload]. The loss is a mean over rows, of which all parts have as many.
+func (f *finetuning) Forward(scope *model.Scope, in []*Node, _, key *Node, _ *metro.MicroBatch) training.Output {
 	tokens, targets := in[0], in[1]
 	outputs := f.outputs(scope, tokens, key)
 	loss := f.task.Loss(outputs, targets)

@@ -81,13 +81,9 @@ var beside = map[string][]string{
 // exceptions are the pairs that are refused without the switch's name, by the words of the refusal, and those that work with
 // other numbers, by the reason.
 var exceptions = map[string]string{
-	"generator.dropout=0.1 × accumulate":      differs + "each part draws its own dropout",
-	"main.dropout=0.1 × accumulate":           differs + "each part draws its own dropout",
-	"objective.name=rtd_clm_scl × accumulate": differs + "the other rows that a row is told from are those of its part",
-	"objective.scl_weight=2 × accumulate":     differs + "the other rows that a row is told from are those of its part",
-	"training.copy_generator=true × export":   differs + "what begins with the folders copies the generator again",
-	"replacements.source=unigram × freeze":    "has no generator",
-	"replacements.source=uniform × freeze":    "has no generator",
+	"training.copy_generator=true × export": differs + "what begins with the folders copies the generator again",
+	"replacements.source=unigram × freeze":  "has no generator",
+	"replacements.source=uniform × freeze":  "has no generator",
 }
 
 // differs begins the exceptions of pairs that work, but do not give equal numbers.

@@ -90,9 +90,9 @@ func (w *Pretraining) scalarNodes(v *Node) metro.Scalars {
 }
 
 // Forward implements [Workload]. More is, if there is RTD, its logits, its labels and the original tokens.
-func (w *Pretraining) Forward(scope *model.Scope, in []*Node, scalars, key *Node) Output {
+func (w *Pretraining) Forward(scope *model.Scope, in []*Node, scalars, key *Node, micro *metro.MicroBatch) Output {
 	batch := batchNodes(in)
-	batch.Key = key
+	batch.Key, batch.Micro = key, micro
 	pass := w.model.Forward(scope, batch, w.scalarNodes(scalars))
 	out := Output{Loss: pass.Loss}
 	out.Tally, out.Names = pass.Tally()

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -102,14 +103,15 @@ func (p *Program) Store() *model.Store { return p.store }
 // The graphs of a step.
 const (
 	stepGraph       = "step"
-	accumulateGraph = "accumulate" // these two in the place of step, if a step's rows are computed in parts
+	gatherGraph     = "gather" // these three in the place of step, if a step's rows are computed in parts
+	accumulateGraph = "accumulate"
 	applyGraph      = "apply"
 	validateGraph   = "validate"
 )
 
-// step: inputs part…, scalars and rates, dropout key → gradient norm, tally, more.
+// step: dropout key, part…, scalars and rates → gradient norm, tally, more.
 func (p *Program) step(scope *model.Scope, in []*Node) ([]*Node, []string) {
-	out, rates := p.forward(scope, in[:len(in)-1], in[len(in)-1])
+	out, rates := p.forward(scope, in[1:], in[0], nil)
 	norm := Optimize(scope.Store(), out.Loss, rates, p.weights, p.model.Config)
 	return append([]*Node{norm, out.Tally}, out.More...), out.Names
 }
@@ -117,15 +119,28 @@ func (p *Program) step(scope *model.Scope, in []*Node) ([]*Node, []string) {
 // accumulatorScope holds the sums of gradients of the parts of a step.
 const accumulatorScope = "/accumulated"
 
-// accumulate adds the gradients of one part of a step to the accumulators, of which input keep, 0 or 1, is kept.
+// gather finds out what the parts of a step must know of one another (see [metro.MicroBatch]): dropout key, part…, scalars and
+// rates → what one part is asked for, and a number that stands for nothing.
+func (p *Program) gather(scope *model.Scope, in []*Node) ([]*Node, []string) {
+	micro := &metro.MicroBatch{Count: p.model.Config.Training.Accumulate}
+	p.forward(scope, in[1:], in[0], micro)
+	return append(micro.Asked(), Scalar(in[0].Graph(), dtypes.Float32, 0)), nil
+}
+
+// accumulate adds the gradients of one part of a step to the accumulators, which the first part begins anew: dropout key,
+// part's number, part…, scalars and rates, what was gathered… → tally, more.
 func (p *Program) accumulate(scope *model.Scope, in []*Node) ([]*Node, []string) {
-	keep, in := in[0], in[1:]
-	out, _ := p.forward(scope, in[:len(in)-1], in[len(in)-1])
+	key, part, in := in[0], in[1], in[2:]
+	tensors, _ := p.workload.Inputs()
+	n := len(tensors) + 1
+	micro := &metro.MicroBatch{Count: p.model.Config.Training.Accumulate, Index: part, Others: in[n:]}
+	out, _ := p.forward(scope, in[:n], key, micro)
 	list := learning(scope.Store(), p.weights)
-	share := 1 / float64(p.model.Config.Training.Accumulate)
+	share := 1 / float64(micro.Count)
 	for i, grad := range gradients(out.Loss, list) {
 		sum := zeros(scope.Store(), list[i].variable, accumulatorScope)
-		sum.SetNodeValue(Add(Mul(sum.NodeValue(keep.Graph()), keep), MulScalar(grad, share)))
+		keep := ConvertDType(GreaterThan(part, ZerosLike(part)), grad.DType())
+		sum.SetNodeValue(Add(Mul(sum.NodeValue(grad.Graph()), keep), MulScalar(grad, share)))
 	}
 	return append([]*Node{out.Tally}, out.More...), out.Names
 }
@@ -141,16 +156,16 @@ func (p *Program) apply(scope *model.Scope, in []*Node) ([]*Node, []string) {
 	return []*Node{update(scope.Store(), list, sums, rates, p.model.Config)}, nil
 }
 
-// validate: inputs part…, scalars and rates → tally, more.
+// validate: part…, scalars and rates → tally, more.
 func (p *Program) validate(scope *model.Scope, in []*Node) ([]*Node, []string) {
-	out, _ := p.forward(scope, in, nil)
+	out, _ := p.forward(scope, in, nil, nil)
 	return append([]*Node{out.Tally}, out.More...), out.Names
 }
 
-// forward reads the inputs of one part: its tensors, and the vector of the workload's scalars and the optimizer's rates.
-func (p *Program) forward(scope *model.Scope, in []*Node, key *Node) (out Output, rates *Node) {
+// forward reads the tensors of a batch or of one part, and the vector of the workload's scalars and the optimizer's rates.
+func (p *Program) forward(scope *model.Scope, in []*Node, key *Node, micro *metro.MicroBatch) (out Output, rates *Node) {
 	scalars, rates := p.split(in[len(in)-1])
-	return p.workload.Forward(scope, in[:len(in)-1], scalars, key), rates
+	return p.workload.Forward(scope, in[:len(in)-1], scalars, key, micro), rates
 }
 
 // split parts the vector that a step reads beside its batch: the workload's scalars, nil if it has none, and the rates.
@@ -200,13 +215,12 @@ func (p *Program) vector(scalars []float32, step int) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(values, len(values))
 }
 
-// inputs are those of one part of a batch.
-func inputs(b Batch, part int, vector *tensors.Tensor) []any {
-	var list []any
+// inputs are the tensors of one part of a batch and the vector, behind others.
+func inputs(b Batch, part int, vector *tensors.Tensor, first ...any) []any {
 	for _, t := range b.Part(part) {
-		list = append(list, t)
+		first = append(first, t)
 	}
-	return append(list, vector)
+	return append(first, vector)
 }
 
 // Step runs training step number step (1, 2, …) on batch.
@@ -219,7 +233,7 @@ func (p *Program) Step(batch Batch, step int) (StepOutput, error) {
 	if err != nil {
 		return StepOutput{}, err
 	}
-	out, err := g.exec.Call(append(inputs(batch, 0, vector), p.dropoutKey(step))...)
+	out, err := g.exec.Call(inputs(batch, 0, vector, p.dropoutKey(step, 0))...)
 	if err != nil {
 		return StepOutput{}, fmt.Errorf("training step %d: %w", step, err)
 	}
@@ -227,6 +241,10 @@ func (p *Program) Step(batch Batch, step int) (StepOutput, error) {
 }
 
 func (p *Program) stepInParts(batch Batch, vector *tensors.Tensor, step int) (o StepOutput, err error) {
+	gather, err := p.graph(gatherGraph, p.gather)
+	if err != nil {
+		return o, err
+	}
 	accumulate, err := p.graph(accumulateGraph, p.accumulate)
 	if err != nil {
 		return o, err
@@ -235,9 +253,13 @@ func (p *Program) stepInParts(batch Batch, vector *tensors.Tensor, step int) (o 
 	if err != nil {
 		return o, err
 	}
+	gathered, err := p.gathered(gather, func(part int) []any { return inputs(batch, part, vector, p.dropoutKey(step, part)) })
+	if err != nil {
+		return o, fmt.Errorf("training step %d: %w", step, err)
+	}
 	for part := range p.model.Config.Training.Accumulate {
-		in := append([]any{float32(min(part, 1))}, inputs(batch, part, vector)...)
-		out, err := accumulate.exec.Call(append(in, p.dropoutKey(step, part))...)
+		in := append(inputs(batch, part, vector, p.dropoutKey(step, part), int32(part)), gathered...)
+		out, err := accumulate.exec.Call(in...)
 		if err != nil {
 			return o, fmt.Errorf("training step %d, part %d: %w", step, part, err)
 		}
@@ -250,9 +272,47 @@ func (p *Program) stepInParts(batch Batch, vector *tensors.Tensor, step int) (o 
 	return o, nil
 }
 
-func (p *Program) dropoutKey(parts ...int) *tensors.Tensor {
-	a, b := randstream.Key(p.model.Config.Seed, p.workload.Stream()+"dropout", parts...)
-	return tensors.FromFlatDataAndDimensions([]uint64{a, b, 0}, 3)
+// gathered puts together what all parts of a step are asked for, each [parts, …].
+func (p *Program) gathered(g *compiled, inputs func(part int) []any) (all []any, err error) {
+	parts := p.model.Config.Training.Accumulate
+	var values [][]float32
+	var dims [][]int
+	for part := range parts {
+		out, err := g.exec.Call(inputs(part)...)
+		if err != nil {
+			return nil, fmt.Errorf("what part %d is asked for: %w", part, err)
+		}
+		asked := out[:len(out)-1]
+		if part == 0 {
+			values = make([][]float32, len(asked))
+		}
+		for i, t := range asked {
+			flat, err := tensors.CopyFlatData[float32](t)
+			if err != nil {
+				return nil, fmt.Errorf("read what part %d is asked for: %w", part, err)
+			}
+			if values[i] = append(values[i], flat...); part == 0 {
+				dims = append(dims, append([]int{parts}, t.Shape().Dimensions...))
+			}
+		}
+		for _, t := range out {
+			t.MustFinalizeAll()
+		}
+		if len(asked) == 0 {
+			return nil, nil
+		}
+	}
+	for i := range values {
+		all = append(all, tensors.FromFlatDataAndDimensions(values[i], dims[i]...))
+	}
+	return all, nil
+}
+
+// dropoutKey is the key of a part of a step: two words of noise, the same for all parts, and the first of the part's rows.
+func (p *Program) dropoutKey(step, part int) *tensors.Tensor {
+	c := p.model.Config
+	a, b := randstream.Key(c.Seed, p.workload.Stream()+"dropout", step)
+	return tensors.FromFlatDataAndDimensions([]uint64{a, b, uint64(part * partRows(c))}, 3)
 }
 
 // Validate runs batch, in one part of any number of rows, without learning, with the given scalars of the workload.

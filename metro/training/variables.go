@@ -47,7 +47,7 @@ func initialize(backend compute.Backend, w Workload) (*model.Store, metro.Invent
 		if n > 0 {
 			scalars = Parameter(g, "scalars", shapes.Make(dtypes.Float32, n))
 		}
-		w.Forward(store.RootScope(), in, scalars, nil)
+		w.Forward(store.RootScope(), in, scalars, nil, nil)
 		read = m.ReadBy(g, store)
 	})
 	if err != nil {

@@ -30,8 +30,8 @@ type Workload interface {
 	// how many scalars.
 	Inputs() (parts []shapes.Shape, scalars int)
 	// Forward builds the loss on one part of a batch. Scalars is [Workload.Scalars]; key drives dropout and is nil when
-	// nothing is trained.
-	Forward(scope *model.Scope, in []*Node, scalars, key *Node) Output
+	// nothing is trained; micro says which part it is, nil that there is but one. The loss of a step is the mean of the parts'.
+	Forward(scope *model.Scope, in []*Node, scalars, key *Node, micro *metro.MicroBatch) Output
 
 	// Batch returns the batch of a step, 0, 1, …. It may be called ahead, from another goroutine.
 	Batch(step int) (Batch, error)
