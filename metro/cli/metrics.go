@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 
 	"metrolab/metro"
 	"metrolab/metro/metrics"
@@ -17,8 +18,13 @@ import (
 func tokenize(ctx context.Context, runner *training.Runner, c metro.Config) error {
 	bar := newBar("tokenizing")
 	defer bar.finish()
-	_, err := runner.Dataset(ctx, c, bar.set)
-	return err
+	dataset, err := runner.Dataset(ctx, c, bar.set)
+	if err != nil {
+		return err
+	}
+	bar.finish()
+	fmt.Fprintln(os.Stderr, dataset.Unknown)
+	return nil
 }
 
 // printMetrics prints what a finished run measured last, with the baselines that the numbers mean something against.

@@ -140,7 +140,7 @@ func TestBatchGolden(t *testing.T) {
 func TestBatchNamesTheFileThatFails(t *testing.T) {
 	l, path := testLoader(t, 500), writeIDs(t, stream(500))
 	var err error
-	l.Rows, err = OpenRows(path, l.Rows.SeqLen, testCLS, testPad)
+	l.Rows, err = OpenRows(path, l.Rows.SeqLen, anyVocab, testCLS, testPad)
 	require.NoError(t, err)
 	defer l.Rows.Close()
 	require.NoError(t, os.Truncate(path, 0))

@@ -19,6 +19,8 @@ type Dataset struct {
 
 	Train, Validation, Test *Rows
 
+	Unknown tokens.Unknown // what of the training split the tokenizer does not know
+
 	Vocab         int // V; every id is below it
 	PadID, MaskID int32
 
@@ -29,13 +31,13 @@ type Dataset struct {
 // a pair of them and kept in cacheDir; progress is called as in [tokens.Tokenize]. A split without a single row is the
 // user's mistake. The caller closes the dataset.
 func NewDataset(ctx context.Context, corpus *text.Corpus, tokenizer tokens.Tokenizer, seqLen int, cacheDir string, progress func(done, total int)) (_ *Dataset, err error) {
-	paths, err := tokens.Tokenize(ctx, corpus, tokenizer, cacheDir, progress)
+	files, err := tokens.Tokenize(ctx, corpus, tokenizer, cacheDir, progress)
 	if err != nil {
 		return nil, err
 	}
 	special := tokenizer.Special()
 	d := &Dataset{
-		Corpus: corpus, Tokenizer: tokenizer,
+		Corpus: corpus, Tokenizer: tokenizer, Unknown: files.Unknown,
 		Vocab: tokenizer.VocabSize(), PadID: special.PAD, MaskID: special.MASK,
 	}
 	defer func() {
@@ -45,11 +47,11 @@ func NewDataset(ctx context.Context, corpus *text.Corpus, tokenizer tokens.Token
 	}()
 	for i, rows := range []**Rows{&d.Train, &d.Validation, &d.Test} {
 		split := text.Splits[i]
-		if *rows, err = OpenRows(paths[split], seqLen, special.CLS, special.PAD); err != nil {
+		if *rows, err = OpenRows(files.Paths[split], seqLen, d.Vocab, special.CLS, special.PAD); err != nil {
 			return nil, err
 		}
 		if (*rows).Len() == 0 {
-			return nil, usererr.New("the %s split of %s is empty: the corpus has %d documents, which is too few", split, corpus.Source, corpus.Stats.Total().Documents)
+			return nil, usererr.New("the %s split of %s is empty: the corpus has %d documents, which is too few; %s", split, corpus.Source, corpus.Stats.Total().Documents, text.WhatParts)
 		}
 	}
 	d.counts = sync.OnceValues(func() (*Counts, error) { return CountTokens(d.Train, d.Vocab, d.Maskable) })
@@ -86,8 +88,8 @@ func (d *Dataset) Require(batch, rows int) error {
 		field string
 	}{{text.Train, d.Train, batch, "training.batch_size"}, {text.Validation, d.Validation, rows, "evaluation.rows"}, {text.Test, d.Test, rows, "evaluation.rows"}} {
 		if have := need.rows.Len(); have < need.want {
-			return usererr.New("this corpus is too small (%s): its %s split has %d rows of %d tokens, %s asks for %d; use more text, or set it lower",
-				d.Corpus.Source, need.split, have, need.rows.SeqLen, need.field, need.want)
+			return usererr.New("this corpus is too small (%s): its %s split has %d rows of %d tokens, %s asks for %d; use more text, or set it lower; %s",
+				d.Corpus.Source, need.split, have, need.rows.SeqLen, need.field, need.want, text.WhatParts)
 		}
 	}
 	return nil

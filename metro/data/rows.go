@@ -17,9 +17,9 @@ type Rows struct {
 	cls, pad int32
 }
 
-// OpenRows reads the token file at path as rows of seqLen. The caller closes them.
-func OpenRows(path string, seqLen int, cls, pad int32) (*Rows, error) {
-	stream, err := tokens.OpenStream(path)
+// OpenRows reads the token file at path, whose ids are below vocab, as rows of seqLen. The caller closes them.
+func OpenRows(path string, seqLen, vocab int, cls, pad int32) (*Rows, error) {
+	stream, err := tokens.OpenStream(path, vocab)
 	if err != nil {
 		return nil, err
 	}

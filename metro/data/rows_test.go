@@ -14,6 +14,7 @@ import (
 
 const (
 	testPad, testCLS, testSEP, testMask = 0, 2, 3, 4 // as every tokenizer trained here has them
+	anyVocab                            = 1 << 31    // all ids there are
 )
 
 // writeIDs makes a token file.
@@ -31,7 +32,7 @@ func writeIDs(t testing.TB, ids []int32) string {
 // openIDs reads ids as rows of seqLen.
 func openIDs(t testing.TB, ids []int32, seqLen int) *Rows {
 	t.Helper()
-	rows, err := OpenRows(writeIDs(t, ids), seqLen, testCLS, testPad)
+	rows, err := OpenRows(writeIDs(t, ids), seqLen, anyVocab, testCLS, testPad)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, rows.Close()) })
 	return rows
@@ -98,18 +99,18 @@ func TestRowsFromManyGoroutines(t *testing.T) {
 // error that names it.
 func TestRowsNameTheFileThatFails(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "gone.u32")
-	_, err := OpenRows(missing, 8, testCLS, testPad)
+	_, err := OpenRows(missing, 8, anyVocab, testCLS, testPad)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, missing)
 
 	path := writeIDs(t, counting(20))
 	require.NoError(t, os.Truncate(path, 4*20-1))
-	_, err = OpenRows(path, 8, testCLS, testPad)
+	_, err = OpenRows(path, 8, anyVocab, testCLS, testPad)
 	require.ErrorContains(t, err, path)
 	require.ErrorContains(t, err, "79 bytes")
 
 	path = writeIDs(t, counting(20))
-	rows, err := OpenRows(path, 8, testCLS, testPad)
+	rows, err := OpenRows(path, 8, anyVocab, testCLS, testPad)
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(path, 4*10))
 	row := make([]int32, 8)

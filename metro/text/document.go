@@ -23,6 +23,9 @@ type Document struct {
 // second half, else between words. It bounds memory and gives a text without line breaks parts to split.
 const MaxDocumentBytes = 8 << 10
 
+// WhatParts says what a document of the user's own text is, for those whose text has too few.
+const WhatParts = "a document is what stands between blank lines, cut every 8 KiB; a text that has one a line needs a blank line behind each"
+
 // Split names a part of a corpus.
 type Split string
 

@@ -33,6 +33,21 @@ func CacheDir() (string, error) {
 	return filepath.Join(dir, "metrolab"), nil
 }
 
+// CacheError makes the failure to write to the cache in dir the user's error, who can give it another folder, or room. Any
+// other error is returned as it is.
+func CacheError(dir string, err error) error {
+	var at string
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		at = e.Path
+	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
+		at = e.New
+	}
+	if at == "" || !strings.HasPrefix(at, dir) || usererr.Is(err) {
+		return err
+	}
+	return usererr.New("cannot keep prepared text: %w; set METROLAB_CACHE to a folder that can be written to and has room", err)
+}
+
 // store is a folder of prepared corpora:
 //
 //	NAME-HASH/      a corpus; HASH begins the SHA-256 of its manifest, which holds those of its files
@@ -122,7 +137,7 @@ func (s store) open(name string) (*Corpus, error) {
 // temporary folder that is removed a day later.
 func (s store) build(ctx context.Context, src source, progress func(done, total int)) (*Corpus, error) {
 	if err := atomicfile.MkdirAll(filepath.Join(s.dir, "index")); err != nil {
-		return nil, s.kept(err)
+		return nil, CacheError(filepath.Dir(s.dir), err)
 	}
 	before, err := src.content(ctx)
 	if err != nil {
@@ -130,11 +145,11 @@ func (s store) build(ctx context.Context, src source, progress func(done, total 
 	}
 	tmp := s.tempPath()
 	if err := os.Mkdir(tmp, 0o777); err != nil {
-		return nil, s.kept(err)
+		return nil, CacheError(filepath.Dir(s.dir), err)
 	}
 	defer os.RemoveAll(tmp)
 	if err := src.fill(ctx, tmp, progress); err != nil {
-		return nil, s.kept(err)
+		return nil, CacheError(filepath.Dir(s.dir), err)
 	}
 	m, raw, err := readManifest(tmp)
 	if err != nil {
@@ -143,7 +158,7 @@ func (s store) build(ctx context.Context, src source, progress func(done, total 
 	name := corpusDirName(m, raw)
 	c, err := s.install(tmp, name)
 	if err != nil {
-		return nil, s.kept(fmt.Errorf("keep the prepared corpus %s: %w", name, err))
+		return nil, CacheError(filepath.Dir(s.dir), fmt.Errorf("keep the prepared corpus %s: %w", name, err))
 	}
 	if src.key != "" {
 		raw, err := json.Marshal(entry{name, before})
@@ -151,24 +166,10 @@ func (s store) build(ctx context.Context, src source, progress func(done, total 
 			err = atomicfile.WriteFile(s.indexPath(src.key), raw)
 		}
 		if err != nil {
-			return nil, s.kept(fmt.Errorf("index of prepared corpora: %w", err))
+			return nil, CacheError(filepath.Dir(s.dir), fmt.Errorf("index of prepared corpora: %w", err))
 		}
 	}
 	return c, nil
-}
-
-// kept makes a failure to write the cache the user's to mend, who can give it another folder, or room.
-func (s store) kept(err error) error {
-	var at string
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		at = e.Path
-	} else if e, ok := errors.AsType[*os.LinkError](err); ok {
-		at = e.New
-	}
-	if at == "" || !strings.HasPrefix(at, filepath.Dir(s.dir)) || usererr.Is(err) {
-		return err
-	}
-	return usererr.New("cannot keep prepared text: %w; set METROLAB_CACHE to a folder that can be written to and has room", err)
 }
 
 // sweep removes what killed processes have left, a day later.

@@ -55,18 +55,18 @@ func names(t *testing.T, dir string) (paths []string) {
 	return paths
 }
 
-// What is kept lies under the same names as ever, so that caches from before are used on.
+// What is kept lies under names that say what it was made of, with its checksums.
 func TestCacheNames(t *testing.T) {
 	corpus, cache := prepared(t, 100)
 	tokenizer := learn(t, corpus, cache)
-	require.Equal(t, []string{corpus.Hash[:16] + "-90-true.json"}, names(t, filepath.Join(cache, "tokenizers")))
-	paths, err := tokens.Tokenize(t.Context(), corpus, tokenizer, cache, nil)
+	require.Equal(t, []string{corpus.Hash[:16] + "-90-true/SHA256SUMS", corpus.Hash[:16] + "-90-true/tokenizer.json"}, names(t, filepath.Join(cache, "tokenizers")))
+	files, err := tokens.Tokenize(t.Context(), corpus, tokenizer, cache, nil)
 	require.NoError(t, err)
 	dir := filepath.Join(cache, "tokens", corpus.Hash[:16]+"-"+tokenizer.Hash()[:16])
 	require.Equal(t, map[text.Split]string{
 		text.Train: filepath.Join(dir, "train.u32"), text.Validation: filepath.Join(dir, "validation.u32"), text.Test: filepath.Join(dir, "test.u32"),
-	}, paths)
-	require.Len(t, names(t, filepath.Join(cache, "tokens")), 3)
+	}, files.Paths)
+	require.Len(t, names(t, filepath.Join(cache, "tokens")), 5, "three splits, what is unknown, and the checksums")
 }
 
 // Several users may share a cache: what is made in it has the permissions of any other folder and file.
@@ -98,12 +98,12 @@ func TestStreams(t *testing.T) {
 	corpus, cache := prepared(t, 200)
 	tokenizer := learn(t, corpus, cache)
 	done, total := 0, 0
-	paths, err := tokens.Tokenize(t.Context(), corpus, tokenizer, cache, func(d, t int) { done, total = d, t })
+	files, err := tokens.Tokenize(t.Context(), corpus, tokenizer, cache, func(d, t int) { done, total = d, t })
 	require.NoError(t, err)
 	require.EqualValues(t, corpus.Stats.Total().Bytes, done)
 	require.Equal(t, total, done)
 	special := tokenizer.Special()
-	for split, path := range paths {
+	for split, path := range files.Paths {
 		var want []int32
 		for doc, err := range corpus.Documents(split) {
 			require.NoError(t, err)
@@ -115,7 +115,7 @@ func TestStreams(t *testing.T) {
 			}
 			want = append(want, special.SEP)
 		}
-		stream, err := tokens.OpenStream(path)
+		stream, err := tokens.OpenStream(path, tokenizer.VocabSize())
 		require.NoError(t, err)
 		require.Equal(t, len(want), stream.Len())
 		got := make([]int32, stream.Len())
@@ -143,7 +143,7 @@ func TestInterrupted(t *testing.T) {
 
 	_, err = tokens.Learn(ctx, corpus, tokens.Options{VocabSize: 130, Lowercase: true}, cache)
 	require.ErrorIs(t, err, context.Canceled)
-	require.Len(t, names(t, filepath.Join(cache, "tokenizers")), 1)
+	require.Len(t, names(t, filepath.Join(cache, "tokenizers")), 2, "one and its checksums")
 
 	_, err = tokens.Tokenize(t.Context(), corpus, tokenizer, cache, nil)
 	require.NoError(t, err)

@@ -39,7 +39,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	stream, err := tokens.OpenStream(files[text.Train])
+	stream, err := tokens.OpenStream(files.Paths[text.Train], tokenizer.VocabSize())
 	if err != nil {
 		log.Fatal(err)
 	}

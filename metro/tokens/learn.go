@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
 	"metrolab/metro/text"
 )
@@ -26,8 +25,8 @@ type Options struct {
 
 const defaultModel = "WordPiece"
 
-// Learn returns the tokenizer learned from the training split of corpus, from cacheDir if it was learned before. A format
-// that is not known or cannot be learned is the user's error.
+// Learn returns the tokenizer learned from the training split of corpus, from cacheDir if it was learned before and is what
+// it was then. A format that is not known or cannot be learned, and a cache that cannot be written to, are the user's errors.
 func Learn(ctx context.Context, corpus *text.Corpus, o Options, cacheDir string) (Tokenizer, error) {
 	o.Model = cmp.Or(o.Model, defaultModel)
 	f, err := named(o.Model)
@@ -37,26 +36,27 @@ func Learn(ctx context.Context, corpus *text.Corpus, o Options, cacheDir string)
 	if err != nil {
 		return nil, usererr.New("learn a tokenizer: %w", err)
 	}
-	path := filepath.Join(cacheDir, "tokenizers", o.file(corpus))
-	if t, err := f.Load(path); err == nil {
-		return t, nil
+	dir := filepath.Join(cacheDir, "tokenizers", o.folder(corpus))
+	var learned Tokenizer
+	err = sealed(dir, []string{jsonName}, func(temp string) error {
+		var reading error
+		learned, err = f.Learn(corpus.Texts(ctx, text.Train, &reading), o)
+		if err := errors.Join(reading, err); err != nil {
+			return fmt.Errorf("learn a tokenizer from %s: %w", corpus.Name, err)
+		}
+		return learned.Save(filepath.Join(temp, jsonName))
+	})
+	if err != nil {
+		return nil, text.CacheError(cacheDir, err)
 	}
-	var reading error
-	t, err := f.Learn(corpus.Texts(ctx, text.Train, &reading), o)
-	if err = errors.Join(reading, err); err != nil {
-		return nil, fmt.Errorf("learn a tokenizer from %s: %w", corpus.Name, err)
+	if learned != nil {
+		return learned, nil
 	}
-	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
-		return nil, fmt.Errorf("keep the tokenizer: %w", err)
-	}
-	if err := t.Save(path); err != nil {
-		return nil, err
-	}
-	return t, nil
+	return loaded(f.Load(filepath.Join(dir, jsonName)))
 }
 
-// file names what is learned from corpus in the cache. Only kinds other than the first one there was are named in it.
-func (o Options) file(corpus *text.Corpus) string {
+// folder names what is learned from corpus in the cache. Only what is not as usual is named in it.
+func (o Options) folder(corpus *text.Corpus) string {
 	name := fmt.Sprintf("%s-%d-%t", corpus.Hash[:16], o.VocabSize, o.Lowercase)
 	if alphabet, longest := cmp.Or(o.Alphabet, 1000), cmp.Or(o.LongestWord, 100); alphabet != 1000 || longest != 100 {
 		name += fmt.Sprintf("-%d-%d", alphabet, longest)
@@ -64,5 +64,5 @@ func (o Options) file(corpus *text.Corpus) string {
 	if o.Model != defaultModel {
 		name += "-" + o.Model
 	}
-	return name + ".json"
+	return name
 }

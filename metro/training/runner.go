@@ -210,7 +210,11 @@ func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer tokens.Tok
 				return nil, err
 			}
 		}
-		return data.NewDataset(ctx, corpus, tokenizer, d.SeqLen, r.CacheDir, progress)
+		dataset, err := data.NewDataset(ctx, corpus, tokenizer, d.SeqLen, r.CacheDir, progress)
+		if err == nil && progress == nil && dataset.Unknown.Share() >= tokens.Considerable {
+			log.Print(dataset.Unknown) // whoever watches is told by the dataset
+		}
+		return dataset, err
 	})
 }
 

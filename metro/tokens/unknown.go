@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tokens
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/dustin/go-humanize"
+
+	"metrolab/internal/atomicfile"
+	"metrolab/internal/usererr"
+)
+
+// Unknown says how much of a text its tokenizer does not know, and makes [UNK] of.
+type Unknown struct {
+	Tokens  int64 `json:"tokens"`  // all of them, without the [SEP] after each document
+	Words   int64 `json:"words"`   // tokens that begin a word: words, punctuation marks, ideographs
+	Unknown int64 `json:"unknown"` // words that are unknown
+
+	// The most frequent ones of a sample: characters that are unknown by themselves, and words all of whose characters are
+	// known, which are too long, most often.
+	Characters []string `json:"characters,omitempty"`
+	Long       []string `json:"long,omitempty"`
+}
+
+// Considerable is the share of unknown words from which a text is not what the tokenizer was made for.
+const Considerable = 0.01
+
+// Share is the part of the words that is unknown.
+func (u Unknown) Share() float64 { return float64(u.Unknown) / float64(max(u.Words, 1)) }
+
+// String says it in a sentence, with the worst and what can be done if it is considerable.
+func (u Unknown) String() string {
+	s := fmt.Sprintf("%s tokens to train on; %.2g %% of the words are unknown to the tokenizer ([UNK])", humanize.Comma(u.Tokens), 100*u.Share())
+	if u.Share() < Considerable {
+		return s
+	}
+	var worst []string
+	if len(u.Characters) > 0 {
+		worst = append(worst, "characters that it has not learned, such as "+strings.Join(u.Characters, " ")+" (data.alphabet is how many it learns)")
+	}
+	if len(u.Long) > 0 {
+		worst = append(worst, "words that are too long, or that no pieces cover, such as "+strings.Join(u.Long, ", ")+" (data.longest_word is how long one may be)")
+	}
+	return "warning: " + s + ", mostly for " + strings.Join(worst, ", ")
+}
+
+// readUnknown reads what unknownCounter.write wrote.
+func readUnknown(path string) (u Unknown, err error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return u, err
+	}
+	if err := json.Unmarshal(raw, &u); err != nil {
+		return u, usererr.New("%s is damaged: %w", path, err)
+	}
+	return u, nil
+}
+
+// unknownSample is how many unknown words are looked at, and worstShown how many of them are named.
+const (
+	unknownSample = 20_000
+	worstShown    = 8
+)
+
+// unknownCounter finds out what of a text is unknown, and why.
+type unknownCounter struct {
+	tokenizer        Tokenizer
+	u                Unknown
+	sampled          int
+	characters, long map[string]int
+	known            map[rune]bool
+}
+
+func newUnknownCounter(t Tokenizer) *unknownCounter {
+	return &unknownCounter{tokenizer: t, characters: map[string]int{}, long: map[string]int{}, known: map[rune]bool{}}
+}
+
+// add counts the tokens of a text.
+func (c *unknownCounter) add(text string, ids []int32) {
+	unk, before := c.tokenizer.Special().UNK, c.u.Unknown
+	for _, id := range ids {
+		if !c.tokenizer.IsContinuation(id) {
+			c.u.Words++
+		}
+		if id == unk {
+			c.u.Unknown++
+		}
+	}
+	c.u.Tokens += int64(len(ids))
+	if c.u.Unknown > before && c.sampled < unknownSample {
+		c.sample(text)
+	}
+}
+
+// sample looks at the unknown words of a text.
+func (c *unknownCounter) sample(text string) {
+	e := c.tokenizer.Encode(text)
+	for i, id := range e.IDs {
+		if id != c.tokenizer.Special().UNK {
+			continue
+		}
+		c.sampled++
+		word, allKnown := text[e.Bytes[i].Start:e.Bytes[i].End], true
+		for _, r := range word {
+			if !c.knows(r) {
+				c.characters[string(r)]++
+				allKnown = false
+			}
+		}
+		if allKnown {
+			c.long[abbreviated(word)]++
+		}
+	}
+}
+
+// knows reports whether a character is known when it stands alone.
+func (c *unknownCounter) knows(r rune) bool {
+	known, ok := c.known[r]
+	if !ok {
+		known = !slices.Contains(c.tokenizer.EncodeIDs(nil, string(r)), c.tokenizer.Special().UNK)
+		c.known[r] = known
+	}
+	return known
+}
+
+// abbreviated is the beginning of a word, and its length.
+func abbreviated(word string) string {
+	const shown = 24
+	n := utf8.RuneCountInString(word)
+	if n <= shown {
+		return word
+	}
+	return fmt.Sprintf("%s… (%d characters)", string([]rune(word)[:shown]), n)
+}
+
+func (c *unknownCounter) write(path string) error {
+	c.u.Characters, c.u.Long = mostFrequent(c.characters), mostFrequent(c.long)
+	raw, err := json.MarshalIndent(c.u, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.OS.CreateFile(path, append(raw, '\n'))
+}
+
+// mostFrequent lists the keys with the highest counts; of equal ones, the lower.
+func mostFrequent(counts map[string]int) []string {
+	keys := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
+	})
+	return keys[:min(len(keys), worstShown)]
+}
