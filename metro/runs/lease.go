@@ -205,6 +205,19 @@ func (r *Run) tidy(lastAttempt int) (err error) {
 	return errors.Join(err, r.reapAttempts(lastAttempt))
 }
 
+// Begun reports whether anything was measured or saved, so that there is something to lose.
+func (r *Run) Begun() (bool, error) {
+	checkpoints, err := Checkpoints{Dir: r.Path(CheckpointsDir), disk: r.store.disk}.list()
+	if len(checkpoints) > 0 || err != nil {
+		return true, err
+	}
+	info, err := r.store.disk.Lstat(r.Path(MetricsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err != nil || info.Size() > 0, err
+}
+
 // Tidy removes from a finished run what a process that had lost it, stopped for longer than the TTL say, left there when it
 // went on: lines behind the end of the log, and what it had aside. A run that somebody holds, and one that is not finished, is
 // looked after by its holder.
@@ -373,6 +386,24 @@ func (l *Lease) Release() error {
 	err := l.write(func(r *record) { r.Released = true })
 	l.released = err == nil || errors.Is(err, ErrLost)
 	return err
+}
+
+// Remove deletes the run, and the lease with it.
+func (l *Lease) Remove() error {
+	if err := l.Check(); err != nil {
+		return err
+	}
+	l.stop()
+	d := l.run.store.disk
+	// Under its new name it is no longer a run, so that a removal cut short leaves no half of one.
+	gone := atomicfile.TempPath(l.run.Dir)
+	if err := d.Rename(l.run.Dir, gone); err != nil {
+		return errors.Join(err, l.Release())
+	}
+	l.mu.Lock()
+	l.released = true
+	l.mu.Unlock()
+	return d.RemoveAll(gone)
 }
 
 // WriteJSON is [WriteJSON] for one of the run's files, after a Check.

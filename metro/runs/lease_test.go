@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,4 +207,51 @@ func TestParseStat(t *testing.T) {
 		state, start := parseStat(text)
 		require.Equal(t, want, [2]string{state, start}, text)
 	}
+}
+
+// Of a run that was killed again and again, the attempts stay that differ in what may change numbers, and the last two. A
+// number that was given away once is not given again.
+func TestAttemptsGiveWay(t *testing.T) {
+	run, err := Store{Root: t.TempDir()}.Create("tiny", 1)
+	require.NoError(t, err)
+	flags := []string{"", "", "", "--a", "--a", "", "", "--a", "", ""}
+	for _, set := range flags {
+		lease, err := run.Acquire()
+		require.NoError(t, err)
+		require.NoError(t, lease.WriteAttemptJSON(ProvenanceFile, Provenance{Environment: map[string]string{"XLA_FLAGS": set}}))
+		require.NoError(t, lease.Release())
+	}
+	kept, err := run.attempts()
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 4, 9, 10}, kept)
+	made, err := run.Attempts()
+	require.NoError(t, err)
+	require.Len(t, made, 4)
+	require.Equal(t, []string{"XLA_FLAGS was unset and is --a"}, made[1].Changes(made[0]))
+	require.Empty(t, made[3].Changes(made[0]))
+
+	// A slow process that had seen attempt 4 as the last finds the name of attempt 5 free; it does not get the run by that.
+	holder, err := run.Acquire()
+	require.NoError(t, err)
+	require.Equal(t, 11, holder.Attempt())
+	late, err := run.claim(record{Attempt: 4})
+	require.NoError(t, err)
+	require.Nil(t, late)
+	require.NoError(t, holder.Check())
+	after, err := run.attempts()
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 4, 10, 11}, after)
+	require.NoError(t, holder.Release())
+
+	// What an unlike machine each time leaves is bounded, and the first stays.
+	for i := range 3 * mostAttempts {
+		lease, err := run.Acquire()
+		require.NoError(t, err)
+		require.NoError(t, lease.WriteAttemptJSON(ProvenanceFile, Provenance{Go: strings.Repeat("x", i)}))
+		require.NoError(t, lease.Release())
+	}
+	kept, err = run.attempts()
+	require.NoError(t, err)
+	require.LessOrEqual(t, len(kept), mostAttempts+2)
+	require.Equal(t, 1, kept[0])
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,15 +121,28 @@ func measure(d atomicfile.Disk, dir string) (size int64, newest time.Time) {
 
 // Diff returns the fields in which the configs of two runs differ, in the order of their paths.
 func (s Store) Diff(a, b string) ([]Difference, error) {
+	one, err := s.Open(a)
+	if err != nil {
+		return nil, err
+	}
+	other, err := s.Open(b)
+	if err != nil {
+		return nil, err
+	}
+	return one.Diff(other)
+}
+
+// keyHash is the member of a config.json that follows from the others.
+const keyHash = "key_hash"
+
+// Diff is [Store.Diff] of runs that may lie in different stores.
+func (r *Run) Diff(other *Run) ([]Difference, error) {
 	var configs [2]json.RawMessage
-	for i, id := range []string{a, b} {
-		run, err := s.Open(id)
-		if err != nil {
-			return nil, err
-		}
+	for i, run := range []*Run{r, other} {
 		if err := readJSON(run.store.disk, run.Path(ConfigFile), &configs[i]); err != nil {
 			return nil, err
 		}
 	}
-	return differences(configs[0], configs[1])
+	found, err := differences(configs[0], configs[1])
+	return slices.DeleteFunc(found, func(d Difference) bool { return d.Path == keyHash }), err
 }

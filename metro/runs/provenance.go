@@ -82,7 +82,7 @@ func CollectProvenance(started time.Time, backend Backend) Provenance {
 		p.addBuild(info)
 	}
 	if p.Source.Commit == "" {
-		p.Source = workingSource(".")
+		p.Source = startedIn()
 	}
 	return p
 }

@@ -6,8 +6,12 @@ import (
 	"context"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 )
+
+// startedIn is the source in the working directory when the program first asked: later changes are not part of it.
+var startedIn = sync.OnceValue(func() Source { return workingSource(".") })
 
 // workingSource asks git about a directory: a program started by `go run` or `go test` has no commit stamped in.
 func workingSource(dir string) Source {

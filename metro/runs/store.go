@@ -286,13 +286,7 @@ func (s Store) Remove(id string) error {
 	if err != nil {
 		return fmt.Errorf("remove run %q: %w", id, err)
 	}
-	lease.stop()
-	// Under its new name it is no longer a run, so that a removal cut short leaves no half of one.
-	gone := atomicfile.TempPath(run.Dir)
-	if err := run.store.disk.Rename(run.Dir, gone); err != nil {
-		return fmt.Errorf("remove run %q: %w", id, errors.Join(err, lease.Release()))
-	}
-	if err := run.store.disk.RemoveAll(gone); err != nil {
+	if err := lease.Remove(); err != nil {
 		return fmt.Errorf("remove run %q: %w", id, err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/backendtest"
+	"metrolab/internal/faultfs"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/backend"
@@ -256,6 +257,35 @@ func TestStoppedFinetuningGoesOnExactly(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEqual(t, whole.Run.ID, other.Run.ID)
 	require.FileExists(t, resumed.Run.Path(runs.ResultFile))
+}
+
+// A fine-tuning that is killed in the middle of a change that it makes to its files ends, when it is asked for again, with the
+// result that it would have had.
+func TestKilledAnywhereAFinetuningEndsTheSame(t *testing.T) {
+	task, options := toy(), scratch(4)
+	options.Set = []string{"training.log_every=2", "training.eval_every=4", "training.checkpoint_every=2"}
+	r, p := runnerOn(t, backendtest.Go(t)), untrained(t, task)
+	finetune := func() (result Result, err error) {
+		result, err = Finetune(t.Context(), r, p, task, options, nil)
+		result.Seconds, result.Run = 0, nil
+		return result, err
+	}
+	whole, err := finetune()
+	require.NoError(t, err)
+	for at := 1; ; at += 29 { // of some 200 changes, for time
+		r.Store = runs.Store{Root: t.TempDir()}
+		changes, err := faultfs.Killed(at, func() error { _, err := finetune(); return err })
+		if changes < at {
+			require.NoError(t, err)
+			t.Logf("%d changes", changes)
+			break
+		}
+		require.NoError(t, faultfs.Bury(r.Store.Root))
+		var resumed Result
+		_, err = faultfs.Killed(math.MaxInt, func() (err error) { resumed, err = finetune(); return err })
+		require.NoError(t, err, "killed at change %d", at)
+		require.Equal(t, whole, resumed, "killed at change %d", at)
+	}
 }
 
 // Accumulation gives the steps of whole batches, but for rounding, and what fine-tuning does not look at is refused.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro/runs"
 )
 
@@ -40,6 +41,9 @@ func (j *Job) Train(ctx context.Context, report func(Progress)) (Result, error) 
 		return Result{}, err
 	}
 	result, err := j.train(ctx, lease, report)
+	if begun, looking := j.Begun(); usererr.Is(err) && !begun && looking == nil {
+		return Result{}, errors.Join(err, lease.Remove()) // what is refused leaves nothing behind
+	}
 	return result, errors.Join(err, lease.Release())
 }
 

@@ -3,7 +3,10 @@
 package training_test
 
 import (
+	"context"
 	"io/fs"
+	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +19,7 @@ import (
 	"metrolab/internal/faultfs"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
+	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
 )
@@ -36,7 +40,7 @@ func TestKilledAnywhereARunEndsTheSame(t *testing.T) {
 			whole, err := train()
 			require.NoError(t, err)
 			require.Equal(t, name == "diverges", whole.Diverged != "")
-			const apart = 7 // of about 150 changes, for time; what a record, a checkpoint and a lease change has other lengths
+			const apart = 23 // of some 500 changes, for time; a record, a checkpoint and a lease are of other lengths
 			for at := 1; ; at += apart {
 				r.Store = runs.Store{Root: t.TempDir()}
 				changes, err := faultfs.Killed(at, func() error { _, err := train(); return err })
@@ -46,7 +50,8 @@ func TestKilledAnywhereARunEndsTheSame(t *testing.T) {
 					break
 				}
 				require.NoError(t, faultfs.Bury(r.Store.Root))
-				resumed, err := train()
+				var resumed training.Result
+				_, err = faultfs.Killed(math.MaxInt, func() (err error) { resumed, err = train(); return err })
 				require.NoError(t, err, "killed at change %d", at)
 				require.Equal(t, whole.Steps, resumed.Steps, "killed at change %d", at)
 				require.Equal(t, whole.Diverged, resumed.Diverged, "killed at change %d", at)
@@ -92,4 +97,95 @@ func TestARemovedResultIsMadeAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, line(t, whole.Metrics), line(t, again.Metrics))
 	require.Equal(t, whole.Steps, again.Steps)
+}
+
+// A run that is gone on with must have a log that covers its checkpoint: it goes on from the one before, or says what is
+// wrong, and never ends with another log than a run that nothing happened to.
+func TestADamagedLogIsNotGoneOnFrom(t *testing.T) {
+	r := runner(t, backendtest.Go(t))
+	whole, err := r.Run(t.Context(), "run", micro(40), nil)
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		harm    func(text string) string
+		refused bool
+	}{
+		"without its last line": {func(text string) string { return text[:strings.LastIndex(text[:len(text)-1], "\n")+1] }, false},
+		"a flipped bit":         {func(text string) string { return strings.Replace(text, `{"step":21,`, `{"step":23,`, 1) }, false},
+		"halved":                {func(text string) string { return text[:len(text)/4] }, true},
+		"emptied":               {func(string) string { return "" }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := runner(t, backendtest.Go(t))
+			stopAt(t, r, 29)
+			run, err := r.Open(t.Context(), "run", micro(40))
+			require.NoError(t, err)
+			path := run.Path(runs.MetricsFile)
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(path, []byte(c.harm(string(text))), 0o600))
+			resumed, err := r.Run(t.Context(), "run", micro(40), nil)
+			if c.refused {
+				require.True(t, usererr.Is(err), "%v", err)
+				require.ErrorContains(t, err, path)
+				require.DirExists(t, run.Dir, "there is something to lose")
+				return
+			}
+			require.NoError(t, err)
+			equalRuns(t, whole.Run, resumed.Run)
+		})
+	}
+}
+
+// stopAt trains micro(40) and stops it after a step.
+func stopAt(t *testing.T, r *training.Runner, step int) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	_, err := r.Run(ctx, "run", micro(40), func(p training.Progress) {
+		if p.Step == step {
+			stop()
+		}
+	})
+	require.ErrorIs(t, err, training.ErrInterrupted)
+}
+
+// What is refused leaves no folder, wherever it is noticed; but a run that has begun stays.
+func TestWhatIsRefusedLeavesNothing(t *testing.T) {
+	other := trained(t, "objective.name=mlm")
+	r := runner(t, backendtest.Go(t))
+	for _, assignment := range []string{
+		"evaluation.rows=1048576", "main.heads=3", "training.init_from=" + other.Run.Dir, "training.init_from=" + filepath.Join(t.TempDir(), "absent"),
+	} {
+		c := recipes.Micro()
+		require.NoError(t, c.Set(assignment))
+		_, err := r.Run(t.Context(), "run", c, nil)
+		require.True(t, usererr.Is(err), "%s: %v", assignment, err)
+		found, err := r.Store.List()
+		require.NoError(t, err)
+		require.Empty(t, found, assignment)
+		entries, err := os.ReadDir(r.Store.Root)
+		require.NoError(t, err)
+		require.Empty(t, entries, assignment)
+	}
+}
+
+// Who goes on with a run on a machine that may give other numbers is told so, and the run remembers both.
+func TestGoingOnOnAnUnlikeMachine(t *testing.T) {
+	var said strings.Builder
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&said, nil)))
+	defer slog.SetDefault(before)
+	r := runner(t, backendtest.Go(t))
+	t.Setenv("XLA_FLAGS", "--xla_cpu_max_isa=AVX2")
+	stopAt(t, r, 12)
+	stopAt(t, r, 14)
+	require.NotContains(t, said.String(), "XLA_FLAGS")
+	t.Setenv("XLA_FLAGS", "")
+	stopAt(t, r, 16)
+	require.Contains(t, said.String(), "XLA_FLAGS was --xla_cpu_max_isa=AVX2 and is unset")
+	result, err := r.Run(t.Context(), "run", micro(40), nil)
+	require.NoError(t, err)
+	attempts, err := result.Run.Attempts()
+	require.NoError(t, err)
+	require.Equal(t, "--xla_cpu_max_isa=AVX2", attempts[0].Environment["XLA_FLAGS"])
+	require.Empty(t, attempts[len(attempts)-1].Environment["XLA_FLAGS"])
 }

@@ -226,7 +226,7 @@ func (l *loop) resume() error {
 		return err
 	}
 	checkpoint, found, err := l.checkpoints.Resume(fit, func(damaged string, err error) {
-		slog.Warn("checkpoint " + damaged + " is passed over, the one before it is used: " + err.Error())
+		slog.Warn("checkpoint " + damaged + " is passed over: " + err.Error())
 	})
 	if err != nil {
 		return usererr.New("%w", err)
