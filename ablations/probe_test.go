@@ -42,8 +42,9 @@ func TestProbe(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, 2, begun)
-	require.Equal(t, s.Baseline.Training.Steps, steps)
+	require.Equal(t, 3*s.Baseline.Training.Steps, steps, "three learning rates each")
 	require.Contains(t, figure.Alt, "from scratch")
+	require.Contains(t, figure.Caption, "best of three on the validation split")
 
 	results.Extra.Figures = append(results.Extra.Figures, *figure)
 	files, err := results.Write(filepath.Join(runner.Store.Root, s.Name))

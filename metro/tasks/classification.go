@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -25,6 +26,7 @@ type Classification struct {
 	Classes []string // at least two
 
 	Train, Test []Example // at least one of each class in each
+	Validation  []Example // to choose settings by; the same, or none
 }
 
 // Example is a text and its class, an index of [Classification.Classes].
@@ -49,14 +51,21 @@ func (t Classification) Check() error {
 			return usererr.New("%s: of the label %q, %d texts are in the training part and %d in the test part, and both need one; give more texts of it, or leave it out",
 				t.Source, name, train[class], test[class])
 		}
+		if len(t.Validation) > 0 && t.count(t.Validation)[class] == 0 {
+			return usererr.New("%s: of the label %q, no text is in the validation part; give more texts of it, or leave it out", t.Source, name)
+		}
 	}
 	return nil
 }
 
 // Hash implements [Task]: of the classes, and of the examples in their order.
 func (t Classification) Hash() string {
+	content := []any{t.Classes, t.Train, t.Test}
+	if len(t.Validation) > 0 {
+		content = append(content, t.Validation)
+	}
 	sum := sha256.New()
-	if err := json.NewEncoder(sum).Encode([]any{t.Classes, t.Train, t.Test}); err != nil {
+	if err := json.NewEncoder(sum).Encode(content); err != nil {
 		panic(err) // texts and numbers
 	}
 	return hex.EncodeToString(sum.Sum(nil))
@@ -65,9 +74,10 @@ func (t Classification) Hash() string {
 // GraphKey implements [Task].
 func (t Classification) GraphKey() string { return fmt.Sprintf("classification/%d", len(t.Classes)) }
 
-// Encode implements [Task]. Every window of a text is a row, and its target the text's class.
-func (t Classification) Encode(tokenizer tokens.Tokenizer, seqLen int) (train, test *Rows) {
-	return newRows(tokenizer, seqLen, t.Train), newRows(tokenizer, seqLen, t.Test)
+// Encode implements [Task]. Every window of a text is a row, and its target the text's class. The rows that are asked about
+// are those of the test texts, then those of the validation texts.
+func (t Classification) Encode(tokenizer tokens.Tokenizer, seqLen int) (train, asked *Rows) {
+	return newRows(tokenizer, seqLen, t.Train), newRows(tokenizer, seqLen, slices.Concat(t.Test, t.Validation))
 }
 
 // Order implements [Task]: the classes take turns, so that all weigh the same.
@@ -104,27 +114,34 @@ func (t Classification) Right(outputs, targets *Node) *Node {
 func (t Classification) Answers(outputs *Node) *Node { return LogSoftmax(outputs) }
 
 // Score implements [Task]. A text's class is the one with the highest log-probability, averaged over its windows.
-func (t Classification) Score(test *Rows, answers [][]float32) Scored {
-	truth := classesOf(t.Test)
-	score := func(predicted []int) Scores { return newScores(len(t.Classes), truth, predicted) }
-	return Scored{
-		Model:      score(t.answers(test, answers)),
-		BagOfWords: score(bagOfWords(t)), Majority: score(majority(t.count(t.Train), len(t.Test))),
+func (t Classification) Score(asked *Rows, answers [][]float32) Scored {
+	predicted := t.answers(asked, answers)
+	score := func(truth []Example, predicted []int) Scores {
+		return newScores(len(t.Classes), classesOf(truth), predicted)
 	}
+	scored := Scored{
+		Model:      score(t.Test, predicted[:len(t.Test)]),
+		BagOfWords: score(t.Test, bagOfWords(t)), Majority: score(t.Test, majority(t.count(t.Train), len(t.Test))),
+	}
+	if len(t.Validation) > 0 {
+		validation := score(t.Validation, predicted[len(t.Test):])
+		scored.Validation = &validation
+	}
+	return scored
 }
 
-// answers returns the class of each test text.
-func (t Classification) answers(test *Rows, answers [][]float32) []int {
-	sums := make([][]float64, len(t.Test)) // the number of windows does not change which is the highest
+// answers returns the class of each test text, then of each validation text.
+func (t Classification) answers(asked *Rows, answers [][]float32) []int {
+	sums := make([][]float64, len(t.Test)+len(t.Validation)) // the number of windows does not change which is the highest
 	for i := range sums {
 		sums[i] = make([]float64, len(t.Classes))
 	}
 	for row, values := range answers {
 		for class, v := range values {
-			sums[test.windows[row].Text][class] += float64(v)
+			sums[asked.windows[row].Text][class] += float64(v)
 		}
 	}
-	predicted := make([]int, len(t.Test))
+	predicted := make([]int, len(sums))
 	for i, sum := range sums {
 		predicted[i] = argmax(sum)
 	}

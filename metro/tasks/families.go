@@ -5,6 +5,7 @@ package tasks
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,45 +14,41 @@ import (
 	"metrolab/metro/text"
 )
 
-// The sizes of [Families] at most, for each family. With the default corpus of Go 1.26 only syscall has fewer to test.
+// The sizes of [Families] at most, for each family: texts to train on, and texts to choose settings by and to test on.
 const (
 	familyTrainTexts = 800
-	familyTestTexts  = 150
+	familyHeldTexts  = 150
 )
 
 // Families is the probe on the default corpus: a paragraph of the standard library's documentation → which of
-// [text.Families] it is from. Training texts are from the training split; test texts from the test split and, where
-// that has too few, the validation split, which no model was trained on either. Of each family at most 800 texts are
-// for training and 150 for testing, so that the large ones do not drown the small. Which ones follows from the texts
-// alone: every model and every seed gets the same.
+// [text.Families] it is from. Each part is from the corpus's split of that name, so that no model was trained on the texts that
+// settings are chosen by ([Choose]) nor on those of the test, and no setting is chosen by the test. Of each family at most 800
+// texts are for training and 150 each for the other two, so that the large ones do not drown the small. Which ones follows
+// from the texts alone: every model and every seed gets the same.
 //
 // A corpus without these labels, such as one's own text, is the user's mistake.
 func Families(corpus *text.Corpus) (Classification, error) {
 	t := Classification{Name: "families", Source: corpus.Source, Classes: text.Families}
-	train, err := familyTexts(corpus, text.Train, familyTrainTexts)
-	if err != nil {
-		return Classification{}, err
-	}
-	test, err := familyTexts(corpus, text.Test, familyTestTexts)
-	if err != nil {
-		return Classification{}, err
-	}
-	more, err := familyTexts(corpus, text.Validation, familyTestTexts)
-	if err != nil {
-		return Classification{}, err
-	}
-	var missing []string
-	for class, family := range t.Classes {
-		held := append(test[class], more[class]...)
-		held = held[:min(len(held), familyTestTexts)]
-		if len(train[class]) == 0 || len(held) == 0 {
-			missing = append(missing, family)
+	lacking := map[string]bool{}
+	for _, part := range []struct {
+		split    text.Split
+		most     int
+		examples *[]Example
+	}{{text.Train, familyTrainTexts, &t.Train}, {text.Validation, familyHeldTexts, &t.Validation}, {text.Test, familyHeldTexts, &t.Test}} {
+		texts, err := familyTexts(corpus, part.split, part.most)
+		if err != nil {
+			return Classification{}, err
 		}
-		t.Train, t.Test = appendTexts(t.Train, train[class], class), appendTexts(t.Test, held, class)
+		for class, family := range t.Classes {
+			if len(texts[class]) == 0 {
+				lacking[family] = true
+			}
+			*part.examples = appendTexts(*part.examples, texts[class], class)
+		}
 	}
-	if len(missing) > 0 {
+	if len(lacking) > 0 {
 		return Classification{}, usererr.New("the corpus %s has too few paragraphs labelled as from the Go packages %s: the probe needs the default corpus (%s), or labelled texts of your own",
-			corpus.Source, strings.Join(missing, ", "), text.Default)
+			corpus.Source, strings.Join(slices.Sorted(maps.Keys(lacking)), ", "), text.Default)
 	}
 	return t, nil
 }

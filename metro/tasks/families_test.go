@@ -52,19 +52,17 @@ func TestFamilies(t *testing.T) {
 			splits[doc.Text] = split
 		}
 	}
-	held := task.count(task.Test)
+	validation, test := task.count(task.Validation), task.count(task.Test)
 	for class, n := range task.count(task.Train) {
 		require.Equal(t, familyTrainTexts, n, task.Classes[class])
-		require.InDelta(t, 100, held[class], 50, "a tenth of 1000 texts is held out")
+		require.InDelta(t, 50, validation[class], 25, "a twentieth of 1000 texts")
+		require.InDelta(t, 50, test[class], 25, "a twentieth of 1000 texts")
 	}
-	for _, e := range append(task.Train, task.Test...) {
-		require.Contains(t, e.Text, "about "+task.Classes[e.Class]+" and")
-	}
-	for _, e := range task.Train {
-		require.Equal(t, text.Train, splits[e.Text])
-	}
-	for _, e := range task.Test {
-		require.NotEqual(t, text.Train, splits[e.Text])
+	for split, part := range map[text.Split][]Example{text.Train: task.Train, text.Validation: task.Validation, text.Test: task.Test} {
+		for _, e := range part {
+			require.Contains(t, e.Text, "about "+task.Classes[e.Class]+" and")
+			require.Equal(t, split, splits[e.Text], "no part reaches into another's split")
+		}
 	}
 }
 

@@ -45,6 +45,8 @@ type Result struct {
 	BagOfWords Scores `json:"bag_of_words"` // a logistic regression on the words of the same texts
 	Majority   Scores `json:"majority"`     // always the class with the most training texts
 
+	Validation *Scores `json:"validation,omitempty"` // the model on the validation texts, if there are any; see [Choose]
+
 	Steps        int     `json:"steps"`
 	BatchSize    int     `json:"batch_size"`
 	LearningRate float64 `json:"learning_rate"`
@@ -168,11 +170,11 @@ func (f *finetuning) describe(t training.Trained) Result {
 	result := Result{
 		Task: about.Name, Source: about.Source, Classes: about.Classes, TrainTexts: about.TrainTexts, TestTexts: about.TestTexts,
 		FromScratch: c.Task.FromScratch,
-		Model:       f.scored.Model, BagOfWords: f.scored.BagOfWords, Majority: f.scored.Majority,
+		Model:       f.scored.Model, BagOfWords: f.scored.BagOfWords, Majority: f.scored.Majority, Validation: f.scored.Validation,
 		Steps: t.Steps, BatchSize: c.Training.BatchSize, LearningRate: c.Optimizer.LearningRate, Seed: c.Seed,
 		Passes: passes(c, f.train.Len()), Loss: t.LastLoss, Seconds: t.Seconds,
 	}
-	result.CutTexts = f.train.cut + f.test.cut
+	result.CutTexts = f.train.cut + f.asked.cut
 	if !result.FromScratch {
 		result.PretrainedSteps = f.pretrained.Step
 	}

@@ -196,13 +196,13 @@ func TestAnswers(t *testing.T) {
 		require.NoError(t, err)
 		out.Release()
 	}
-	require.Greater(t, f.test.Len(), len(task.Test), "some texts have several windows")
+	require.Greater(t, f.asked.Len(), len(task.Test), "some texts have several windows")
 
-	all, err := f.answers(program, f.test)
+	all, err := f.answers(program, f.asked)
 	require.NoError(t, err)
 	means := make([][3]float64, len(task.Test))
-	for row, w := range f.test.windows {
-		alone, err := f.answers(program, &Rows{windows: f.test.windows[row : row+1], targets: f.test.targets[row : row+1]})
+	for row, w := range f.asked.windows {
+		alone, err := f.answers(program, &Rows{windows: f.asked.windows[row : row+1], targets: f.asked.targets[row : row+1]})
 		require.NoError(t, err)
 		require.Len(t, alone[0], 3)
 		require.InDeltaSlice(t, alone[0], all[row], 1e-5)
@@ -213,7 +213,7 @@ func TestAnswers(t *testing.T) {
 		}
 		require.InDelta(t, 1, sum, 1e-5)
 	}
-	for text, class := range task.answers(f.test, all) {
+	for text, class := range task.answers(f.asked, all) {
 		require.InDelta(t, slices.Max(means[text][:]), means[text][class], 1e-4)
 	}
 }

@@ -21,8 +21,9 @@ type Task interface {
 	// GraphKey names the graphs that the task builds, whatever its examples are.
 	GraphKey() string
 
-	// Encode makes rows of the examples, for a model that reads rows of seqLen tokens.
-	Encode(t tokens.Tokenizer, seqLen int) (train, test *Rows)
+	// Encode makes rows of the examples, for a model that reads rows of seqLen tokens: those that are trained on, and those
+	// that the trained model is asked about.
+	Encode(t tokens.Tokenizer, seqLen int) (train, asked *Rows)
 	// Order returns the training row that comes k-th, k = 0, 1, …: a pure function of (seed, k).
 	Order(train *Rows) func(seed int64, k int) int
 
@@ -35,8 +36,8 @@ type Task interface {
 	// Answers is what Score reads of outputs, [B, A].
 	Answers(outputs *Node) *Node
 
-	// Score says how good the answers are that the model gave to the test rows, [A] each, with what is to be compared.
-	Score(test *Rows, answers [][]float32) Scored
+	// Score says how good the answers are that the model gave to the rows it was asked about, [A] each, with what is to be compared.
+	Score(asked *Rows, answers [][]float32) Scored
 }
 
 // About is a task in words and numbers.
@@ -51,4 +52,6 @@ type Scored struct {
 	Model      Scores
 	BagOfWords Scores // a logistic regression on the words of the same texts
 	Majority   Scores // always the class with the most training texts
+
+	Validation *Scores // the model on the validation texts, by which settings are chosen; nil where there are none
 }

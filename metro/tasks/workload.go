@@ -23,15 +23,15 @@ type finetuning struct {
 	pretrained training.Pretrained
 	task       Task
 
-	train, test *Rows
-	order       func(seed int64, k int) int
-	scored      Scored // of the last evaluation
+	train, asked *Rows
+	order        func(seed int64, k int) int
+	scored       Scored // of the last evaluation
 }
 
 func newFinetuning(p training.Pretrained, t Task, c metro.Config) *finetuning {
 	f := &finetuning{model: p.Model, pretrained: p, task: t}
 	f.model.Config = c
-	f.train, f.test = t.Encode(p.Tokenizer, c.Data.SeqLen)
+	f.train, f.asked = t.Encode(p.Tokenizer, c.Data.SeqLen)
 	f.order = t.Order(f.train)
 	return f
 }
@@ -132,11 +132,11 @@ func (f *finetuning) Measure(training.StepOutput, runs.Values) error { return ni
 
 // Evaluate implements [training.Workload]: on the test examples.
 func (f *finetuning) Evaluate(p *training.Program) (runs.Values, error) {
-	answers, err := f.answers(p, f.test)
+	answers, err := f.answers(p, f.asked)
 	if err != nil {
 		return nil, err
 	}
-	f.scored = f.task.Score(f.test, answers)
+	f.scored = f.task.Score(f.asked, answers)
 	return runs.Values{
 		"test_accuracy": f.scored.Model.Accuracy, "test_balanced_accuracy": f.scored.Model.BalancedAccuracy,
 		"test_bag_of_words_balanced_accuracy": f.scored.BagOfWords.BalancedAccuracy, "test_majority_balanced_accuracy": f.scored.Majority.BalancedAccuracy,
