@@ -9,10 +9,11 @@ import (
 	"unicode"
 )
 
-// How the bag of words learns, the best of nine settings on the test texts of [Families]; the worst is 0.05 below.
+// How the bag of words learns: of 3, 10 and 30 passes at the rates 0.1, 0.3 and 1 the best on the validation texts of
+// [Families]. The nine lie between 0.714 and 0.771 there.
 const (
-	bagPasses = 10  // over the training texts
-	bagRate   = 0.3 // of AdaGrad
+	bagPasses = 30  // over the training texts
+	bagRate   = 0.1 // of AdaGrad
 )
 
 // bag is a text as a bag of words: a sparse vector of length 1 whose entries go with ln(1+count).
