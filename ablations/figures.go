@@ -3,6 +3,8 @@
 package ablations
 
 import (
+	"errors"
+	"io/fs"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -27,7 +29,7 @@ func (r Results) effects() []viz.Effect {
 	for _, c := range r.Compare() {
 		effects = append(effects, viz.Effect{
 			Name: c.Name, Pairs: c.Pairs, Mean: c.Mean, Diff: c.Diff, Low: c.Low, High: c.High,
-			P: c.P, HolmP: c.HolmP, Verdict: viz.Verdict(c.Verdict), Note: c.Note,
+			P: c.P, HolmP: c.HolmP, Verdict: viz.Verdict(c.Verdict), Words: c.Says(), Note: c.Note,
 		})
 	}
 	return effects
@@ -36,10 +38,7 @@ func (r Results) effects() []viz.Effect {
 // Curves draws a metric over training: a line for each arm, the mean over its seeds, with a band from the lowest to the
 // highest. A metric that no run has recorded is the user's error, which lists those that there are.
 func (r Results) Curves(metric string) (viz.Curves, error) {
-	logs, err := r.logs()
-	if err != nil {
-		return viz.Curves{}, err
-	}
+	logs, _ := r.logs()
 	c := r.curves(logs, metric)
 	if len(c.Series) == 0 {
 		return c, usererr.New("no run of study %s has recorded %q; there are %s", r.Study.Name, metric, strings.Join(logs.keys(), ", "))
@@ -84,17 +83,15 @@ var reported = []struct{ metric, remark string }{
 	{"val_clm_accuracy_replaced", ""},
 }
 
-// figures draws those of the report: the differences, and the curves that there are.
-func (r Results) figures() ([]viz.Figure, error) {
+// figures draws those of the report: the differences, and the curves that there are. Problems are what of the logs cannot be
+// read.
+func (r Results) figures() (figures []viz.Figure, problems []string, err error) {
 	forest, err := r.Forest().Figure()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	figures := []viz.Figure{forest}
-	logs, err := r.logs()
-	if err != nil {
-		return nil, err
-	}
+	figures = append(figures, forest)
+	logs, problems := r.logs()
 	draw := func(metric, remark string) error {
 		c := r.curves(logs, metric)
 		if len(c.Series) == 0 {
@@ -108,31 +105,34 @@ func (r Results) figures() ([]viz.Figure, error) {
 		return err
 	}
 	if err := draw(r.Study.Outcome.Metric, ""); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, c := range reported {
 		if c.metric == r.Study.Outcome.Metric {
 			continue
 		}
 		if err := draw(c.metric, c.remark); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return figures, nil
+	return figures, problems, nil
 }
 
 // logs are the records of runs, by arm.
 type logs map[string][][]runs.Row
 
-// logs reads those of every run that has started.
-func (r Results) logs() (logs, error) {
+// logs reads those of every run that has started, as far as they can be read; problems say where not.
+func (r Results) logs() (logs, []string) {
 	logs := logs{}
-	err := r.eachStarted(func(run Run, dir *runs.Run) error {
+	problems := r.eachStarted(func(run Run, dir *runs.Run) error {
 		rows, err := dir.ReadMetrics()
 		logs[run.Arm] = append(logs[run.Arm], rows)
+		if errors.Is(err, fs.ErrNotExist) && !run.Ended {
+			return nil // it has come to no line yet
+		}
 		return err
 	})
-	return logs, err
+	return logs, problems
 }
 
 // keys lists the metrics that were recorded.

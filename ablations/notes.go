@@ -4,6 +4,7 @@ package ablations
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dustin/go-humanize"
 
@@ -20,6 +21,15 @@ type Extra struct {
 	Notes   []string     `json:"notes"`   // what the study cannot show
 }
 
+// Add adds a figure, in the place of one of its name.
+func (e *Extra) Add(figure viz.Figure) {
+	e.Figures = append(slices.DeleteFunc(slices.Clone(e.Figures), func(f viz.Figure) bool { return f.Name == figure.Name }), figure)
+}
+
+func (e Extra) has(name string) bool {
+	return slices.ContainsFunc(e.Figures, func(f viz.Figure) bool { return f.Name == name })
+}
+
 // extra says what the runs alone do not tell: the text, the size, and what they cannot show.
 func (s Study) extra(corpus *text.Corpus) Extra {
 	c, total := s.Baseline, corpus.Stats.Total()
@@ -28,6 +38,8 @@ func (s Study) extra(corpus *text.Corpus) Extra {
 			corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words), c.Training.Steps, c.Training.BatchSize, c.Data.SeqLen),
 		Notes: []string{
 			s.Outcome.note(),
+			"Seeds count by the plan that was written down before the first run: who adds seeds after looking, until there is a verdict, finds one too often.",
+			"Times, and the last digits of all else, are those of the machine that is named under provenance; another machine rounds in another way.",
 			"A model of this size says what matters early and small. It does not say what matters at the size of the published models.",
 			"Few seeds decide large differences only. An arm that is undecided is not shown to be equal.",
 		},

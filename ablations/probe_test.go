@@ -46,7 +46,7 @@ func TestProbe(t *testing.T) {
 	require.Contains(t, figure.Alt, "from scratch")
 	require.Contains(t, figure.Caption, "best of three on the validation split")
 
-	results.Extra.Figures = append(results.Extra.Figures, *figure)
+	results.Extra.Add(*figure)
 	files, err := results.Write(filepath.Join(runner.Store.Root, s.Name))
 	require.NoError(t, err)
 	require.Equal(t, "probe.png", filepath.Base(files.Figures[len(files.Figures)-1]))

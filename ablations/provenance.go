@@ -13,15 +13,19 @@ import (
 	"metrolab/viz/report"
 )
 
-// provenance merges that of all runs that have started: one line a fact, with every value that occurred.
-func (r Results) provenance() ([]report.Field, error) {
+// provenance merges that of all runs that have started: one line a fact, with every value that occurred. Problems are what
+// cannot be read.
+func (r Results) provenance() (list []report.Field, problems []string) {
 	values := map[string][]string{}
 	note := func(name string, value any) {
 		if text := fmt.Sprint(value); text != "" && !slices.Contains(values[name], text) {
 			values[name] = append(values[name], text)
 		}
 	}
-	err := r.eachStarted(func(_ Run, dir *runs.Run) error {
+	if p := r.Planned; p != nil && p.Hash != "" {
+		note("plan", fmt.Sprintf("%s, written down %s before the first run, sha256 %.12s", seedList(p.Seeds), p.Date.Format(time.DateTime), p.Hash))
+	}
+	problems = r.eachStarted(func(_ Run, dir *runs.Run) error {
 		var p runs.Provenance
 		if err := runs.ReadJSON(dir.Path(runs.ProvenanceFile), &p); err != nil {
 			return err
@@ -40,21 +44,19 @@ func (r Results) provenance() ([]report.Field, error) {
 		}
 		return nil
 	})
-	if unlike, err2 := r.unlikePairs(); err == nil && err2 == nil && unlike != "" {
-		note("unlike machines", unlike)
-	}
-	var list []report.Field
+	unlike, unread := r.unlikePairs()
+	note("unlike machines", unlike)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		list = append(list, report.Field{Name: name, Value: strings.Join(values[name], "; ")})
 	}
-	return list, err
+	return list, append(problems, unread...)
 }
 
 // unlikePairs says which pairs stand on runs that were made in ways that may give other numbers to the same run; empty if
-// none does. See [runs.Provenance.Numerics].
-func (r Results) unlikePairs() (string, error) {
+// none does. See [runs.Provenance.Numerics]. Problems are what cannot be read.
+func (r Results) unlikePairs() (unlike string, problems []string) {
 	made := map[string]map[string]string{} // by run: what may change numbers
-	err := r.eachStarted(func(run Run, dir *runs.Run) error {
+	problems = r.eachStarted(func(run Run, dir *runs.Run) error {
 		attempts, err := dir.Attempts()
 		if err != nil {
 			return err
@@ -70,9 +72,6 @@ func (r Results) unlikePairs() (string, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return "", err
-	}
 	baselines := map[int64]map[string]string{}
 	for _, run := range r.Runs {
 		if run.Arm == BaselineName {
@@ -91,5 +90,5 @@ func (r Results) unlikePairs() (string, error) {
 			}
 		}
 	}
-	return strings.Join(pairs, "; "), nil
+	return strings.Join(pairs, "; "), problems
 }

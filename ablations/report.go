@@ -20,16 +20,30 @@ const (
 	ResultsFile = "results.csv"
 )
 
-// Files are the paths that Write has written.
+// Files are the paths that Write has written, and what is missing there because it cannot be read.
 type Files struct {
 	Report, Results string
 	Figures         []string
+	Missing         []string
 }
 
 // Write puts the study's report, its results as CSV (one row a run), its pictures and its plan into dir, each replaced
-// as a whole.
+// as a whole. What is written is what lies in the run store at that moment, so that of several processes on one study the
+// last leaves the whole of it. A folder that holds another study is the user's error.
 func (r Results) Write(dir string) (Files, error) {
 	var files Files
+	before, found, err := planIn(dir)
+	if err != nil {
+		return files, err
+	}
+	if found {
+		if err := r.fits(dir); err != nil {
+			return files, err
+		}
+		r.Runs = slices.Clone(r.Runs)
+		r.adopt(before)
+	}
+	r = r.Reload()
 	if err := atomicfile.MkdirAll(dir); err != nil {
 		return files, fmt.Errorf("write the report: %w", err)
 	}
@@ -55,36 +69,42 @@ func (r Results) Write(dir string) (Files, error) {
 		}
 		files.Figures = append(files.Figures, path)
 	}
+	files.Missing = page.Missing
 	files.Report = filepath.Join(dir, ReportFile)
 	return files, page.Save(files.Report)
 }
 
-// Report is the page of the study, with the curves of the runs that have started.
+// Report is the page of the study, with the curves of the runs that have started. What cannot be read is missing and named.
 func (r Results) Report() (report.Report, error) {
 	mean, n := r.baseline()
 	page := report.Report{
 		Title: "Study " + r.Study.Name, Summary: strings.TrimSpace(r.Study.Question + " " + r.Extra.Summary),
 		Outcome: r.Study.Outcome.Label, LowerIsBetter: r.Study.Outcome.Better == LowerIsBetter,
 		Baseline: report.Baseline{Name: BaselineName, Mean: mean, Runs: n},
-		Effects:  r.effects(), Runs: r.RunTable(), Failed: map[int]string{}, Notes: r.Extra.Notes,
+		Effects:  r.effects(), Remark: r.FloorNote(),
+		Runs: r.RunTable(), RunLabels: runLabels, Failed: map[int]string{}, Notes: r.Extra.Notes,
 	}
 	for i, run := range r.Runs {
-		if run.Result.Diverged != "" {
-			page.Failed[i] = run.Result.Diverged
-		} else if !run.Ended {
-			page.Failed[i] = "not finished"
+		if why := r.without(run); why != "" {
+			page.Failed[i] = why
 		}
 	}
 	for _, arm := range r.Arms {
 		page.Configs = append(page.Configs, report.Config{Name: arm.Name, Fields: fields(arm.Config)})
 	}
-	figures, err := r.figures()
+	figures, unread, err := r.figures()
 	if err != nil {
 		return page, err
 	}
 	page.Figures = append(figures, r.Extra.Figures...)
-	page.Provenance, err = r.provenance()
-	return page, err
+	var unmade []string
+	page.Provenance, unmade = r.provenance()
+	for _, problem := range slices.Concat(r.Problems, unread, unmade) {
+		if !slices.Contains(page.Missing, problem) {
+			page.Missing = append(page.Missing, problem)
+		}
+	}
+	return page, nil
 }
 
 // fields lists the values of v, a struct, by their dotted JSON paths.

@@ -3,8 +3,15 @@
 package ablations
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
+	"slices"
 
+	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
 )
@@ -13,35 +20,91 @@ import (
 type Run struct {
 	Arm    string          `json:"arm"`
 	Seed   int64           `json:"seed"`
-	ID     string          `json:"id"`                  // of its directory in the run store; empty before it was started
+	ID     string          `json:"id"`                  // of its directory in the run store, which is made when it starts
 	Tuned  string          `json:"finetuned,omitempty"` // the ID of its fine-tuning's run, if the study has one
 	Result training.Result `json:"-"`                   // with what the fine-tuning measured
 	Ended  bool            `json:"-"`
+
+	problem string // why its result cannot be read; empty if it can, or there is none
 }
 
 // Results are a study's runs, ended or not.
 type Results struct {
-	Study Study
-	Arms  []Arm // the baseline first
-	Runs  []Run
-	Store runs.Store // holds the directories of the runs
-	Extra Extra      // what stands in the report beside the study itself
+	Study    Study
+	Arms     []Arm // the baseline first
+	Runs     []Run
+	Store    runs.Store // holds the directories of the runs
+	Extra    Extra      // what stands in the report beside the study itself
+	Corpus   string     // content hash of the text that configs without one of their own were trained on
+	Planned  *Planned   // what was written down before the first run; nil where nothing was
+	Problems []string   // what of the runs cannot be read, and so is missing here
 }
 
-// Compare compares every change with the baseline on the study's outcome, with the runs that have ended.
-func (r Results) Compare() []Comparison {
-	var arms []Outcomes
-	for _, arm := range r.Arms[1:] {
-		arms = append(arms, r.outcomes(arm.Name))
+// Reload returns the results as they lie in the run store now, whoever has trained them.
+func (r Results) Reload() Results {
+	r.Runs, r.Problems = slices.Clone(r.Runs), nil
+	for i := range r.Runs {
+		run := &r.Runs[i]
+		if err := run.read(r.Store, r.Study.Finetune != nil); err != nil {
+			run.problem = err.Error()
+			r.Problems = append(r.Problems, fmt.Sprintf("%s, seed %d: %v", run.Arm, run.Seed, err))
+		}
 	}
-	return Compare(r.outcomes(BaselineName), arms, r.Study.Outcome.Better)
+	return r
 }
 
-func (r Results) outcomes(arm string) Outcomes {
+// begun says whether the run has a directory under root.
+func (r Run) begun(root string) bool {
+	if r.ID == "" {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(root, r.ID))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// read takes the run's result from its directory, with what its fine-tuning has measured if there is to be one: without
+// that the run has not ended.
+func (r *Run) read(store runs.Store, tuned bool) error {
+	r.Result, r.Ended, r.problem = training.Result{}, false, ""
+	result, ended, err := resultIn(store, *r, r.ID)
+	if err != nil {
+		return err
+	}
+	r.Result, r.Ended = result, ended
+	if !ended || !tuned || result.Diverged != "" {
+		return nil
+	}
+	fine, ended, err := resultIn(store, *r, r.Tuned)
+	if r.Ended = ended; ended {
+		r.Result = withFinetuning(r.Result, fine)
+	}
+	return err
+}
+
+// resultIn is the result of the run of that ID; a run that has no directory yet has none.
+func resultIn(store runs.Store, r Run, id string) (result training.Result, ended bool, err error) {
+	r.ID = id
+	if !r.begun(store.Root) {
+		return result, false, nil
+	}
+	found, err := store.Open(id)
+	if err != nil {
+		return result, false, err
+	}
+	return training.ReadResult(found)
+}
+
+// outcomes are an arm's, at those of its seeds that keep, nil for all, says yes to.
+func (r Results) outcomes(arm string, keep func(seed int64) bool) Outcomes {
 	o := Outcomes{Name: arm, BySeed: map[int64]float64{}}
 	for _, run := range r.Runs {
-		if run.Arm == arm && run.Ended {
-			o.BySeed[run.Seed] = run.metric(r.Study.Outcome.Metric)
+		if run.Arm != arm || !run.Ended || keep != nil && !keep(run.Seed) {
+			continue
+		}
+		if v, measured := run.metric(r.Study.Outcome.Metric); measured {
+			o.BySeed[run.Seed] = v
+		} else {
+			o.Missing = append(o.Missing, run.Seed)
 		}
 	}
 	return o
@@ -49,7 +112,7 @@ func (r Results) outcomes(arm string) Outcomes {
 
 // baseline returns the mean outcome of the baseline's ended runs and their number.
 func (r Results) baseline() (mean float64, n int) {
-	for _, v := range r.outcomes(BaselineName).BySeed {
+	for _, v := range r.outcomes(BaselineName, nil).BySeed {
 		if finite(v) {
 			mean += v
 			n++
@@ -58,12 +121,26 @@ func (r Results) baseline() (mean float64, n int) {
 	return mean / float64(n), n // NaN where there is none
 }
 
-// metric returns a number of the last evaluation, NaN for a run that diverged.
-func (r Run) metric(name string) float64 {
-	if v, ok := r.Result.Metrics[name]; ok && r.Result.Diverged == "" {
-		return v
+// metric returns a number of the last evaluation, NaN for a run that diverged, and whether there is one.
+func (r Run) metric(name string) (value float64, measured bool) {
+	if r.Result.Diverged != "" {
+		return math.NaN(), true
 	}
-	return math.NaN()
+	value, measured = r.Result.Metrics[name]
+	return value, measured
+}
+
+// sameNumbers says whether two runs measured the same, timings aside.
+func sameNumbers(a, b Run) bool {
+	if len(a.Result.Metrics) == 0 || a.Result.Diverged != "" || b.Result.Diverged != "" {
+		return false
+	}
+	for name, v := range a.Result.Metrics {
+		if w, ok := b.Result.Metrics[name]; !metrics.Of(name).Timing && (!ok || v != w && !(math.IsNaN(v) && math.IsNaN(w))) {
+			return false
+		}
+	}
+	return true
 }
 
 // Ended returns the number of runs that have ended.
@@ -77,19 +154,19 @@ func (r Results) Ended() int {
 	return n
 }
 
-// eachStarted calls visit with every run that has a directory, until one fails.
-func (r Results) eachStarted(visit func(Run, *runs.Run) error) error {
+// eachStarted calls visit with every run that has a directory, and returns what went wrong, a line a run.
+func (r Results) eachStarted(visit func(Run, *runs.Run) error) (problems []string) {
 	for _, run := range r.Runs {
-		if run.ID == "" {
+		if !run.begun(r.Store.Root) {
 			continue
 		}
 		dir, err := r.Store.Open(run.ID)
-		if err != nil {
-			return err
+		if err == nil {
+			err = visit(run, dir)
 		}
-		if err := visit(run, dir); err != nil {
-			return err
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("%s, seed %d: %v", run.Arm, run.Seed, err))
 		}
 	}
-	return nil
+	return problems
 }

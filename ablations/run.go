@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -21,6 +22,7 @@ type Event struct {
 	Worker   int // 0 … workers−1: whose run it is
 	Progress training.Progress
 	Result   *training.Result // set at the end of a run
+	Found    bool             // the run, and its fine-tuning, had ended before: nothing was trained
 	Done     int              // runs that have ended
 	Total    int
 }
@@ -56,10 +58,10 @@ func Workers(kind string) int {
 	return 1
 }
 
-// Run trains all runs of the study that are not finished, workers at a time, and returns the results. Events are
-// reported from one goroutine at a time. When ctx ends, the runs under way are saved, and the error wraps
-// [training.ErrInterrupted]; Run again goes on from there. Errors of single runs do not stop the others; divergence is
-// a result, not an error.
+// Run writes the study's plan into the folder of its name in the run store, trains all runs that are not finished, workers
+// at a time, and returns the results. Events are reported from one goroutine at a time. When ctx ends, the runs under way are
+// saved, and the error wraps [training.ErrInterrupted]; Run again goes on from there. Errors of single runs do not stop the
+// others; divergence is a result, not an error. A folder that holds another study is the user's error, see [Study.Fits].
 func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, report func(Event)) (Results, error) {
 	jobs, err := s.plan()
 	if err != nil {
@@ -68,18 +70,21 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 	if report == nil {
 		report = func(Event) {}
 	}
-	results := Results{Study: s, Runs: make([]Run, len(jobs)), Store: runner.Store, Extra: s.extra(runner.Corpus)}
+	results := Results{Study: s, Store: runner.Store, Extra: s.extra(runner.Corpus), Corpus: runner.Corpus.Hash}
 	if results.Arms, err = s.Arms(); err != nil {
 		return Results{}, err
 	}
-	for i, j := range jobs {
-		results.Runs[i] = Run{Arm: j.arm.Name, Seed: j.seed}
+	if results.Runs, err = s.runs(ctx, runner, jobs); err != nil {
+		return Results{}, err
 	}
 	var task tasks.Task
 	if s.Finetune != nil {
 		if task, err = s.Finetune.task(runner.Corpus); err != nil {
 			return Results{}, err
 		}
+	}
+	if err := results.register(filepath.Join(runner.Store.Root, s.Name)); err != nil {
+		return Results{}, err
 	}
 	var mu sync.Mutex // guards what follows, and report
 	done, problems := 0, []error(nil)
@@ -89,11 +94,11 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 		group.Go(func() {
 			for i := range queue {
 				j := jobs[i]
-				event := Event{Arm: j.arm.Name, Seed: j.seed, Worker: worker, Total: len(jobs)}
+				event := Event{Arm: j.arm.Name, Seed: j.seed, Worker: worker, Total: len(jobs), Found: true}
 				progress := func(p training.Progress) {
 					mu.Lock()
 					defer mu.Unlock()
-					event.Progress, event.Done = p, done
+					event.Progress, event.Done, event.Found = p, done, false
 					report(event)
 				}
 				result, err := runner.Run(ctx, s.Recipe, j.arm.Config, progress)
@@ -102,10 +107,8 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 					result, tuned, err = s.Finetune.train(ctx, runner, task, j.arm, result, progress)
 				}
 				mu.Lock()
-				run := &results.Runs[i]
-				run.ID, run.Result, run.Ended = runID(result), result, err == nil
 				if tuned != nil {
-					run.Tuned = tuned.ID
+					results.Runs[i].Tuned = tuned.ID
 				}
 				if err != nil {
 					problems = append(problems, fmt.Errorf("%s, seed %d: %w", j.arm.Name, j.seed, err))
@@ -126,15 +129,32 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 	}
 	close(queue)
 	group.Wait()
+	results = results.Reload()
 	if ctx.Err() != nil {
 		return results, training.ErrInterrupted
 	}
 	return results, errors.Join(problems...)
 }
 
-func runID(r training.Result) string {
-	if r.Run == nil {
-		return ""
+// runs are those of the jobs, by the names that they have or will have in the store.
+func (s Study) runs(ctx context.Context, runner *training.Runner, jobs []job) ([]Run, error) {
+	list := make([]Run, len(jobs))
+	identities := map[string]training.RunIdentity{} // by arm
+	for i, j := range jobs {
+		identity, known := identities[j.arm.Name]
+		if !known {
+			var err error
+			if identity, err = runner.Identify(ctx, j.arm.Config); err != nil {
+				return nil, fmt.Errorf("arm %q: %w", j.arm.Name, err)
+			}
+			identities[j.arm.Name] = identity
+		}
+		identity.Config.Seed = j.seed
+		id, err := runner.RunID(s.Recipe, identity)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = Run{Arm: j.arm.Name, Seed: j.seed, ID: id}
 	}
-	return r.Run.ID
+	return list, nil
 }

@@ -3,6 +3,7 @@
 package ablations
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -37,18 +38,23 @@ const (
 // Verdict is what a study knows about one arm against the baseline.
 type Verdict string
 
-// The three verdicts. Undecided means that the data do not tell, not that there is no difference.
+// The verdicts. Undecided means that the data do not tell, not that there is no difference. None means that they may not
+// be asked: [Comparison.Reason] says why.
 const (
 	Better    Verdict = "better"
 	Worse     Verdict = "worse"
 	Undecided Verdict = "undecided"
+	None      Verdict = "none"
 )
 
 // Outcomes are the results of one arm: the outcome of each ended run by its seed. A run that has not ended is absent;
 // one that ended without a usable number, because it diverged, is NaN or ±Inf.
 type Outcomes struct {
-	Name   string
-	BySeed map[int64]float64
+	Name    string
+	BySeed  map[int64]float64
+	Missing []int64 // seeds whose run ended well but has not measured the outcome, which is a gap and no failure
+	// Withheld says, as a column of verdicts does, why there is to be none, whatever the numbers are; empty for a verdict.
+	Withheld string
 }
 
 // Comparison is an arm against the baseline, paired by seed. Means, difference, interval and test are over the complete
@@ -59,6 +65,7 @@ type Comparison struct {
 	Unpaired       int     // finite outcomes of either side whose partner is absent or failed
 	Failed         []int64 // seeds whose run of this arm ended without a finite outcome, ascending
 	BaselineFailed []int64 // the same of the baseline
+	Missing        []int64 // seeds whose run of either side ended well without measuring the outcome, ascending
 	BaselineMean   float64
 	Mean           float64
 	Diff           float64 // mean of arm − baseline
@@ -67,14 +74,31 @@ type Comparison struct {
 	P              float64 // two-sided
 	HolmP          float64 // P adjusted over all arms of the study; the verdict is by this one
 	Verdict        Verdict
-	// MinDetectable is the size of a true difference that Pairs pairs with this SD would give a verdict on with
-	// probability [Power]; NaN unless the arm is undecided and SD > 0.
+	Reason         string // why the verdict is [None]; empty for the others
+	// Caution says what speaks against trusting the test, and so a verdict; it may be empty.
+	Caution string
+	// MinDetectable is the size of a true difference that another study of as many pairs would give a verdict on with
+	// probability [Power], SD being an estimate; NaN unless the arm is undecided and SD > 0.
 	MinDetectable float64
-	// SeedsNeeded is the number of pairs that would give a verdict with probability [Power] if the true difference were
-	// Diff and the spread SD, MaxSeeds+1 for more than MaxSeeds, 0 where there is no telling or no need.
+	// SeedsNeeded is the number of pairs of a study that would give a verdict with probability [Power] on a true difference
+	// of the size of Diff, SD being an estimate; MaxSeeds+1 for more than MaxSeeds, 0 where there is no telling or no need.
 	SeedsNeeded int
 	// Note says in words what the numbers cannot: failed runs, no interval, how far from a verdict. It may be empty.
 	Note string
+
+	baselineSeeds int // finite outcomes of the baseline
+}
+
+// Says is the verdict as a table shows it: "worse", "worse, with caution", or why there is none.
+func (c Comparison) Says() string {
+	switch {
+	case c.Verdict == None:
+		return c.Reason
+	case c.Caution != "" && c.Verdict != Undecided:
+		return string(c.Verdict) + ", with caution"
+	default:
+		return string(c.Verdict)
+	}
 }
 
 // Compare compares every arm with the baseline on one outcome and returns one Comparison an arm, in order.
@@ -86,10 +110,11 @@ type Comparison struct {
 // Two rules keep odd data honest. Where all differences are equal, SD is 0 and t says nothing; the exact sign-flip
 // test takes its place: p = 2^(1−n) for n equal differences other than zero, 1 for zeros, and no interval. And a side
 // with failed runs is never given a verdict in its favor, since the runs that survive flatter it; the other way a
-// verdict stands.
+// verdict stands. Where every run of a side has failed there is no verdict, and the reason says so.
 //
 // MinDetectable and SeedsNeeded are by the noncentral t distribution at level Alpha/len(arms), the level that Holm's
-// method asks of an arm in the worst case, whatever the other arms show.
+// method asks of an arm in the worst case, whatever the other arms show. SD is an estimate from Pairs differences; both
+// are averages over what σ may be, so that the chance that they are stated for is the one that they have.
 func Compare(baseline Outcomes, arms []Outcomes, better Direction) []Comparison {
 	cs := make([]Comparison, len(arms))
 	ps := make([]float64, len(arms))
@@ -99,6 +124,7 @@ func Compare(baseline Outcomes, arms []Outcomes, better Direction) []Comparison 
 	}
 	for i, p := range holm(ps) {
 		cs[i].HolmP = p
+		cs[i].Reason = cmp.Or(everyRunFailed(arms[i], ""), everyRunFailed(baseline, "baseline "), baseline.Withheld, arms[i].Withheld)
 		cs[i].decide(better)
 		cs[i].plan(Alpha / float64(len(arms)))
 		cs[i].annotate(better)
@@ -111,6 +137,8 @@ func pair(baseline, arm Outcomes) Comparison {
 	nan := math.NaN()
 	c := Comparison{Name: arm.Name, BaselineMean: nan, Mean: nan, Diff: nan, SD: nan, Low: nan, High: nan, P: nan,
 		Failed: failedSeeds(arm), BaselineFailed: failedSeeds(baseline)}
+	c.Missing = slices.Compact(slices.Sorted(slices.Values(slices.Concat(arm.Missing, baseline.Missing))))
+	c.baselineSeeds = len(baseline.BySeed) - len(c.BaselineFailed)
 	var base, own, diff []float64
 	for _, seed := range sortedSeeds(arm) {
 		a, b := arm.BySeed[seed], math.NaN()
@@ -180,9 +208,22 @@ func holm(ps []float64) []float64 {
 	return adjusted
 }
 
+// everyRunFailed says that all of an arm's runs have; empty if one has not, or none has ended.
+func everyRunFailed(o Outcomes, side string) string {
+	n := len(failedSeeds(o))
+	if n == 0 || n < len(o.BySeed)+len(o.Missing) {
+		return ""
+	}
+	return fmt.Sprintf("%sdiverged %d of %d", side, n, n)
+}
+
 // decide sets the verdict.
 func (c *Comparison) decide(better Direction) {
 	c.Verdict = c.leaning(better)
+	if c.Reason != "" {
+		c.Verdict = None
+		return
+	}
 	if c.Verdict == Better && len(c.Failed) > 0 || c.Verdict == Worse && len(c.BaselineFailed) > 0 {
 		c.Verdict = Undecided
 	}
@@ -203,37 +244,64 @@ func (c *Comparison) leaning(better Direction) Verdict {
 // plan fills MinDetectable and SeedsNeeded of an arm that the test left undecided at level alpha.
 func (c *Comparison) plan(alpha float64) {
 	c.MinDetectable = math.NaN()
-	if c.Pairs < 2 || c.HolmP < Alpha {
+	if c.Verdict != Undecided || c.Pairs < 2 || c.HolmP < Alpha || c.SD == 0 {
 		return
 	}
-	if c.SD > 0 {
-		c.MinDetectable = detectable(c.Pairs, alpha) * c.SD / math.Sqrt(float64(c.Pairs))
-		c.SeedsNeeded = seedsNeeded(c.Diff/c.SD, c.Pairs+1, alpha)
+	spread := newSpread(c.Pairs)
+	c.MinDetectable = spread.detectable(alpha) * c.SD
+	c.SeedsNeeded = spread.seedsNeeded(c.Diff/c.SD, alpha)
+}
+
+// spread is what an estimated standard deviation s says of the true one, σ: quantiles of s/σ, whose square is
+// χ²(pairs−1)/(pairs−1). Averages over them take the place of σ.
+type spread struct {
+	pairs           int
+	ratios, weights []float64
+}
+
+func newSpread(pairs int) spread {
+	const points = 24
+	s := spread{pairs: pairs, ratios: make([]float64, points), weights: make([]float64, points)}
+	quad.Legendre{}.FixedLocations(s.ratios, s.weights, 0, 1)
+	nu := float64(pairs - 1)
+	for i, p := range s.ratios {
+		s.ratios[i] = math.Sqrt(distuv.ChiSquared{K: nu}.Quantile(p) / nu)
 	}
+	return s
 }
 
-// seedsNeeded is the smallest number of pairs from at least on that decides a true difference of d standard deviations.
-func seedsNeeded(d float64, least int, alpha float64) int {
-	return least + sort.Search(max(0, MaxSeeds+1-least), func(k int) bool {
-		n := least + k
-		return tPower(n, math.Abs(d)*math.Sqrt(float64(n)), alpha) >= Power
-	})
+// power is the chance that n pairs decide a true difference of d estimated standard deviations.
+func (s spread) power(n int, d, alpha float64) float64 {
+	sum := 0.0
+	for i, ratio := range s.ratios {
+		sum += s.weights[i] * tPower(n, d*ratio*math.Sqrt(float64(n)), alpha)
+	}
+	return sum
 }
 
-// detectable is the noncentrality δ at which n pairs have the power [Power].
-func detectable(n int, alpha float64) float64 {
+// detectable is the difference in estimated standard deviations that as many pairs decide with the chance [Power].
+func (s spread) detectable(alpha float64) float64 {
 	low, high := 0.0, 1.0
-	for tPower(n, high, alpha) < Power {
+	for s.power(s.pairs, high, alpha) < Power {
 		low, high = high, 2*high
 	}
-	for high-low > 1e-6*high {
-		if mid := (low + high) / 2; tPower(n, mid, alpha) < Power {
+	for high-low > 1e-3*high {
+		if mid := (low + high) / 2; s.power(s.pairs, mid, alpha) < Power {
 			low = mid
 		} else {
 			high = mid
 		}
 	}
 	return high
+}
+
+// seedsNeeded is the smallest number of pairs, more than there are, that decides a true difference of d estimated
+// standard deviations with the chance [Power].
+func (s spread) seedsNeeded(d, alpha float64) int {
+	least := s.pairs + 1
+	return least + sort.Search(max(0, MaxSeeds+1-least), func(k int) bool {
+		return s.power(least+k, math.Abs(d), alpha) >= Power
+	})
 }
 
 // tPower is the power of the two-sided one-sample t test of n differences at level alpha if the true mean is δ standard
@@ -274,8 +342,11 @@ func (c *Comparison) annotate(better Direction) {
 	if len(c.BaselineFailed) > 0 {
 		add("baseline failed at %s", seedList(c.BaselineFailed))
 	}
-	if leaning := c.leaning(better); leaning != c.Verdict {
+	if leaning := c.leaning(better); leaning != c.Verdict && c.Verdict == Undecided {
 		add("%s on the seeds that survived, which is no verdict", leaning)
+	}
+	if len(c.Missing) > 0 {
+		add("the outcome was not measured at %s", seedList(c.Missing))
 	}
 	switch {
 	case c.Pairs == 0:
@@ -292,7 +363,17 @@ func (c *Comparison) annotate(better Direction) {
 	case c.SeedsNeeded > 0:
 		add("%d pairs could tell a difference of %.2g; one of this size needs about %d seeds", c.Pairs, c.MinDetectable, c.SeedsNeeded)
 	}
+	if c.Pairs > 0 && c.Pairs < c.baselineSeeds {
+		add("over these %s the baseline's mean is %.4g", pairsInWords(c.Pairs), c.BaselineMean)
+	}
 	c.Note = strings.Join(notes, "; ")
+}
+
+func pairsInWords(n int) string {
+	if n == 1 {
+		return "1 pair"
+	}
+	return fmt.Sprintf("%d pairs", n)
 }
 
 func seedList(seeds []int64) string {

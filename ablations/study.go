@@ -5,7 +5,9 @@ package ablations
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
@@ -16,7 +18,7 @@ import (
 // Study is a baseline and named changes to it, all trained at the same seeds. At one seed every arm starts from the
 // same weights (where shapes agree) and sees the same rows, masks and noise: the differences are paired.
 type Study struct {
-	Name     string  // of its folder
+	Name     string  // of its folder among the runs
 	Question string  // what it is for, in a sentence
 	Recipe   string  // names the baseline and the runs' directories
 	Outcome  Outcome // fixed before anything is trained
@@ -60,7 +62,7 @@ const BaselineName = "baseline"
 // Arms returns the baseline and the changes, each a valid config. Two arms of one name, a change that changes nothing,
 // a study without seeds or with one seed twice, and an outcome without a direction are the user's errors.
 func (s Study) Arms() ([]Arm, error) {
-	problems := []error{s.checkSeeds(), s.Outcome.check()}
+	problems := []error{s.checkName(), s.checkSeeds(), s.Outcome.check()}
 	arms := []Arm{{Name: BaselineName, Config: s.Baseline}}
 	seen := map[string]string{armText(arms[0]): BaselineName}
 	names := map[string]bool{BaselineName: true}
@@ -127,6 +129,13 @@ func (s Study) changeNames() (names []string) {
 func (o Outcome) check() error {
 	if o.Better != HigherIsBetter && o.Better != LowerIsBetter {
 		return usererr.New("outcome %q: which way is better? say %q or %q, not %q", o.Metric, HigherIsBetter, LowerIsBetter, o.Better)
+	}
+	return nil
+}
+
+func (s Study) checkName() error {
+	if s.Name == "" || strings.HasPrefix(s.Name, ".") || strings.ContainsAny(s.Name, `/\`) || !filepath.IsLocal(s.Name) {
+		return usererr.New("study %q: its name is that of a folder among the runs, without %s and not hidden", s.Name, `/ or \`)
 	}
 	return nil
 }

@@ -186,7 +186,8 @@ func TestRunStopsAndGoesOn(t *testing.T) {
 	require.Zero(t, trained, "finished runs were trained again")
 }
 
-func TestRunTableStartsWithTheOutcome(t *testing.T) {
+// Who reads it on a narrow screen sees first which run it is.
+func TestRunTableStartsWithTheRunAndItsOutcome(t *testing.T) {
 	r := Results{Study: small(), Runs: []Run{
 		{Arm: BaselineName, Seed: 3, ID: "a", Ended: true, Result: training.Result{Steps: 6, Metrics: runs.Values{"val_loss": 2, "frozen_auc_unigram": .6, "frozen_auc_bigram": .7}}},
 		{Arm: "no CLM", Seed: 3, ID: "b", Ended: true, Result: training.Result{Steps: 2, Diverged: "diverged at step 2"}},
@@ -194,9 +195,9 @@ func TestRunTableStartsWithTheOutcome(t *testing.T) {
 	}}
 	text, err := r.RunTable().CSV()
 	require.NoError(t, err)
-	require.Equal(t, `frozen_auc_bigram,frozen_auc_unigram,val_loss,arm,seed,steps,seconds,state,run
-0.7,0.6,2,baseline,3,6,0,finished,a
-NaN,NaN,NaN,no CLM,3,2,0,diverged,b
-,,,no bias,3,0,0,not finished,
+	require.Equal(t, `arm,seed,frozen_auc_bigram,frozen_auc_unigram,val_loss,steps,seconds,state,run
+baseline,3,0.7,0.6,2,6,0,finished,a
+no CLM,3,NaN,NaN,NaN,2,0,diverged,b
+no bias,3,,,,0,0,not finished,
 `, text)
 }

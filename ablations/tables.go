@@ -13,7 +13,8 @@ import (
 )
 
 // Table is one row an arm: the mean of the outcome and, for changes, the paired difference to the baseline with its
-// 95 % interval, p after Holm, pairs and verdict.
+// 95 % interval, p after Holm, pairs and verdict. Where an arm has fewer pairs than the baseline has seeds, a column says what
+// the baseline's mean over the same pairs is.
 func (r Results) Table() table.Table {
 	t := table.Table{Columns: []table.Column{
 		{Name: "arm"}, {Name: r.Study.Outcome.Label, Align: table.Right, Format: "%.3f"},
@@ -22,45 +23,61 @@ func (r Results) Table() table.Table {
 	}}
 	mean, n := r.baseline()
 	t.Rows = append(t.Rows, []any{BaselineName, mean, nil, nil, nil, n, nil})
-	for _, c := range r.Compare() {
+	comparisons, partial := r.Compare(), []any{nil}
+	for _, c := range comparisons {
 		row := []any{c.Name, c.Mean, nil, nil, c.HolmP, c.Pairs, nil}
 		if c.Pairs > 0 {
-			row[2], row[6] = fmt.Sprintf("%+.3f", c.Diff), string(c.Verdict)
+			row[2] = fmt.Sprintf("%+.3f", c.Diff)
+		}
+		if c.Pairs > 0 || c.Verdict == None {
+			row[6] = c.Says()
 		}
 		if finite(c.Low) {
 			row[3] = fmt.Sprintf("[%+.3f, %+.3f]", c.Low, c.High)
 		}
-		t.Rows = append(t.Rows, row)
+		t.Rows, partial = append(t.Rows, row), append(partial, c.BaselineMean)
+	}
+	if slices.ContainsFunc(comparisons, func(c Comparison) bool { return c.Pairs > 0 && c.Pairs < n }) {
+		t.Columns = slices.Insert(t.Columns, 2, table.Column{Name: "baseline's, same pairs", Align: table.Right, Format: "%.3f"})
+		for i := range t.Rows {
+			t.Rows[i] = slices.Insert(t.Rows[i], 2, partial[i])
+		}
 	}
 	return t
 }
 
-// RunTable is one row a run: the outcome first, then the other metrics of the last evaluation, then what the run is.
+// runLabels are the columns of [Results.RunTable] that say which run a row is.
+const runLabels = 2
+
+// RunTable is one row a run: its arm and seed, the outcome, then the other metrics of the last evaluation, then what else
+// the run is.
 func (r Results) RunTable() table.Table {
 	names := r.metricNames()
-	t := table.Table{}
+	t := table.Table{Columns: []table.Column{{Name: "arm"}, {Name: "seed", Align: table.Right}}}
 	for _, name := range names {
 		t.Columns = append(t.Columns, table.Column{Name: name, Align: table.Right, Format: metrics.Of(name).Format})
 	}
-	for _, name := range []string{"arm", "seed", "steps", "seconds", "state", "run"} {
+	for _, name := range []string{"steps", "seconds", "state", "run"} {
 		t.Columns = append(t.Columns, table.Column{Name: name, Format: "%.1f"})
 	}
 	for _, run := range r.Runs {
-		var row []any
+		row := []any{run.Arm, run.Seed}
 		for _, name := range names {
-			if run.Ended {
-				row = append(row, run.metric(name))
+			if v, measured := run.metric(name); run.Ended && measured {
+				row = append(row, v)
 			} else {
 				row = append(row, nil)
 			}
 		}
-		t.Rows = append(t.Rows, append(row, run.Arm, run.Seed, run.Result.Steps, run.Result.Seconds, run.state(), run.ID))
+		t.Rows = append(t.Rows, append(row, run.Result.Steps, run.Result.Seconds, run.state(), run.ID))
 	}
 	return t
 }
 
 func (r Run) state() string {
 	switch {
+	case r.problem != "":
+		return "damaged"
 	case r.Result.Diverged != "":
 		return "diverged"
 	case r.Ended:
@@ -68,6 +85,20 @@ func (r Run) state() string {
 	default:
 		return "not finished"
 	}
+}
+
+// without says why a run has no outcome; empty if it has one.
+func (r Results) without(run Run) string {
+	if run.problem != "" {
+		return run.problem
+	}
+	if !run.Ended {
+		return "not finished"
+	}
+	if _, measured := run.metric(r.Study.Outcome.Metric); !measured {
+		return "has not measured " + r.Study.Outcome.Metric
+	}
+	return run.Result.Diverged
 }
 
 // metricNames lists the metrics of all runs, the study's outcome first, then the other frozen sets', then by name.

@@ -3,6 +3,7 @@
 package viz
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -12,11 +13,13 @@ import (
 // Verdict is what a study knows about one arm against its baseline.
 type Verdict string
 
-// The three verdicts. Undecided means that the data do not tell, not that there is no difference.
+// The verdicts. Undecided means that the data do not tell, not that there is no difference. None means that they may not
+// be asked; the effect's Words say why.
 const (
 	Better    Verdict = "better"
 	Worse     Verdict = "worse"
 	Undecided Verdict = "undecided"
+	None      Verdict = "none"
 )
 
 // Effect is the paired difference of one arm to the baseline on the outcome that was fixed beforehand. NaN stands for
@@ -29,12 +32,16 @@ type Effect struct {
 	Low, High float64 // its 95 % interval
 	P, HolmP  float64 // two-sided; HolmP is adjusted over all arms
 	Verdict   Verdict
+	Words     string // the verdict as it is shown, such as why there is none; empty for the verdict's own word
 	Note      string // in words: failed runs, how far from a verdict; may be empty
 }
 
+// Says is the verdict as it is shown.
+func (e Effect) Says() string { return cmp.Or(e.Words, string(e.Verdict)) }
+
 func (e Effect) check() error {
 	switch e.Verdict {
-	case Better, Worse, Undecided:
+	case Better, Worse, Undecided, None:
 	default:
 		return fmt.Errorf("%q has the verdict %q; it must be better, worse or undecided", e.Name, e.Verdict)
 	}

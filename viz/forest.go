@@ -47,6 +47,7 @@ type forestDrawing struct {
 	Forest
 	decimals int
 	names    [][]string
+	verdicts [][]string
 	heights  []vg.Length
 	x        scale
 	panel    vg.Rectangle
@@ -66,8 +67,9 @@ func (d *forestDrawing) layout() {
 	numbers := smallFace.Width(numbersHead)
 	for _, e := range d.Effects {
 		lines := wrap(labelFace, e.Name, forestNames)
-		d.names = append(d.names, lines)
-		d.heights = append(d.heights, max(forestRow, lineHeight(labelFace)*vg.Length(len(lines))+8))
+		says := wrap(verdictFace(e), e.Says(), verdictColumn)
+		d.names, d.verdicts = append(d.names, lines), append(d.verdicts, says)
+		d.heights = append(d.heights, max(forestRow, lineHeight(labelFace)*vg.Length(len(lines))+8, lineHeight(verdictFace(e))*vg.Length(len(says))+8))
 		rows += d.heights[len(d.heights)-1]
 		for _, line := range lines {
 			names = max(names, labelFace.Width(line))
@@ -115,7 +117,7 @@ func (d *forestDrawing) pairs(e Effect) string {
 func (d *forestDrawing) data() string {
 	var parts []string
 	for _, e := range d.Effects {
-		parts = append(parts, fmt.Sprintf("%s %s, %s (%s)", typeset.Printable(e.Name), d.numbers(e), e.Verdict, d.pairs(e)))
+		parts = append(parts, fmt.Sprintf("%s %s, %s (%s)", typeset.Printable(e.Name), d.numbers(e), e.Says(), d.pairs(e)))
 	}
 	return "Paired difference in " + d.Outcome + " to the baseline: " + strings.Join(parts, "; ") + "."
 }
@@ -132,7 +134,7 @@ func (d *forestDrawing) draw(p page) {
 	d.drawAxis(p)
 	y = d.panel.Max.Y
 	for i, e := range d.Effects {
-		d.drawRow(p, e, d.names[i], y-d.heights[i]/2)
+		d.drawRow(p, e, d.names[i], d.verdicts[i], y-d.heights[i]/2)
 		y -= d.heights[i]
 	}
 }
@@ -155,7 +157,7 @@ func (d *forestDrawing) drawAxis(p page) {
 	p.write(smallFace, pageWidth-margin-verdictColumn+2, head, "verdict")
 }
 
-func (d *forestDrawing) drawRow(p page, e Effect, name []string, y vg.Length) {
+func (d *forestDrawing) drawRow(p page, e Effect, name, verdict []string, y vg.Length) {
 	c, shape := verdictLook(e.Verdict)
 	p.paragraph(labelFace, margin, y, name)
 	if typeset.Finite(e.Low) {
@@ -173,7 +175,15 @@ func (d *forestDrawing) drawRow(p page, e Effect, name []string, y vg.Length) {
 	right := pageWidth - margin - verdictColumn - 6
 	p.write(aligned(labelFace, text.XRight), right, y+lineHeight(smallFace)/2-0.5, d.numbers(e))
 	p.write(aligned(smallFace, text.XRight), right, y-lineHeight(labelFace)/2+0.5, d.pairs(e))
-	p.write(bold(inked(labelFace, c)), pageWidth-margin-verdictColumn+2, y, string(e.Verdict))
+	p.paragraph(inked(verdictFace(e), c), pageWidth-margin-verdictColumn+2, y, verdict)
+}
+
+// verdictFace is bold for a word, and small for the sentence that says why there is none.
+func verdictFace(e Effect) text.Style {
+	if e.Verdict == None {
+		return smallFace
+	}
+	return bold(labelFace)
 }
 
 // verdictLook is color and shape: a triangle up is better, one down is worse, a ring is open.

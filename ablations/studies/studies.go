@@ -9,10 +9,15 @@ import (
 
 	"metrolab/ablations"
 	"metrolab/internal/usererr"
+	"metrolab/metro/recipes"
 )
 
 // byName makes a study for a kind of backend ("go" for pure Go).
-var byName = map[string]func(backend string) ablations.Study{"quickstart": Quickstart}
+var byName = map[string]func(backend string) ablations.Study{
+	"quickstart": Quickstart,
+	"aa":         AA("aa", "tiny", recipes.Tiny()),
+	"aa-micro":   AA("aa-micro", "micro", recipes.Micro()),
+}
 
 // Names lists the studies.
 func Names() []string { return slices.Sorted(maps.Keys(byName)) }

@@ -45,9 +45,15 @@ func ablateRunCommand() *cobra.Command {
 		Short: "Train what is missing of a study, then write its report",
 		Long: `Trains every arm at every seed, seed by seed, and fills the table as runs end. Ctrl-C saves; the same command goes
 on where it stopped. At the end it writes report.html, results.csv and the pictures into the study's folder under --out.
-Studies that ship: ` + strings.Join(studies.Names(), ", ") + ".",
+
+The seeds are written down before the first run, in study.json, and verdicts are for these. Plan as many as you can pay for:
+a later call with more seeds trains them, but whoever looks and then adds seeds finds differences that are not there, so the
+table then says "exploratory" in the place of a verdict.
+
+Studies that ship: ` + strings.Join(studies.Names(), ", ") + `. aa and aa-micro compare a recipe with itself: what a change of
+rounding alone gives.`,
 		Example: `  metro ablate run quickstart
-  metro ablate run quickstart --seeds 0,1,2,3,4
+  metro ablate run quickstart --out runs/five --seeds 10,11,12,13,14
   metro ablate run quickstart --out runs/bias --arm "no relative position bias" --set training.steps=600`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error { return runStudy(cmd, w, f, given[0]) },
@@ -55,7 +61,7 @@ Studies that ship: ` + strings.Join(studies.Names(), ", ") + ".",
 	w.addFlags(cmd)
 	cmd.Flags().StringArrayVar(&f.arms, "arm", nil, "keep only this change; repeat for more")
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the baseline, and so of every arm, path=value")
-	cmd.Flags().Int64SliceVar(&f.seeds, "seeds", nil, "seeds in the place of the study's own")
+	cmd.Flags().Int64SliceVar(&f.seeds, "seeds", nil, "seeds in the place of the study's own, planned before the first run")
 	cmd.Flags().IntVar(&f.workers, "workers", 0, "runs at a time; 0: one with XLA, which uses all cores itself, one a core in pure Go")
 	return cmd
 }
@@ -97,6 +103,7 @@ func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, name string) e
 	if results.Ended() == 0 {
 		return runErr
 	}
+	board.said()
 	// Written before the probe as well, so that whatever ends that leaves a report.
 	if _, err := results.Write(dir); err != nil || runErr != nil {
 		return errors.Join(runErr, err)
@@ -106,7 +113,7 @@ func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, name string) e
 		return err
 	}
 	if figure != nil {
-		results.Extra.Figures = append(results.Extra.Figures, *figure)
+		results.Extra.Add(*figure)
 	}
 	return writeStudy(cmd, results, dir)
 }
@@ -121,7 +128,7 @@ func announce(s ablations.Study, kind string, workers int) {
 	if kind == "go" {
 		// 0.37 s a step: quickstart, two runs at a time on two AVX2 cores (docs/results.md).
 		expected := time.Duration((1+len(s.Changes))*len(s.Seeds)*s.Baseline.Training.Steps) * 370 * time.Millisecond
-		fmt.Fprintf(stderr, "  pure Go is slow: expect about %s on two cores, and some minutes for the probe; ./scripts/setup installs XLA, much faster\n", progress.Duration(expected))
+		fmt.Fprintf(stderr, "  pure Go is slow: two cores of the machine of docs/results.md take about %s, and some minutes for the probe; ./scripts/setup installs XLA, much faster\n", progress.Duration(expected))
 	}
 }
 
@@ -144,6 +151,12 @@ func writeStudy(cmd *cobra.Command, results ablations.Results, dir string) error
 	if err != nil {
 		return err
 	}
+	if results, err = ablations.Open(dir); err != nil {
+		return err
+	}
+	for _, what := range files.Missing {
+		fmt.Fprintf(stderr, "missing in the report, because it cannot be read: %s\n", what)
+	}
 	out := cmd.OutOrStdout()
 	printTable(out, results.Table())
 	for _, c := range results.Compare() {
@@ -151,6 +164,7 @@ func writeStudy(cmd *cobra.Command, results ablations.Results, dir string) error
 			fmt.Fprintf(out, "  %s: %s\n", c.Name, c.Note)
 		}
 	}
+	fmt.Fprintf(out, "  %s\n", results.FloorNote())
 	fmt.Fprintf(out, "\nreport:   %s\nresults:  %s\n", files.Report, files.Results)
 	for _, path := range files.Figures {
 		fmt.Fprintf(out, "picture:  %s\n", path)

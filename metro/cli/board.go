@@ -16,7 +16,8 @@ import (
 // all runs with the time left. On something that is no terminal it prints a line as each run begins and ends.
 type board struct {
 	*ablations.Board
-	bar *bar
+	bar   *bar
+	found int // runs that had ended before
 }
 
 func newBoard(study ablations.Study) *board {
@@ -25,6 +26,9 @@ func newBoard(study ablations.Study) *board {
 
 func (b *board) report(e ablations.Event) {
 	b.Update(e)
+	if e.Found {
+		b.found++
+	}
 	b.bar.screen.waitFor(waitsFor(e.Progress))
 	switch {
 	case b.bar.screen.live():
@@ -37,16 +41,36 @@ func (b *board) report(e ablations.Event) {
 		}
 		b.bar.show(b.Done, b.Total, words)
 	case e.Result != nil:
-		m := metrics.Of(b.Results.Study.Outcome.Metric)
-		outcome := "not measured"
-		if value, measured := e.Result.Metrics[m.Key]; measured {
-			outcome = fmt.Sprintf(m.Format, value)
-		}
-		fmt.Fprintf(stderr, "%d of %d: %s, seed %d: %s %s (%s)%s\n", e.Done, e.Total, e.Arm, e.Seed, m.Key, outcome,
-			progress.Duration(time.Duration(e.Result.Seconds*float64(time.Second))), diverged(e.Result))
+		fmt.Fprintf(stderr, "%d of %d: %s, seed %d: %s (%s)%s\n", e.Done, e.Total, e.Arm, e.Seed,
+			outcome(b.Results.Study.Outcome.Metric, e.Result), origin(e), diverged(e.Result))
 	case e.Progress.Phase == "compiling":
 		fmt.Fprintf(stderr, "%s, seed %d: compiling\n", e.Arm, e.Seed)
 	}
+}
+
+// said sums up what was trained and what was there.
+func (b *board) said() {
+	if n := len(b.Results.Runs); b.found > 0 {
+		fmt.Fprintf(stderr, "%d of %d runs had ended before and were not trained again\n", b.found, n)
+	}
+}
+
+// outcome is the number that a run is compared by, in words.
+func outcome(metric string, r *training.Result) string {
+	m := metrics.Of(metric)
+	if value, measured := r.Metrics[metric]; measured {
+		return m.Key + " " + fmt.Sprintf(m.Format, value)
+	}
+	return m.Key + " not measured"
+}
+
+// origin says where a result comes from: how long the run took, or that it was there.
+func origin(e ablations.Event) string {
+	took := progress.Duration(time.Duration(e.Result.Seconds * float64(time.Second)))
+	if e.Found {
+		return "trained before, in " + took
+	}
+	return took
 }
 
 func diverged(r *training.Result) string {

@@ -163,7 +163,10 @@ func (s Store) Open(id string) (*Run, error) {
 
 // OpenDir returns the run in a directory, wherever it lies; the rest of the store's settings are s's.
 func (s Store) OpenDir(dir string) (*Run, error) {
-	dir = filepath.Clean(dir)
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, usererr.New("open run %q: %w", dir, err)
+	}
 	s.Root = filepath.Dir(dir)
 	return s.Open(filepath.Base(dir))
 }

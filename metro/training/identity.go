@@ -19,7 +19,8 @@ const NumericsVersion = 2
 // RunIdentity is a run's config.json: all that decides the run's numbers, and with the whole config also how it was looked
 // after. [RunIdentity.Key] is what the run is named by.
 type RunIdentity struct {
-	Schema          int          `json:"schema"` // see [metro.Schema]; 0 in runs from before it was written down
+	Schema          int          `json:"schema"`         // see [metro.Schema]; 0 in runs from before it was written down
+	Name            string       `json:"name,omitempty"` // as it was given; of the directory's only letters, digits and dashes are left
 	Config          metro.Config `json:"config"`
 	Corpus          string       `json:"corpus"`         // content hash
 	Tokenizer       string       `json:"tokenizer"`      // content hash

@@ -132,6 +132,12 @@ func (r *Runner) pretraining(ctx context.Context, config metro.Config) (RunIdent
 	return identity, func() (Workload, error) { return r.newPretraining(config, dataset, o) }, nil
 }
 
+// Identify is the identity of the run that [Runner.Open] would make of config.
+func (r *Runner) Identify(ctx context.Context, config metro.Config) (RunIdentity, error) {
+	identity, _, err := r.pretraining(ctx, config)
+	return identity, err
+}
+
 // Identity is a run's identity as far as it follows from the config and the engine: without text, tokenizer and weights.
 func (r *Runner) Identity(config metro.Config) RunIdentity {
 	return RunIdentity{
@@ -146,20 +152,26 @@ func (r *Runner) Assign(name string, identity RunIdentity, workload func() (Work
 	if identity.Config.Training.MatMul == metro.MatMulBFloat16 && strings.HasPrefix(r.BackendKind, "go") {
 		return nil, usererr.New("training.matmul=%s needs XLA; the pure-Go backend multiplies in float32 only", metro.MatMulBFloat16)
 	}
-	id, err := runs.ID(name, identity.Key())
+	id, err := r.RunID(name, identity)
 	if err != nil {
 		return nil, err
 	}
 	if identity.KeyHash, err = runs.Hash(identity.Key()); err != nil {
 		return nil, err
 	}
-	if first, err := identity.firstID(name); err != nil {
-		return nil, err
-	} else if run, err := r.Store.Open(first); first != "" && err == nil {
-		return &Job{Run: run, runner: r, identity: identity, workload: workload}, run.Compare(identity)
-	}
+	identity.Name = name
 	run, err := r.Store.Create(id, identity)
 	return &Job{Run: run, runner: r, identity: identity, workload: workload}, err
+}
+
+// RunID is what [Runner.Assign] calls the run of an identity: its name from before [metro.Schema] if there is such a run.
+func (r *Runner) RunID(name string, identity RunIdentity) (string, error) {
+	if first, err := identity.firstID(name); err != nil {
+		return "", err
+	} else if _, err := r.Store.Open(first); first != "" && err == nil {
+		return first, nil
+	}
+	return runs.ID(name, identity.Key())
 }
 
 // newPretraining gathers what pretraining works on.

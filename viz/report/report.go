@@ -22,9 +22,12 @@ type Report struct {
 	LowerIsBetter bool
 	Baseline      Baseline
 	Effects       viz.Effects // one an arm
+	Remark        string      // a sentence below the effects, such as what rounding alone gives; may be empty
+	Missing       []string    // what should stand here and cannot be read, one line each
 	Figures       []viz.Figure
-	Runs          table.Table    // one row a run, outcome columns first
-	Failed        map[int]string // rows of Runs, from 0, that ended without an outcome, and why
+	Runs          table.Table    // one row a run: RunLabels columns that say which, then the outcome, then the rest
+	RunLabels     int            // these stay in view while the others are scrolled
+	Failed        map[int]string // rows of Runs, from 0, that have no outcome, and why
 	Configs       []Config       // the first is the baseline's, with which the others are compared
 	Provenance    []Field        // where the numbers come from: revision, versions, machine
 	Notes         []string       // what the study cannot show
@@ -101,6 +104,9 @@ func (r Report) check() error {
 	}
 	if len(r.Runs.Columns) == 0 && len(r.Runs.Rows) == 0 {
 		return nil
+	}
+	if r.RunLabels < 0 || r.RunLabels >= len(r.Runs.Columns) {
+		return fmt.Errorf("%d columns say which run it is, of %d columns, and none is left for the outcome", r.RunLabels, len(r.Runs.Columns))
 	}
 	return r.Runs.Check()
 }

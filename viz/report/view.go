@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"math"
 	"slices"
 	"strings"
 
@@ -23,7 +24,9 @@ type view struct {
 	Rows     []effectView
 	ZeroAt   string // of the small intervals
 	Pictures []pictureView
+	RunHeads []cellView
 	RunRows  []runView
+	Ended    int // without an outcome
 	Changes  []configView
 }
 
@@ -41,13 +44,14 @@ type pictureView struct {
 
 type runView struct {
 	Failure string
-	Failed  bool
+	Failed  bool // has no outcome
 	Cells   []cellView
 }
 
 type cellView struct {
 	Text   string
 	Number bool
+	Label  bool
 }
 
 type configView struct {
@@ -78,8 +82,14 @@ func (r Report) view() view {
 		source := template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(f.PNG))
 		v.Pictures = append(v.Pictures, pictureView{f, source})
 	}
+	for k, c := range r.Runs.Columns {
+		v.RunHeads = append(v.RunHeads, cellView{c.Name, c.Align == table.Right, k < r.RunLabels})
+	}
 	for i := range r.Runs.Rows {
 		v.RunRows = append(v.RunRows, r.run(i))
+		if r.failed(i) {
+			v.Ended++
+		}
 	}
 	return v
 }
@@ -90,7 +100,13 @@ func (r Report) headline() string {
 	for _, e := range r.Effects {
 		names[e.Verdict] = append(names[e.Verdict], e.Name)
 	}
-	all, open := len(r.Effects), len(names[viz.Undecided])
+	all, open, none := len(r.Effects), len(names[viz.Undecided]), len(names[viz.None])
+	if none == all {
+		if slices.ContainsFunc(r.Effects, func(e viz.Effect) bool { return e.Says() != r.Effects[0].Says() }) {
+			return fmt.Sprintf("No verdict on any of %d changes.", all)
+		}
+		return fmt.Sprintf("No verdict: %s.", r.Effects[0].Says())
+	}
 	if open == all {
 		return fmt.Sprintf("Undecided: these runs cannot tell %s from the baseline.", map[bool]string{true: "the change", false: "any change"}[all == 1])
 	}
@@ -108,6 +124,9 @@ func (r Report) headline() string {
 	}
 	if open > 0 {
 		parts = append(parts, fmt.Sprintf("undecided: %d of %s.", open, typeset.Plural(all, "change")))
+	}
+	if none > 0 {
+		parts = append(parts, fmt.Sprintf("no verdict: %d of %s.", none, typeset.Plural(all, "change")))
 	}
 	for i, p := range parts {
 		parts[i] = strings.ToUpper(p[:1]) + p[1:]
@@ -144,12 +163,21 @@ func (r Report) run(i int) runView {
 	failure, failed := r.Failed[i]
 	v := runView{Failure: failure, Failed: failed}
 	for k, c := range r.Runs.Columns {
-		v.Cells = append(v.Cells, cellView{c.Typeset(r.Runs.Rows[i][k]), c.Align == table.Right})
+		v.Cells = append(v.Cells, cellView{c.Typeset(r.Runs.Rows[i][k]), c.Align == table.Right, k < r.RunLabels})
 	}
-	if failed && len(v.Cells) > 0 {
-		v.Cells[0].Text = "failed"
+	if r.failed(i) {
+		v.Cells[r.RunLabels].Text = "failed"
 	}
 	return v
+}
+
+// failed says whether a run of r.Failed ended without an outcome; the others have none yet.
+func (r Report) failed(i int) bool {
+	if _, listed := r.Failed[i]; !listed {
+		return false
+	}
+	v, isNumber := r.Runs.Rows[i][r.RunLabels].(float64)
+	return isNumber && math.IsNaN(v)
 }
 
 // changes compares every config with the first. A field that an arm lacks is listed at its end, without a value.

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ablations
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"metrolab/metro/metrics"
+)
+
+// Why there is no verdict, as the column of verdicts says it.
+const (
+	exploratory = "seeds added after looking: exploratory"
+	altered     = "plan altered after it was written: exploratory"
+	sameRuns    = "no effect: the baseline's own runs"
+	sameOutcome = "no effect: every number is the baseline's"
+)
+
+// Compare compares every change with the baseline on the study's outcome, with the runs that have ended.
+//
+// There is a verdict where all seeds that were planned have ended on both sides, and no others were added after looking.
+// An arm whose runs are the baseline's, or whose numbers all are, has a setting that does nothing, and so no verdict.
+func (r Results) Compare() []Comparison {
+	cs := r.compare(nil)
+	if r.exploratory() == exploratory {
+		planned := r.compare(r.wasPlanned)
+		for i, c := range planned {
+			if cs[i].Reason == exploratory {
+				cs[i].say(fmt.Sprintf("on the planned %s alone: %s", seedList(r.Planned.Seeds), c.Says()))
+			}
+		}
+	}
+	return cs
+}
+
+// compare is over those seeds that keep, nil for all, says yes to.
+func (r Results) compare(keep func(seed int64) bool) []Comparison {
+	baseline := r.outcomes(BaselineName, keep)
+	var arms []Outcomes
+	for _, arm := range r.Arms[1:] {
+		o := r.outcomes(arm.Name, keep)
+		o.Withheld = r.withheld(arm.Name, keep != nil)
+		arms = append(arms, o)
+	}
+	cs := Compare(baseline, arms, r.Study.Outcome.Better)
+	level, left := r.plateau()
+	for i := range cs {
+		if caution := plateauCaution(baseline, arms[i], level, left); cs[i].Pairs > 0 && caution != "" {
+			cs[i].Caution = caution
+			cs[i].say("caution: " + caution)
+		}
+		if floor, ok := r.Floor(); ok && math.Abs(cs[i].Diff) < floor.Of(cs[i].Pairs) {
+			cs[i].say(fmt.Sprintf("a change of rounding alone gives differences up to %.2g", floor.Of(cs[i].Pairs)))
+		}
+	}
+	return cs
+}
+
+// say adds to the note.
+func (c *Comparison) say(words string) {
+	if c.Note != "" {
+		c.Note += "; "
+	}
+	c.Note += words
+}
+
+// withheld says why an arm gets no verdict; empty if it may get one.
+func (r Results) withheld(arm string, plannedOnly bool) string {
+	same, equal, ended := 0, 0, 0
+	for _, seed := range r.Study.Seeds {
+		own, base := r.at(arm, seed), r.at(BaselineName, seed)
+		if own.ID != "" && own.ID == base.ID && own.Tuned == base.Tuned && (r.Study.Finetune == nil || own.Tuned != "") {
+			same++
+		}
+		if own.Ended && base.Ended {
+			ended++
+			if sameNumbers(own, base) {
+				equal++
+			}
+		}
+	}
+	switch {
+	case same > 0 && same == len(r.Study.Seeds):
+		return sameRuns
+	case ended > 0 && equal == ended:
+		return sameOutcome
+	}
+	if why := r.exploratory(); why != "" && !(plannedOnly && why == exploratory) {
+		return why
+	}
+	return r.interim(arm)
+}
+
+// exploratory says why no verdict of the study is what it was planned for; empty if each is.
+func (r Results) exploratory() string {
+	switch {
+	case r.Planned == nil:
+		return ""
+	case slices.ContainsFunc(r.Study.Seeds, func(seed int64) bool { return !r.wasPlanned(seed) }):
+		return exploratory
+	case r.Planned.Hash == "":
+		return ""
+	}
+	if hash, err := r.planHash(); err != nil || hash != r.Planned.Hash {
+		return altered
+	}
+	return ""
+}
+
+// wasPlanned says whether the seed was among those that were written down.
+func (r Results) wasPlanned(seed int64) bool {
+	return r.Planned == nil || slices.Contains(r.Planned.Seeds, seed)
+}
+
+// interim says how far an arm is whose planned pairs have not all ended; who stops at the first verdict finds one too often.
+func (r Results) interim(arm string) string {
+	planned, ended := 0, 0
+	for _, seed := range r.Study.Seeds {
+		if !r.wasPlanned(seed) {
+			continue
+		}
+		planned++
+		if r.at(arm, seed).Ended && r.at(BaselineName, seed).Ended {
+			ended++
+		}
+	}
+	if ended == planned {
+		return ""
+	}
+	return fmt.Sprintf("interim: %d of %d seeds", ended, planned)
+}
+
+func (r Results) at(arm string, seed int64) Run {
+	for _, run := range r.Runs {
+		if run.Arm == arm && run.Seed == seed {
+			return run
+		}
+	}
+	return Run{}
+}
+
+// plateau is where runs that have learned nothing stand, and the distance from it that shows that one has: a fifth of the
+// way to the study's best run. left is 0 where the outcome has no level of guessing, or no run is off it.
+func (r Results) plateau() (level, left float64) {
+	const leastWay = 0.05 // of the outcome, below which all runs are on it
+	level = metrics.Of(r.Study.Outcome.Metric).Chance
+	best := 0.0
+	for _, arm := range r.Arms {
+		for _, v := range r.outcomes(arm.Name, nil).BySeed {
+			if finite(v) {
+				best = max(best, math.Abs(v-level))
+			}
+		}
+	}
+	if level == 0 || best < leastWay {
+		return level, 0
+	}
+	return level, best / 5
+}
+
+// enoughForTwoKinds is the number of pairs from which on t tests keep their rate of wrong verdicts although each run has
+// either left the plateau or not, see TestRunsOnAPlateau.
+const enoughForTwoKinds = 5
+
+// plateauCaution says that some runs of a pair of arms have left the plateau and some not, where there are few; empty if not.
+func plateauCaution(baseline, arm Outcomes, level, left float64) string {
+	stuck := func(o Outcomes) (stuck, all int) {
+		for _, v := range o.BySeed {
+			if finite(v) {
+				all++
+				if math.Abs(v-level) < left {
+					stuck++
+				}
+			}
+		}
+		return stuck, all
+	}
+	own, n := stuck(arm)
+	base, m := stuck(baseline)
+	if own+base == 0 || own+base == n+m || min(n, m) >= enoughForTwoKinds {
+		return ""
+	}
+	return strings.Join([]string{
+		fmt.Sprintf("%d of %d runs of this arm and %d of %d of the baseline's stayed near guessing (%g)", own, n, base, m, level),
+		fmt.Sprintf("of such outcomes of two kinds, t tests of fewer than %d pairs give wrong verdicts more often than %g %%", enoughForTwoKinds, 100*Alpha),
+	}, "; ")
+}
