@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
@@ -46,8 +47,8 @@ func (r Results) Reload() Results {
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		if err := run.read(r.Store, r.Study.Finetune != nil); err != nil {
-			run.problem = err.Error()
-			r.Problems = append(r.Problems, fmt.Sprintf("%s, seed %d: %v", run.Arm, run.Seed, err))
+			run.problem = oneLine(err)
+			r.Problems = append(r.Problems, fmt.Sprintf("%s, seed %d: %s", run.Arm, run.Seed, run.problem))
 		}
 	}
 	return r
@@ -165,8 +166,11 @@ func (r Results) eachStarted(visit func(Run, *runs.Run) error) (problems []strin
 			err = visit(run, dir)
 		}
 		if err != nil {
-			problems = append(problems, fmt.Sprintf("%s, seed %d: %v", run.Arm, run.Seed, err))
+			problems = append(problems, fmt.Sprintf("%s, seed %d: %s", run.Arm, run.Seed, oneLine(err)))
 		}
 	}
 	return problems
 }
+
+// oneLine is an error for a list.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

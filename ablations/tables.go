@@ -38,7 +38,7 @@ func (r Results) Table() table.Table {
 		t.Rows, partial = append(t.Rows, row), append(partial, c.BaselineMean)
 	}
 	if slices.ContainsFunc(comparisons, func(c Comparison) bool { return c.Pairs > 0 && c.Pairs < n }) {
-		t.Columns = slices.Insert(t.Columns, 2, table.Column{Name: "baseline's, same pairs", Align: table.Right, Format: "%.3f"})
+		t.Columns = slices.Insert(t.Columns, 2, table.Column{Name: "baseline", Align: table.Right, Format: "%.3f"})
 		for i := range t.Rows {
 			t.Rows[i] = slices.Insert(t.Rows[i], 2, partial[i])
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"metrolab/metro/metrics"
 )
@@ -46,11 +45,13 @@ func (r Results) compare(keep func(seed int64) bool) []Comparison {
 		arms = append(arms, o)
 	}
 	cs := Compare(baseline, arms, r.Study.Outcome.Better)
-	level, left := r.plateau()
+	edge, learned := r.plateau()
 	for i := range cs {
-		if caution := plateauCaution(baseline, arms[i], level, left); cs[i].Pairs > 0 && caution != "" {
-			cs[i].Caution = caution
-			cs[i].say("caution: " + caution)
+		if learned && cs[i].Pairs > 0 {
+			cs[i].Caution = plateauCaution(baseline, arms[i], edge)
+		}
+		if cs[i].Caution != "" {
+			cs[i].say("caution: " + cs[i].Caution)
 		}
 		if floor, ok := r.Floor(); ok && math.Abs(cs[i].Diff) < floor.Of(cs[i].Pairs) {
 			cs[i].say(fmt.Sprintf("a change of rounding alone gives differences up to %.2g", floor.Of(cs[i].Pairs)))
@@ -142,38 +143,36 @@ func (r Results) at(arm string, seed int64) Run {
 	return Run{}
 }
 
-// plateau is where runs that have learned nothing stand, and the distance from it that shows that one has: a fifth of the
-// way to the study's best run. left is 0 where the outcome has no level of guessing, or no run is off it.
-func (r Results) plateau() (level, left float64) {
-	const leastWay = 0.05 // of the outcome, below which all runs are on it
-	level = metrics.Of(r.Study.Outcome.Metric).Chance
+// plateau is the outcome that a run must pass to have learned anything: a fifth of the way from guessing to the study's best
+// run. ok is false where the outcome has no level of guessing, or no run has left it.
+func (r Results) plateau() (edge float64, ok bool) {
+	const leastWay = 0.1 // of the outcome, below which no run has
+	m := metrics.Of(r.Study.Outcome.Metric)
 	best := 0.0
 	for _, arm := range r.Arms {
 		for _, v := range r.outcomes(arm.Name, nil).BySeed {
 			if finite(v) {
-				best = max(best, math.Abs(v-level))
+				best = max(best, v-m.Chance)
 			}
 		}
 	}
-	if level == 0 || best < leastWay {
-		return level, 0
-	}
-	return level, best / 5
+	return m.Chance + best/5, m.Chance != 0 && best >= leastWay
 }
 
 // enoughForTwoKinds is the number of pairs from which on t tests keep their rate of wrong verdicts although each run has
 // either left the plateau or not, see TestRunsOnAPlateau.
 const enoughForTwoKinds = 5
 
-// plateauCaution says that some runs of a pair of arms have left the plateau and some not, where there are few; empty if not.
-func plateauCaution(baseline, arm Outcomes, level, left float64) string {
+// plateauCaution says that some runs of an arm and the baseline have left the plateau and some not, where there are few;
+// empty if not.
+func plateauCaution(baseline, arm Outcomes, edge float64) string {
 	stuck := func(o Outcomes) (stuck, all int) {
 		for _, v := range o.BySeed {
 			if finite(v) {
 				all++
-				if math.Abs(v-level) < left {
-					stuck++
-				}
+			}
+			if v < edge {
+				stuck++
 			}
 		}
 		return stuck, all
@@ -183,8 +182,6 @@ func plateauCaution(baseline, arm Outcomes, level, left float64) string {
 	if own+base == 0 || own+base == n+m || min(n, m) >= enoughForTwoKinds {
 		return ""
 	}
-	return strings.Join([]string{
-		fmt.Sprintf("%d of %d runs of this arm and %d of %d of the baseline's stayed near guessing (%g)", own, n, base, m, level),
-		fmt.Sprintf("of such outcomes of two kinds, t tests of fewer than %d pairs give wrong verdicts more often than %g %%", enoughForTwoKinds, 100*Alpha),
-	}, "; ")
+	return fmt.Sprintf("%d of %d runs of this arm and %d of %d of the baseline's stayed near guessing; where chance decides that, t tests of fewer than %d pairs are wrong in more than %g %%",
+		own, n, base, m, enoughForTwoKinds, 100*Alpha)
 }
