@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -71,7 +72,7 @@ func kindOf(name string, head []byte, whole bool) kind {
 	case isJSON(head, whole):
 		return kindJSON
 	case isMarkup(head, ext == ".md"):
-		return "a web page or XML"
+		return "a web page (HTML) or XML"
 	}
 	return tableKind(head, whole)
 }
@@ -173,12 +174,13 @@ func tableKind(head []byte, whole bool) kind {
 	return kindText
 }
 
-// isTable reports whether the first records, five at least, all have as many fields. Prose has a space behind a comma, a
-// table has none, or many records of the same length.
+// isTable reports whether the first records, five at least, all have as many fields. Prose has a space behind a comma, or
+// nothing at the end of a line; a table has neither, or a column of numbers.
 func isTable(head []byte, separator rune) bool {
 	r := csv.NewReader(bytes.NewReader(head))
 	r.Comma, r.LazyQuotes, r.ReuseRecord = separator, true, true
-	records, fields, spaced, unnamed := 0, 0, 0, 0
+	records, prose, unnamed := 0, 0, 0
+	var numbers []int // in each column
 	for ; records < 100; records++ {
 		record, err := r.Read()
 		if err == io.EOF {
@@ -187,16 +189,24 @@ func isTable(head []byte, separator rune) bool {
 		if err != nil { // another number of fields is an error of the reader's
 			return false
 		}
-		fields = len(record)
+		if numbers == nil {
+			numbers = make([]int, len(record))
+		}
+		for i, field := range record {
+			if _, err := strconv.ParseFloat(strings.TrimSpace(field), 64); err == nil {
+				numbers[i]++
+			}
+		}
 		if record[0] == "" {
 			unnamed++
 		}
-		if slices.ContainsFunc(record[1:], func(field string) bool { return strings.HasPrefix(field, " ") }) {
-			spaced++
+		rest := record[1:]
+		if strings.Join(rest, "") == "" || slices.ContainsFunc(rest, func(field string) bool { return strings.HasPrefix(field, " ") }) {
+			prose++
 		}
 	}
-	if records < 5 || fields < 2 || unnamed > records/2 {
+	if records < 5 || len(numbers) < 2 || unnamed > records/2 {
 		return false
 	}
-	return spaced*10 <= records || records >= 20 && fields >= 3
+	return prose*10 <= records || len(numbers) >= 3 && slices.Max(numbers) >= records-1
 }

@@ -106,6 +106,7 @@ func (s store) lookup(ctx context.Context, src source) (*Corpus, bool) {
 		return nil, false
 	}
 	if sum, err := src.content(ctx); err != nil || sum != e.Source {
+		log.Printf("the text is read again: it is not what %s was made of, though its size and its time are", e.Corpus)
 		return nil, false
 	}
 	c, err := s.open(e.Corpus)
