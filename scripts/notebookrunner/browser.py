@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One session as a user has it: JupyterLab in a browser, a notebook that nobody has run here, and what is on the screen."""
 
+import base64
 import contextlib
 import os
 import re
@@ -23,6 +24,18 @@ CELL_SECONDS = 600
 FRAME_SECONDS = 120
 # So long a user looks at a cell that trains before pressing the button.
 LOOK_SECONDS = 5
+# So often a user presses Tab before giving up.
+TABS = 3
+# The lightness of a picture's pixel near its corner.
+PAPER = """async data => {
+  const picture = new Image();
+  picture.src = "data:image/png;base64," + data;
+  await picture.decode();
+  const canvas = new OffscreenCanvas(picture.width, picture.height).getContext("2d");
+  canvas.drawImage(picture, 0, 0);
+  const [r, g, b] = canvas.getImageData(4, 4, 1, 1).data;
+  return Math.round((r + g + b) / 3);
+}"""
 
 
 def session(path, screenshots):
@@ -53,6 +66,13 @@ def _as_a_user(screen, address):
     screen.untrusted()
     screen.committed_outputs()
     screen.picture("untrusted")
+    screen.do("show figures as dark as the dark theme")
+    shades = [screen.shade()]
+    screen.theme("JupyterLab Dark")
+    shades.append(screen.shade())
+    screen.picture("dark")
+    screen.theme("JupyterLab Light")
+    assert shades[0] > 200 and shades[1] < 60, f"the paper of a figure is {shades} of 255 in the light and the dark theme"
 
     screen.do("run all cells")
     screen.run("Run All Cells")
@@ -80,6 +100,9 @@ def _as_a_user(screen, address):
         screen.no_error(cell)
         screen.figures(cell)
         screen.picture(f"cell-{cell + 1:02d}")
+    screen.do("complete a name at the Tab key, within the second that JupyterLab waits")
+    screen.completes("\nfmt.Printl", "Println")
+    screen.picture("tab")
     screen.do("have asked nobody outside this machine")
     assert not screen.outside, f"it asked for {screen.outside}"
 
@@ -193,6 +216,39 @@ class Screen:
         shown = self._cell(cell).locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error'],"
                                          " .jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
         assert not shown.count(), f"cell {cell + 1} shows {shown.first.inner_text()[:300]!r}"
+
+    def theme(self, name):
+        """Chooses a theme from the menu, as a user does."""
+        self.page.locator(".lm-MenuBar-item", has_text=re.compile("^Settings$")).click()
+        self.page.locator(".lm-Menu-item", has_text=re.compile("^Theme")).first.hover()
+        self.page.locator(".lm-Menu-item", has_text=re.compile(f"^{name}$")).first.click()
+        light = "false" if "Dark" in name else "true"
+        expect(self.page.locator(f"body[data-jp-theme-light='{light}']")).to_have_count(1)
+
+    def shade(self):
+        """How light the paper of the first figure is on the screen, from 0 to 255."""
+        cell = next(i for i in self.code_cells() if any("image/png" in o.get("data", {}) for o in self.notebook.cells[i].outputs))
+        image = self._cell(cell).locator(".jp-OutputArea-output img").first
+        image.scroll_into_view_if_needed()
+        self.page.wait_for_timeout(500)
+        corner = image.screenshot(animations="disabled")
+        return self.page.evaluate(PAPER, base64.b64encode(corner).decode())
+
+    def completes(self, typed, name):
+        """Types into the last cell that is code and presses Tab; the name must be offered."""
+        self._cell(self.code_cells()[-1]).locator(".cm-content").click()
+        self.page.keyboard.press("Control+End")
+        self.page.keyboard.insert_text(typed)
+        for _ in range(TABS):  # until the kernel's first answer, which may take longer
+            self.page.keyboard.press("Tab")
+            found = self.page.locator(".jp-Completer-item", has_text=re.compile(f"^.?{name}"))
+            try:
+                expect(found.first).to_be_visible(timeout=1500)
+            except AssertionError:
+                self.page.keyboard.press("Escape")
+                continue
+            return
+        raise AssertionError(f"{TABS} Tabs did not offer {name}")
 
     def committed_outputs(self):
         for cell in self.code_cells():
