@@ -68,6 +68,7 @@ set_up_python() {
 		die "python3 cannot make an environment in $venv; on Debian and Ubuntu: apt-get install python3-venv"
 	has_packages "$requirements" || fill "$requirements"
 	quiet_lab
+	dress_lab
 }
 
 # quiet_lab keeps JupyterLab from asking for news and updates on the network.
@@ -77,6 +78,15 @@ quiet_lab() {
 	cat >"$settings/overrides.json" <<-'EOF'
 		{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 	EOF
+}
+
+# dress_lab puts our style sheet where Jupyter looks for one after the user's own folder.
+dress_lab() {
+	local static
+	for static in "$venv"/lib/python3*/site-packages/jupyter_server/static; do
+		mkdir -p "$static/custom"
+		cp "$kernels/custom.css" "$static/custom/"
+	done
 }
 
 # set_up makes all ready. A checkout that does not build is no reason to stop: its cells say so, and others work.
