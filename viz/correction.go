@@ -87,7 +87,8 @@ func (c Correction) data() string {
 }
 
 // HTML returns the text as one paragraph that can be selected, with the probabilities to hover over: no script, no style
-// sheet, no class. Where styles are stripped the corrections stay.
+// sheet, no class. Where styles are stripped the corrections stay. The tints let a page's own background through, be it light
+// or dark.
 func (c Correction) HTML() (template.HTML, error) {
 	if err := c.check(); err != nil {
 		return "", err
@@ -109,7 +110,10 @@ func (t Token) html() string {
 	if t.Correction != "" {
 		word = fmt.Sprintf("<s>%s</s><sup><b>%s</b></sup>", word, template.HTMLEscapeString(typeset.Printable(t.Correction)))
 	}
-	tint := suspicion.at(t.Replaced)
-	return fmt.Sprintf(`<span title="replaced: %s" style="background-color:#%02x%02x%02x;color:#1f2328">%s</span>`,
-		typeset.Fixed(t.Replaced, 3), tint.R, tint.G, tint.B, word)
+	orange, ink := suspicion[len(suspicion)-1], ""
+	if t.Replaced > 0.75 { // where a page's own letters may be too light for it
+		ink = ";color:#1f2328"
+	}
+	return fmt.Sprintf(`<span title="replaced: %s" style="background-color:rgba(%d,%d,%d,%.2f)%s">%s</span>`,
+		typeset.Fixed(t.Replaced, 3), orange.R, orange.G, orange.B, t.Replaced, ink, word)
 }

@@ -92,7 +92,7 @@ func ExampleCorrection_HTML() {
 	fmt.Print(page)
 	fmt.Println(err)
 	// Output:
-	// <p style="line-height:2.4"><span title="replaced: 0.000" style="background-color:#ffffff;color:#1f2328">an</span>
-	// <span title="replaced: 1.000" style="background-color:#f0903c;color:#1f2328"><s>elephant</s><sup><b>error</b></sup></span><span title="replaced: 0.000" style="background-color:#ffffff;color:#1f2328">.</span></p>
+	// <p style="line-height:2.4"><span title="replaced: 0.000" style="background-color:rgba(240,144,60,0.00)">an</span>
+	// <span title="replaced: 1.000" style="background-color:rgba(240,144,60,1.00);color:#1f2328"><s>elephant</s><sup><b>error</b></sup></span><span title="replaced: 0.000" style="background-color:rgba(240,144,60,0.00)">.</span></p>
 	// <nil>
 }

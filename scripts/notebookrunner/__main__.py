@@ -8,8 +8,11 @@ import time
 
 import nbformat
 
-from . import committed, judge
+from . import committed, judge, printed
 from .execute import copies, execute
+
+# Pages whose cells are run after the notebooks, whose runs they may look at.
+PAGES = [judge.ROOT / "README.md"]
 
 
 def main():
@@ -23,13 +26,14 @@ def main():
         sub.add_argument("--show", action="store_true")
         sub.add_argument("--screenshots", type=pathlib.Path)
     arguments = parser.parse_args()
+    arguments.all = not arguments.notebooks
     arguments.notebooks = [path.resolve() for path in arguments.notebooks] or sorted((judge.ROOT / "notebooks").glob("*.ipynb"))
     sys.exit(arguments.command(arguments))
 
 
 def run(arguments):
     """Runs copies, short unless told otherwise, and compares stable cells with what is committed."""
-    failed = 0
+    failed, count = 0, len(arguments.notebooks)
     with copies(arguments.notebooks) as (copy, environment):
         for path in arguments.notebooks:
             was = nbformat.read(path, as_version=4)
@@ -39,7 +43,11 @@ def run(arguments):
                 faults += map(str, committed.differences(was, done.notebook))
             faults += [f for f in committed.faults(was, path.stat().st_size) if f not in faults]
             failed += report(path, done, faults, arguments.show)
-    return close(len(arguments.notebooks), failed)
+        for page in PAGES if arguments.all else []:
+            done = execute(printed.notebook(page, copy(arguments.notebooks[0]).parent), environment, arguments.timeout)
+            failed += report(page, done, [str(f) for f in done.faults], arguments.show)
+            count += 1
+    return close(count, failed)
 
 
 def write(arguments):
