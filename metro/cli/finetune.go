@@ -51,7 +51,7 @@ named after the run, and the latest as finetune-TASK.json.`,
 	flags.StringVar(&f.backend, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
 	flags.Int64Var(&f.options.Seed, "seed", 0, "seed of the new head and of the order of the texts")
 	flags.IntVar(&f.options.Steps, "steps", 0, fmt.Sprintf("training steps; 0 is %d", tasks.DefaultSteps))
-	flags.Float64Var(&f.options.LearningRate, "learning-rate", 0, "peak; 0 is a quarter of pretraining's")
+	flags.Float64Var(&f.options.LearningRate, "learning-rate", 0, "peak; 0 is half of pretraining's")
 	flags.StringArrayVar(&f.options.Set, "set", nil, "change a field of the fine-tuning's config, path=value; repeat for more")
 	flags.StringVar(&f.out, "out", "", "folder of the fine-tuning's run; if empty, the one that the model's run lies in or, of a Hugging Face folder, runs here")
 	flags.BoolVar(&f.options.FromScratch, "from-scratch", false, "leave the pretrained weights out")

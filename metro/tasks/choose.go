@@ -10,9 +10,9 @@ import (
 )
 
 // rates are the learning rates that [Choose] tries, in parts of pretraining's.
-var rates = []float64{1.0 / 16, 1.0 / 4, 1}
+var rates = []float64{0.25, 0.5, 1}
 
-// Choose fine-tunes p on t at a sixteenth, a quarter and the whole of pretraining's learning rate, each a run of its own as
+// Choose fine-tunes p on t at a quarter, a half and the whole of pretraining's learning rate, each a run of its own as
 // [Finetune] leaves it, and returns the one whose balanced accuracy on the validation texts is highest. A comparison of two
 // models is fair if each has its own rate: a model from scratch wants another than one that is pretrained. o says all but the
 // rate. report (nil for none) hears of the steps of all three together.

@@ -14,15 +14,15 @@ import (
 )
 
 // DefaultSteps is how long fine-tuning takes unless told otherwise: about one and a half passes over the training
-// windows of [Families] at the size tiny. Of one pretrained model, all of three seeds were better then than from
-// scratch, by 0.02 to 0.04; after 600 steps the one seed tried was not.
+// windows of [Families] at the size tiny. On its validation texts that is better than 600 steps by 0.01 to 0.04 of balanced
+// accuracy, for one pretrained model and from scratch, at each of three learning rates.
 const DefaultSteps = 1000
 
 // Options says how to fine-tune. The zero value is a good start for the size tiny.
 type Options struct {
 	Steps        int     // 0 is DefaultSteps
 	BatchSize    int     // windows a step; 0 is 32
-	LearningRate float64 // peak, reached after a tenth of the steps, 0 at the end; 0 is a quarter of pretraining's
+	LearningRate float64 // peak, reached after a tenth of the steps, 0 at the end; 0 is half of pretraining's
 	Seed         int64   // of the new weights, the order of the windows, and dropout
 	FromScratch  bool    // leave the pretrained weights out: the control
 
@@ -132,7 +132,7 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 	c.Training.GeneratorSteps, c.Training.CopyGenerator = 0, false
 	c.Training.LogEvery, c.Training.EvalEvery = max(1, c.Training.Steps/100), c.Training.Steps
 	c.Training.CheckpointEvery, c.Training.KeepCheckpoints = max(1, c.Training.Steps/4), 1
-	c.Optimizer.LearningRate = cmp.Or(o.LearningRate, c.Optimizer.LearningRate/4)
+	c.Optimizer.LearningRate = cmp.Or(o.LearningRate, c.Optimizer.LearningRate/2) // best on the validation texts of Families, of 1/16, 1/4, 1/2 and 1, pretrained and from scratch
 	c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = c.Training.Steps/10, 0
 	return c, o.assign(&c)
 }

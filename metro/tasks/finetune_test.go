@@ -157,7 +157,7 @@ func TestFinetuneARun(t *testing.T) {
 	pretrained, err := Finetune(t.Context(), runner, p, task, Options{Steps: 3}, nil)
 	require.NoError(t, err)
 	require.Equal(t, 10, pretrained.PretrainedSteps)
-	require.Equal(t, c.Optimizer.LearningRate/4, pretrained.LearningRate)
+	require.Equal(t, c.Optimizer.LearningRate/2, pretrained.LearningRate)
 	require.Equal(t, 32, pretrained.BatchSize)
 	scratch, err := Finetune(t.Context(), runner, p, task, Options{Steps: 3, FromScratch: true}, nil)
 	require.NoError(t, err)
