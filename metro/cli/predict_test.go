@@ -192,4 +192,9 @@ func TestWouldMark(t *testing.T) {
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "["+strings.Trim(said, `"`)+" ")
 	require.Contains(t, stderr, "1 of 10 words")
+
+	stdout, stderr, code = l.metro("correct", "--model", model, "If err it not nil, the file is closed.") // README's example
+	require.Zero(t, code, stderr)
+	require.Regexp(t, `^If err \[it \d\d % → is\] not nil, the file is closed\.\n$`, stdout)
+	require.NotContains(t, stderr, "--threshold")
 }
