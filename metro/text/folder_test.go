@@ -84,7 +84,9 @@ func TestEnumerate(t *testing.T) {
 
 // Equal texts are one corpus, however their files are named, ordered, packed, or where they lie, and whatever ends a line.
 func TestContentDecides(t *testing.T) {
-	text := func(i int) string { return rows(40, func(k int) string { return fmt.Sprintf("Paragraph %d\nof file %d.\n", k, i) }) }
+	text := func(i int) string {
+		return rows(40, func(k int) string { return fmt.Sprintf("Paragraph %d\nof file %d.\n", k, i) })
+	}
 	crlf := func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
 	cr := func(s string) string { return strings.ReplaceAll(s, "\n", "\r") }
 	jsonl := func(s string) string {

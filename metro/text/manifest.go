@@ -7,10 +7,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
+
+	"metrolab/internal/bounded"
 )
 
 const (
@@ -111,12 +111,7 @@ func safeName(name string) string {
 // readManifest returns the manifest in dir and its bytes.
 func readManifest(dir string) (*manifest, []byte, error) {
 	path := filepath.Join(dir, manifestName)
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxManifestSize+1))
+	raw, err := bounded.ReadFile(path, maxManifestSize)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"metrolab/internal/atomicfile"
+	"metrolab/internal/bounded"
 	"metrolab/internal/usererr"
 )
 
@@ -96,13 +97,15 @@ func (s store) lookup(ctx context.Context, src source) (*Corpus, bool) {
 	if src.key == "" {
 		return nil, false
 	}
-	raw, err := os.ReadFile(s.indexPath(src.key))
-	if err != nil {
+	path := s.indexPath(src.key)
+	raw, err := bounded.ReadFile(path, 1<<16)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false
 	}
 	var e entry
-	if json.Unmarshal(raw, &e) != nil || e.Corpus == "" || e.Corpus != filepath.Base(e.Corpus) {
-		log.Printf("the prepared text is read again: its entry %s in the cache is damaged", s.indexPath(src.key))
+	if err != nil || json.Unmarshal(raw, &e) != nil || e.Corpus == "" || e.Corpus != filepath.Base(e.Corpus) {
+		log.Printf("the prepared text is read again: its entry %s in the cache is damaged", path)
+		_ = atomicfile.OS.RemoveAll(path) // it may be no file, which none would replace
 		return nil, false
 	}
 	if sum, err := src.content(ctx); err != nil || sum != e.Source {

@@ -3,6 +3,10 @@
 package text
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -115,6 +119,110 @@ func TestDamagedCacheIsBuiltAgain(t *testing.T) {
 	}
 }
 
+// Whatever happens to a file of the cache, the next call makes the corpus that was there before.
+func TestEveryDamageOfTheCacheIsMended(t *testing.T) {
+	source := writeTree(t, map[string]string{"a.txt": rows(60, func(i int) string { return fmt.Sprintf("paragraph %d\n", i) })})
+	cache := t.TempDir()
+	first, err := Prepare(t.Context(), source, cache, nil)
+	require.NoError(t, err)
+	files := []string{filepath.Join(first.Dir, manifestName)}
+	for _, split := range Splits {
+		files = append(files, filepath.Join(first.Dir, fileName(split)))
+	}
+	index, err := filepath.Glob(filepath.Join(cache, "corpora", "index", "*"))
+	require.NoError(t, err)
+	for _, file := range append(files, index...) {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		damages := map[string]func() error{
+			"half":    func() error { return os.Truncate(file, int64(len(raw)/2)) },
+			"empty":   func() error { return os.Truncate(file, 0) },
+			"deleted": func() error { return os.Remove(file) },
+			"folder":  func() error { return errors.Join(os.Remove(file), os.Mkdir(file, 0o777)) },
+		}
+		for _, at := range []int{0, len(raw) / 3, len(raw) / 2, len(raw) - 2} {
+			damages[fmt.Sprint("flip at ", at)] = func() error {
+				flipped := bytes.Clone(raw)
+				flipped[at] ^= 1
+				return os.WriteFile(file, flipped, 0o666)
+			}
+		}
+		for name, damage := range damages {
+			require.NoError(t, damage())
+			again, err := Prepare(t.Context(), source, cache, nil)
+			require.NoError(t, err, "%s of %s", name, file)
+			require.Equal(t, first, again, "%s of %s", name, file)
+			require.NoError(t, again.Verify())
+		}
+	}
+}
+
+// A text that is changed is read again, even if neither its size nor its time show it.
+func TestChangedTextIsReadAgain(t *testing.T) {
+	dir := writeTree(t, map[string]string{"a.txt": "one word", "b.txt": "and more"})
+	path, cache := filepath.Join(dir, "a.txt"), t.TempDir()
+	first, err := Prepare(t.Context(), dir, cache, nil)
+	require.NoError(t, err)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte("two word"), 0o666))
+	require.NoError(t, os.Chtimes(path, info.ModTime(), info.ModTime()))
+	second, err := Prepare(t.Context(), dir, cache, nil)
+	require.NoError(t, err)
+	require.NotEqual(t, first.Hash, second.Hash)
+	require.Contains(t, documents(t, second), "two word")
+
+	archive := filepath.Join(t.TempDir(), "x.tar.gz")
+	require.NoError(t, first.Export(archive))
+	_, err = Prepare(t.Context(), archive, cache, nil)
+	require.NoError(t, err)
+	raw, err := os.ReadFile(archive)
+	require.NoError(t, err)
+	info, err = os.Stat(archive)
+	require.NoError(t, err)
+	raw[len(raw)/2] ^= 1
+	require.NoError(t, os.WriteFile(archive, raw, 0o666))
+	require.NoError(t, os.Chtimes(archive, info.ModTime(), info.ModTime()))
+	_, err = Prepare(t.Context(), archive, cache, nil)
+	require.True(t, usererr.Is(err), "%v", err)
+}
+
+// A prepared folder of the user's own is compared with its checksums, too.
+func TestDamagedFolderIsRefused(t *testing.T) {
+	c := smallCorpus(t)
+	dir := filepath.Join(t.TempDir(), "copy")
+	require.NoError(t, c.Export(dir))
+	path := filepath.Join(dir, fileName(Train))
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	raw[len(raw)/2] ^= 1
+	require.NoError(t, os.WriteFile(path, raw, 0o666))
+	_, err = prepare(t, dir)
+	require.True(t, usererr.Is(err), "%v", err)
+	require.ErrorContains(t, err, "SHA-256")
+}
+
+// A corpus of the first format is read, under the hash that it has now.
+func TestFirstFormat(t *testing.T) {
+	c := smallCorpus(t)
+	dir := filepath.Join(t.TempDir(), "old")
+	require.NoError(t, c.Export(dir))
+	m, _, err := readManifest(dir)
+	require.NoError(t, err)
+	m.Format = firstFormat
+	for split, sum := range m.Files {
+		sum.Texts = ""
+		m.Files[split] = sum
+	}
+	m.Hash = firstHash(m.Files)
+	raw, err := json.Marshal(m)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, manifestName), raw, 0o666))
+	got, err := prepare(t, dir)
+	require.NoError(t, err)
+	require.Equal(t, c.Hash, got.Hash)
+}
+
 func TestVerifyFindsWhatSizesDoNotShow(t *testing.T) {
 	c, err := prepare(t, writeTree(t, map[string]string{"a.txt": strings.Repeat("the same again\n\n", 40)}))
 	require.NoError(t, err)
@@ -189,15 +297,23 @@ func TestStaleBuildsAreRemoved(t *testing.T) {
 	dir := writeTree(t, map[string]string{"a.txt": "one"})
 	cache := t.TempDir()
 	old, fresh := filepath.Join(cache, "corpora", ".tmp-corpus-0123456789ab"), filepath.Join(cache, "corpora", ".tmp-corpus-ba9876543210")
-	for _, path := range []string{old, fresh} {
+	inIndex := filepath.Join(cache, "corpora", "index", ".tmp-0123-0123456789ab")
+	for _, path := range []string{old, fresh, inIndex} {
 		require.NoError(t, os.MkdirAll(path, 0o777))
 	}
 	yesterday := time.Now().Add(-25 * time.Hour)
 	require.NoError(t, os.Chtimes(old, yesterday, yesterday))
+	require.NoError(t, os.Chtimes(inIndex, yesterday, yesterday))
 	_, err := Prepare(t.Context(), dir, cache, nil)
 	require.NoError(t, err)
 	require.NoDirExists(t, old)
+	require.NoDirExists(t, inIndex)
 	require.DirExists(t, fresh)
+
+	require.NoError(t, os.Chtimes(fresh, yesterday, yesterday))
+	_, err = Prepare(t.Context(), dir, cache, nil)
+	require.NoError(t, err)
+	require.NoDirExists(t, fresh, "also by one who finds all in the cache")
 }
 
 func TestCacheThatCannotBeWritten(t *testing.T) {

@@ -21,16 +21,16 @@ func unpacked(packed io.Reader, size int) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &bounded{r: zip, left: max(unpackedBytes, unpackedTimes*int64(size)), size: size}, nil
+	return &limited{r: zip, left: max(unpackedBytes, unpackedTimes*int64(size)), size: size}, nil
 }
 
-type bounded struct {
+type limited struct {
 	r    io.Reader
 	left int64
 	size int
 }
 
-func (b *bounded) Read(p []byte) (int, error) {
+func (b *limited) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if b.left -= int64(n); b.left < 0 {
 		return 0, fmt.Errorf("its %d bytes unpack to more than %d MiB and more than %d times their number, which is no text; unpack it yourself if it is one",

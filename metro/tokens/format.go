@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"metrolab/internal/bounded"
 	"metrolab/internal/usererr"
 )
 
@@ -55,6 +56,9 @@ func Formats() []Format {
 	defer mu.RUnlock()
 	return slices.SortedFunc(maps.Values(formats), func(a, b Format) int { return strings.Compare(a.Model, b.Model) })
 }
+
+// FileLimit is how many bytes a file of a tokenizer may have. Those with 250,000 tokens have less than 40 MB.
+const FileLimit = 64 << 20
 
 // jsonName is the file of a tokenizer in a folder.
 const jsonName = "tokenizer.json"
@@ -111,7 +115,7 @@ func loaded(t Tokenizer, err error) (Tokenizer, error) {
 
 // sniff returns the format of the tokenizer.json at path.
 func sniff(path string) (Format, error) {
-	data, err := os.ReadFile(path)
+	data, err := bounded.ReadFile(path, FileLimit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Format{}, usererr.New("no tokenizer: %w", err)

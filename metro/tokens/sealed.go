@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"metrolab/internal/atomicfile"
+	"metrolab/internal/bounded"
 )
 
 // sealName is the file of a folder in the cache that holds the checksums of the others, as `sha256sum` prints them.
@@ -98,12 +99,7 @@ func seal(dir string, names []string) error {
 
 // verify compares the files in a folder with their checksums.
 func verify(dir string, names []string) error {
-	file, err := os.Open(filepath.Join(dir, sealName))
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	want, err := io.ReadAll(io.LimitReader(file, 1<<16))
+	want, err := bounded.ReadFile(filepath.Join(dir, sealName), 1<<16)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -15,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"metrolab/internal/atomicfile"
+	"metrolab/internal/bounded"
 	"metrolab/internal/usererr"
 )
 
@@ -54,7 +54,7 @@ func (u Unknown) String() string {
 
 // readUnknown reads what unknownCounter.write wrote.
 func readUnknown(path string) (u Unknown, err error) {
-	raw, err := os.ReadFile(path)
+	raw, err := bounded.ReadFile(path, 1<<20)
 	if err != nil {
 		return u, err
 	}

@@ -13,7 +13,9 @@ import (
 	"strings"
 
 	"metrolab/internal/atomicfile"
+	"metrolab/internal/bounded"
 	"metrolab/internal/usererr"
+	"metrolab/metro/tokens"
 )
 
 // The files of a tokenizer in a Hugging Face folder.
@@ -158,7 +160,7 @@ func readConfig(dir string) (*config, error) {
 		into any
 	}{{mapName, &c.specialNames}, {configName, c}} {
 		path := filepath.Join(dir, f.name)
-		data, err := os.ReadFile(path)
+		data, err := bounded.ReadFile(path, tokens.FileLimit)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue

@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"os"
 	"slices"
 
+	"metrolab/internal/bounded"
 	"metrolab/internal/usererr"
+	"metrolab/metro/tokens"
 )
 
 // wordCharsLimit bounds max_input_chars_per_word: the search for the longest piece is quadratic in it.
@@ -17,7 +18,7 @@ const wordCharsLimit = 1000
 
 // Load reads a tokenizer.json file; see [Parse].
 func Load(path string) (*Tokenizer, error) {
-	data, err := os.ReadFile(path)
+	data, err := bounded.ReadFile(path, tokens.FileLimit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, usererr.New("no tokenizer: %w", err)

@@ -68,6 +68,40 @@ func TestTrainErrors(t *testing.T) {
 	}
 }
 
+// Of a text without a word to learn from it is said why there is none.
+func TestNoWordsHasAReason(t *testing.T) {
+	long := strings.Repeat("acgt", 40)
+	for _, c := range []struct {
+		text string
+		opts Options
+		want string
+	}{
+		{" ", Options{}, "has no words"},
+		{long + " " + long[:120], Options{}, "each of its 2 is longer than the 100 characters that a word may have (data.longest_word, up to 1000); the longest has 160"},
+		{long, Options{LongestWord: 159}, "longer than the 159 characters"},
+		{"ab ba", Options{MaxAlphabet: 1}, "outside the 1 most frequent ones (data.alphabet"},
+	} {
+		_, err := Train(slices.Values([]string{c.text}), c.opts)
+		require.True(t, usererr.Is(err), "%v", err)
+		require.ErrorContains(t, err, c.want)
+	}
+	_, err := Train(slices.Values([]string{"a"}), Options{LongestWord: 1001})
+	require.True(t, usererr.Is(err), "%v", err)
+}
+
+// A tokenizer takes words apart that are as long as it was asked to, and says so in its file.
+func TestLongestWord(t *testing.T) {
+	long := strings.Repeat("acgt", 40)
+	tok, err := Train(slices.Values([]string{long, long}), Options{LongestWord: 160})
+	require.NoError(t, err)
+	again, err := Parse(tok.JSON())
+	require.NoError(t, err)
+	for _, tok := range []*Tokenizer{tok, again} {
+		require.NotContains(t, tok.EncodeIDs(nil, long), tok.Special().UNK)
+		require.Equal(t, []int32{tok.Special().UNK}, tok.EncodeIDs(nil, long+"a"))
+	}
+}
+
 // TestMergeAgainstPlain compares with byte-pair encoding as one would write it first: all pairs counted anew for every
 // merge.
 func TestMergeAgainstPlain(t *testing.T) {

@@ -12,7 +12,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"metrolab/internal/bounded"
 	"metrolab/internal/usererr"
+	"metrolab/metro/tokens"
 )
 
 // oldAddedName is the file in which older programs kept tokens beyond the vocabulary, before tokenizer_config.json did.
@@ -24,7 +26,7 @@ var bertClasses = []string{"", "BertTokenizer", "ElectraTokenizer", "DistilBertT
 // loadVocab reads the tokenizer of a folder without tokenizer.json.
 func (c *config) loadVocab(dir string) (*Tokenizer, error) {
 	path := filepath.Join(dir, vocabName)
-	data, err := os.ReadFile(path)
+	data, err := bounded.ReadFile(path, tokens.FileLimit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, usererr.New("no tokenizer in %s: it has neither a %s nor a %s", dir, jsonName, vocabName)
