@@ -20,7 +20,7 @@ import (
 
 // bar shows how far some work is, with an estimate of the time left: on a terminal one line that is drawn again in place,
 // elsewhere a line at each new phase, each quarter of the way, and each minute. Nothing is shown before the first call of
-// show, describe or wait, and finish must follow.
+// show, put or wait, and finish must follow.
 type bar struct {
 	name   string
 	screen *screen
@@ -74,11 +74,13 @@ func (b *bar) show(done, total int, words string) {
 	}
 }
 
-// put shows a table above the bar, from the next time that it is drawn.
+// put shows a table above the bar.
 func (b *bar) put(t table.Table) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.above = &t
+	b.begin()
+	b.draw(true)
 }
 
 // wait shows a phase whose length is not known, with the time that it takes so far.

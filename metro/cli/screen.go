@@ -60,11 +60,11 @@ func (s *screen) Write(lines []byte) (int, error) {
 		return s.w.Write(lines)
 	}
 	// In one write, so that nobody sees the screen without its block.
-	text := s.erase() + strings.ReplaceAll(string(lines), "\n", "\r\n")
+	text := s.erase() + string(lines)
 	if !strings.HasSuffix(text, "\n") {
-		text += "\r\n"
+		text += "\n"
 	}
-	if _, err := io.WriteString(s.w, text+strings.Join(s.block, "\r\n")); err != nil {
+	if _, err := io.WriteString(s.w, text+strings.Join(s.block, "\n")); err != nil {
 		return 0, err
 	}
 	return len(lines), nil
@@ -82,7 +82,7 @@ func (s *screen) draw(urgent bool, compose func(columns, rows int) []string) {
 	}
 	s.latest = time.Now()
 	block := compose(s.size())
-	fmt.Fprint(s.w, s.erase()+strings.Join(block, "\r\n"))
+	fmt.Fprint(s.w, s.erase()+strings.Join(block, "\n"))
 	s.block = block
 }
 

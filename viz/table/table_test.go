@@ -60,6 +60,64 @@ no CLM              –      –      1  undecided
 	require.Contains(t, narrow, "-0.256", "numbers are never broken")
 }
 
+// A word stays whole at any width that it has room for: columns are narrowed to their longest word, names of columns too, and
+// then each row becomes a list.
+func TestTableTextKeepsWordsWhole(t *testing.T) {
+	study := Table{
+		Columns: []Column{{"arm", Left, ""}, {"frozen AUC, unigram", Right, "%.3f"}, {"difference", Right, ""}, {"95 % CI", Right, ""}, {"p (Holm)", Right, "%.4f"}, {"pairs", Right, ""}, {"verdict", Left, ""}},
+		Rows: [][]any{
+			{"baseline", 0.7531, nil, nil, nil, 3, nil},
+			{"generator of half the width", 0.6512, "-0.102", "[-0.231, +0.027]", 0.1234, 3, "undecided"},
+			{"学習率を大きくする", 0.6512, "-0.102", "[-0.231, +0.027]", 0.1234, 3, "undecided"},
+		},
+	}
+	words := []string{"generator", "undecided", "[-0.231, +0.027]", "-0.102", "0.1234", "difference", "unigram", "(Holm)", "baseline"}
+	for width := 28; width <= 140; width++ {
+		text, err := study.Text(width)
+		require.NoError(t, err)
+		for line := range strings.Lines(text) {
+			require.LessOrEqual(t, uniseg.StringWidth(strings.TrimSuffix(line, "\n")), width, "%d:\n%s", width, text)
+		}
+		for _, word := range words {
+			require.Contains(t, text, word, "%d:\n%s", width, text)
+		}
+	}
+	text, err := study.Text(80)
+	require.NoError(t, err)
+	require.Equal(t, strings.TrimLeft(`
+arm             frozen  difference           95 % CI  p (Holm)  pairs  verdict
+                  AUC,
+               unigram
+──────────  ──────────  ──────────  ────────────────  ────────  ─────  ─────────
+baseline         0.753           –                 –         –      3  –
+generator        0.651      -0.102  [-0.231, +0.027]    0.1234      3  undecided
+of half
+the width
+学習率を大       0.651      -0.102  [-0.231, +0.027]    0.1234      3  undecided
+きくする
+`, "\n"), text)
+	text, err = Table{Columns: study.Columns, Rows: study.Rows[:2]}.Text(40)
+	require.NoError(t, err)
+	require.Equal(t, strings.TrimLeft(`
+arm                  baseline
+frozen AUC, unigram  0.753
+difference           –
+95 % CI              –
+p (Holm)             –
+pairs                3
+verdict              –
+
+arm                  generator of half
+                     the width
+frozen AUC, unigram  0.651
+difference           -0.102
+95 % CI              [-0.231, +0.027]
+p (Holm)             0.1234
+pairs                3
+verdict              undecided
+`, "\n"), text)
+}
+
 func TestTableMarkdown(t *testing.T) {
 	got, err := demoTable().Markdown()
 	require.NoError(t, err)

@@ -4,6 +4,7 @@ package table
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 
@@ -11,12 +12,14 @@ import (
 )
 
 const (
-	columnGap   = 2
-	leastColumn = 8 // cells, to which a column of words may be narrowed
+	columnGap  = 2
+	widestWord = 24 // cells, beyond which a word is broken into lines
+	leastWide  = 8  // cells for characters of two cells each
 )
 
 // Text returns the table for a terminal of so many cells, 0 for any width: no boxes, aligned also where characters
-// take two cells or none. Columns of words are wrapped, the widest first, until the table fits or none can give more.
+// take two cells or none. Where the table is too wide, words and the names of columns are wrapped, the widest column first,
+// but no word and no number is broken; where that is not enough, each row becomes a list with a line a column.
 func (t Table) Text(width int) (string, error) {
 	if err := t.Check(); err != nil {
 		return "", err
@@ -29,8 +32,12 @@ func (t Table) Text(width int) (string, error) {
 		}
 		rows = append(rows, cells)
 	}
-	widths := t.textWidths(rows, width)
 	var b strings.Builder
+	widths, fits := t.textWidths(rows, width)
+	if !fits && len(t.Columns) > 1 {
+		t.writeList(&b, rows, width)
+		return b.String(), nil
+	}
 	for i, row := range rows {
 		t.writeTextRow(&b, row, widths)
 		if i == 0 {
@@ -52,29 +59,81 @@ func (t Table) headNames() []string {
 	return names
 }
 
-// textWidths are the widths of the longest cells, narrowed to fit.
-func (t Table) textWidths(rows [][]string, width int) []int {
-	widths := make([]int, len(t.Columns))
+// textWidths are the widths of the longest cells, narrowed to fit, and whether they do.
+func (t Table) textWidths(rows [][]string, width int) (widths []int, fits bool) {
+	widths, floors := make([]int, len(t.Columns)), make([]int, len(t.Columns))
 	total := columnGap * (len(widths) - 1)
-	for i := range widths {
-		for _, row := range rows {
-			widths[i] = max(widths[i], uniseg.StringWidth(row[i]))
+	for i, c := range t.Columns {
+		widths[i], floors[i] = uniseg.StringWidth(rows[0][i]), longestWord(rows[0][i])
+		for _, row := range rows[1:] {
+			widths[i], floors[i] = max(widths[i], uniseg.StringWidth(row[i])), max(floors[i], c.floor(row[i]))
 		}
 		total += widths[i]
 	}
 	for ; width > 0 && total > width; total-- {
 		widest := -1
-		for i, c := range t.Columns {
-			if c.Align == Left && widths[i] > leastColumn && (widest < 0 || widths[i] > widths[widest]) {
+		for i := range widths {
+			if widths[i] > floors[i] && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
 		if widest < 0 {
-			break
+			return widths, false
 		}
 		widths[widest]--
 	}
-	return widths
+	return widths, true
+}
+
+// longestWord is the width of the longest part of a text that stays in one piece: a word, or what lies between the joints of
+// a compound name.
+func longestWord(text string) (width int) {
+	for word := range strings.FieldsSeq(text) {
+		for word != "" {
+			end := strings.IndexAny(word, typeset.Joints) + 1
+			if end == 0 {
+				end = len(word)
+			}
+			cells := uniseg.StringWidth(word[:end])
+			if cells > utf8.RuneCountInString(word[:end]) { // a script that is broken between any two characters
+				cells = min(cells, leastWide)
+			}
+			width = max(width, cells)
+			word = word[end:]
+		}
+	}
+	return min(width, widestWord)
+}
+
+// writeList writes each row as lines of a column's name and the cell, for a terminal that is too narrow for a table.
+func (t Table) writeList(b *strings.Builder, rows [][]string, width int) {
+	names := rows[0]
+	longest, least, floor := 0, 0, 0 // of the names, and of the cells
+	for i, name := range names {
+		longest, least = max(longest, uniseg.StringWidth(name)), max(least, longestWord(name))
+		for _, row := range rows[1:] {
+			floor = max(floor, t.Columns[i].floor(row[i]))
+		}
+	}
+	left := max(least, min(longest, width/2, width-columnGap-floor))
+	widths := []int{left, max(width-left-columnGap, floor)}
+	list := Table{Columns: make([]Column, len(widths))}
+	for i, row := range rows[1:] {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		for k, cell := range row {
+			list.writeTextRow(b, []string{names[k], cell}, widths)
+		}
+	}
+}
+
+// floor is the least width for a cell of the column: words are wrapped, numbers are not.
+func (c Column) floor(cell string) int {
+	if c.Align == Left {
+		return longestWord(cell)
+	}
+	return uniseg.StringWidth(cell)
 }
 
 // writeTextRow writes one row on as many lines as its longest cell takes.
