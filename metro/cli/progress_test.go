@@ -48,7 +48,7 @@ func TestBarIsOneRow(t *testing.T) {
 					time.Sleep(100 * time.Millisecond)
 					switch {
 					case step%200 == 0: // narrower and wider
-						term.resize(max(12, (columns*(step%3+1)/2)))
+						term.resize(max(12, (columns * (step%3 + 1) / 2)))
 					case step%333 == 0:
 						said++
 						fmt.Fprintln(s, "warned")
