@@ -233,6 +233,9 @@ func (f format) refusesWhatWouldNotFit(t *testing.T) {
 		}
 		var document map[string]any
 		require.NoError(t, runs.ReadJSON(path, &document))
+		begun := filepath.Join(filepath.Dir(dir), "begun") // under its own name, what is changed here would be refused first
+		require.NoError(t, os.Rename(dir, begun))
+		dir, path = begun, filepath.Join(begun, runs.ConfigFile)
 		for version, why := range map[int]string{
 			99:                       fmt.Sprintf("was begun under version 99 of the numerics, and this program computes by version %d", training.NumericsVersion),
 			training.NumericsVersion: "corpus: ", // it was trained on another text

@@ -34,10 +34,10 @@ type HeldOutSet struct {
 	// Fingerprint is a hash of the content. Numbers of runs with other fingerprints are not of the same set.
 	Fingerprint string `json:"fingerprint"`
 
-	Scored   int                `json:"scored,omitempty"`   // tokens, or words, that are counted
-	Replaced int                `json:"replaced,omitempty"` // of these
-	Trivial  map[string]float64 `json:"trivial,omitempty"`  // the AUC of scorers without a model; see [data.Trivial]
-	Refused  string             `json:"refused,omitempty"`  // why there is no outcome, if there is none
+	Scored   int         `json:"scored,omitempty"`   // tokens, or words, that are counted
+	Replaced int         `json:"replaced,omitempty"` // of these
+	Trivial  runs.Values `json:"trivial,omitempty"`  // the AUC of scorers without a model, NaN where nothing is replaced; see [data.Trivial]
+	Refused  string      `json:"refused,omitempty"`  // why there is no outcome, if there is none
 }
 
 // The keys of the held-out sets: the metric that each gives, and all metrics of the validation split.
@@ -89,7 +89,7 @@ func NewHeldOut(config metro.Config, d *data.Dataset, text *data.FrozenText) (*H
 
 // describe says what a frozen set is, whose answers keeps what is counted.
 func describe(fingerprint string, trivial data.Trivial, answers func([]float32) ([]float32, []bool)) HeldOutSet {
-	set := HeldOutSet{Fingerprint: fingerprint, Trivial: map[string]float64{}}
+	set := HeldOutSet{Fingerprint: fingerprint, Trivial: runs.Values{}}
 	for name, scores := range trivial {
 		kept, replaced := answers(scores)
 		set.Trivial[name], set.Scored, set.Replaced = AUC(kept, replaced), len(kept), 0
