@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A kernel as a user's Jupyter has it, asked what no notebook asks: the Tab key, a name, a mistake, a hard end."""
 
+import contextlib
 import os
 import statistics
 import time
@@ -115,13 +116,33 @@ class Session:
         self.client.execute_interactive(code, output_hook=output, timeout=300)
         return shown
 
-    def kill(self):
-        """Kills the kernel as the system does that is out of memory; returns what it leaves running."""
+    def sleeping(self):
+        """Starts a cell that never ends, and waits until its program runs."""
+        self.client.execute("%%\ntime.Sleep(time.Hour)")
         kernel = psutil.Process(self.manager.provisioner.process.pid)
+        until = time.monotonic() + 120
+        while not any(name.startswith("gonb_") for name in _names(kernel.children(recursive=True))):
+            assert time.monotonic() < until, "no program of a cell runs"
+            time.sleep(0.1)
+        return kernel
+
+    def kill(self):
+        """Kills the kernel as the system does that is out of memory, while a cell runs; returns what it leaves running."""
+        kernel = self.sleeping()
         family = kernel.children(recursive=True)
-        assert any(p.name() == "gopls" for p in family), f"gopls is not among {family}"
+        assert "gopls" in _names(family), f"gopls is not among {family}"
         kernel.kill()
-        return [p.name() for p in psutil.wait_procs(family, timeout=15)[1] if p.status() != psutil.STATUS_ZOMBIE]
+        return _names(psutil.wait_procs(family, timeout=15)[1])
+
+
+def _names(processes):
+    """The names of those that run."""
+    names = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                names.append(process.name())
+    return names
 
 
 def judge_tabs(session, count):

@@ -29,6 +29,7 @@ import (
 // whenever their list changes, and that takes a second or more. A cell's own imports of the same packages are blanked.
 type assistant struct {
 	folder, root string
+	group        int // of processes that end with this one
 	memory       *memory
 	known        map[string]string // packages that cells may use: name → path
 
@@ -42,8 +43,8 @@ const patience = 10 * time.Second
 
 // newAssistant makes gopls ready in the background for cells that use the packages of the checkout at root. Without a gopls
 // on the PATH it answers nothing.
-func newAssistant(folder, root string) *assistant {
-	a := &assistant{folder: filepath.Join(folder, "cell"), root: root, memory: newMemory(), ready: make(chan struct{})}
+func newAssistant(folder, root string, group int) *assistant {
+	a := &assistant{folder: filepath.Join(folder, "cell"), root: root, group: group, memory: newMemory(), ready: make(chan struct{})}
 	go func() {
 		defer close(a.ready)
 		if _, err := exec.LookPath("gopls"); err != nil {
@@ -79,7 +80,7 @@ func (a *assistant) prepare() error {
 		}
 	}
 	ctx := context.Background()
-	if a.gopls, err = startGopls(ctx, a.folder, environment()); err != nil {
+	if a.gopls, err = startGopls(ctx, a.folder, environment(), a.group); err != nil {
 		return err
 	}
 	if err := a.gopls.open(a.cellFile(), cell); err != nil {

@@ -8,10 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // guarded starts GoNB in a process group of its own beside a guard, which waits until this program is gone. If it went without
-// a word, the guard removes the folder and ends the group: GoNB, its compiler, the cell's program. It notices by its standard
+// a word, the guard removes the folder and ends the group: GoNB, its compiler, the cell's program, gopls. It notices by its standard
 // input, whose other end only this program holds. A cell's program is asked first, so that one that trains saves.
 const guarded = `exec 3<&0
 {
@@ -30,10 +31,20 @@ type child struct {
 	guard io.WriteCloser
 }
 
-// wait waits for GoNB to end, and lets its guard go.
+// wait waits for GoNB to end, lets its guard go, and does the guard's work: the program of a cell may wait for an answer that
+// GoNB cannot give any more.
 func (c child) wait() error {
 	err := c.Wait()
 	_, _ = io.WriteString(c.guard, "\n")
+	group := -c.Process.Pid
+	_ = syscall.Kill(group, syscall.SIGTERM)
+	for range 50 {
+		if syscall.Kill(group, 0) != nil { // nobody is left in it
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	_ = syscall.Kill(group, syscall.SIGKILL)
 	return err
 }
 

@@ -14,10 +14,11 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"syscall"
 )
 
 // gopls is a language server that this program has started. It reads from a pipe whose other end only this program holds,
-// and so ends with it, however that ends.
+// and so ends with it, when it has done what it does; being in GoNB's process group it ends at once.
 type gopls struct {
 	to      io.Writer
 	writing sync.Mutex
@@ -42,14 +43,15 @@ var goplsSettings = map[string]any{
 	"completionBudget": "300ms", "usePlaceholders": false, "deepCompletion": false,
 }
 
-// startGopls starts a server for the module in a folder.
-func startGopls(ctx context.Context, folder string, environment []string) (*gopls, error) {
+// startGopls starts a server for the module in a folder, in a process group.
+func startGopls(ctx context.Context, folder string, environment []string, group int) (*gopls, error) {
 	program, err := exec.LookPath("gopls")
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(program, "serve")
 	cmd.Dir, cmd.Env = folder, environment
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pgid: group}
 	to, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -61,7 +61,9 @@ func serve(connectionFile string) error {
 	go func() { ended <- gonb.wait() }()
 
 	relayed := make(chan error, 1)
-	go func() { relayed <- relay(outside, inside, newAssistant(folder, os.Getenv("METROLAB_ROOT"))) }()
+	go func() {
+		relayed <- relay(outside, inside, newAssistant(folder, os.Getenv("METROLAB_ROOT"), gonb.Process.Pid))
+	}()
 	select {
 	case err = <-ended:
 		return err
@@ -69,7 +71,7 @@ func serve(connectionFile string) error {
 	}
 	select {
 	case err = <-ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(15 * time.Second):
 		_ = gonb.Process.Kill()
 		<-ended
 	}
