@@ -86,7 +86,7 @@ func TestTheLogOfAFinishedRun(t *testing.T) {
 	require.NotEmpty(t, rows, "what can be read is")
 
 	require.NoError(t, os.WriteFile(path, append(bytes.Clone(text), "{\"step\":3,\"loss\":9}\n"...), 0o600))
-	stray := filepath.Join(run.Dir, ".tmp-result.json-0123456789ab")
+	stray := filepath.Join(run.attemptDir(1), ".tmp-lease.json-0123456789ab")
 	write(t, stray, "half")
 	rows, err = run.ReadMetrics()
 	require.NoError(t, err)

@@ -199,7 +199,7 @@ func (r *Run) claim(last record) (*Lease, error) {
 // tidy removes what interrupted work has left aside. Nobody needs it any more: the attempt before has ended, and no one
 // else can get the number that this one has.
 func (r *Run) tidy(lastAttempt int) (err error) {
-	for _, dir := range []string{r.Dir, r.Path(CheckpointsDir), r.Path(attemptsDir), r.attemptDir(lastAttempt)} {
+	for _, dir := range r.written(lastAttempt) {
 		err = errors.Join(err, r.store.disk.RemoveStrays(dir))
 	}
 	return errors.Join(err, r.reapAttempts(lastAttempt))
@@ -218,9 +218,9 @@ func (r *Run) Begun() (bool, error) {
 	return err != nil || info.Size() > 0, err
 }
 
-// Tidy removes from a finished run what a process that had lost it, stopped for longer than the TTL say, left there when it
-// went on: lines behind the end of the log, and what it had aside. A run that somebody holds, and one that is not finished, is
-// looked after by its holder.
+// Tidy removes from a finished run what has no place in it: what its last holder had aside when it was killed behind the
+// result, and lines behind the end of the log, from a process that had lost the run, stopped for longer than the TTL say, and
+// went on. A run that somebody holds, and one that is not finished, is looked after by its holder.
 func (r *Run) Tidy() error {
 	end, err := r.endOfLog()
 	if err != nil || end == (Mark{}) {
@@ -230,9 +230,8 @@ func (r *Run) Tidy() error {
 	if err != nil {
 		return err
 	}
-	entries, err := r.store.disk.ReadDir(r.Dir)
-	stray := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return atomicfile.IsTemp(e.Name()) })
-	if err != nil || info.Size() <= end.Bytes && !stray {
+	last, err := r.lastAttempt()
+	if err != nil || info.Size() <= end.Bytes && !slices.ContainsFunc(r.written(last), r.hasStrays) {
 		return err
 	}
 	lease, err := r.Acquire() // which removes what lies aside
@@ -247,6 +246,16 @@ func (r *Run) Tidy() error {
 		err = errors.Join(log.cutTo(end), log.Close())
 	}
 	return errors.Join(err, lease.Release())
+}
+
+func (r *Run) hasStrays(dir string) bool {
+	entries, _ := r.store.disk.ReadDir(dir) // what cannot be looked into cannot be tidied either
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return atomicfile.IsTemp(e.Name()) })
+}
+
+// written are the folders of a run that its holder writes to, and may leave something aside in.
+func (r *Run) written(attempt int) []string {
+	return []string{r.Dir, r.Path(CheckpointsDir), r.Path(attemptsDir), r.attemptDir(attempt)}
 }
 
 // mostAttempts is how many of a run's attempts are kept that differ in what may change numbers.
