@@ -127,4 +127,20 @@ func TestUnlikeMachinesAreNamed(t *testing.T) {
 	page, err := results.Report()
 	require.NoError(t, err)
 	require.Contains(t, fmt.Sprint(page.Provenance), "unlike machines")
+
+	// A run that was begun in one way and gone on with in another is named whatever its baseline was, and so is a baseline.
+	baseline, err := runner.Store.Open(results.Runs[0].ID)
+	require.NoError(t, err)
+	lease, err := baseline.Acquire()
+	require.NoError(t, err)
+	require.NoError(t, lease.WriteAttemptJSON(runs.ProvenanceFile, attempts[0]))
+	require.NoError(t, lease.Release())
+	unlike, problems = results.unlikePairs()
+	require.Empty(t, problems)
+	seed := results.Runs[0].Seed
+	require.Contains(t, unlike, fmt.Sprintf("baseline, seed %d: XLA_FLAGS was unset and then --xla_cpu_max_isa=AVX2; ", seed))
+	require.Contains(t, unlike, fmt.Sprintf("%s, seed %d: XLA_FLAGS is --xla_cpu_max_isa=AVX2 and the baseline's unset and then --xla_cpu_max_isa=AVX2", results.Runs[1].Arm, seed))
+	page, err = results.Report()
+	require.NoError(t, err)
+	require.Contains(t, fmt.Sprint(page.Provenance), "XLA_FLAGS=--xla_cpu_max_isa=AVX2")
 }

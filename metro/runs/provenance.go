@@ -47,8 +47,8 @@ type Provenance struct {
 	Accelerators []string `json:"accelerators,omitempty"`
 
 	Backend Backend `json:"backend"`
-	// Environment holds the variables that change what compilers and backends do: XLA_*, TF_*, CUBLAS_*, GOMLX_*, PJRT_*,
-	// NVIDIA_TF32_OVERRIDE, GOMAXPROCS, GOGC, GOMEMLIMIT, GODEBUG.
+	// Environment holds the variables that change what compilers and backends do: XLA_*, GOMLX_*, PJRT_*, TF_XLA_FLAGS,
+	// NVIDIA_TF32_OVERRIDE, CUBLAS_WORKSPACE_CONFIG, GOMAXPROCS, GOGC, GOMEMLIMIT, GODEBUG.
 	Environment map[string]string `json:"environment,omitempty"`
 }
 
@@ -126,8 +126,11 @@ func backendEnvironment(environ []string) map[string]string {
 // movesNumbers reports whether a variable may change what a compiler or a kernel computes. GODEBUG can take features of the
 // processor away.
 func movesNumbers(name string) bool {
-	prefix, _, _ := strings.Cut(name, "_")
-	return prefix == "XLA" || prefix == "TF" || prefix == "CUBLAS" || name == "NVIDIA_TF32_OVERRIDE" || name == "GODEBUG"
+	switch name {
+	case "TF_XLA_FLAGS", "NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG", "GODEBUG":
+		return true
+	}
+	return strings.HasPrefix(name, "XLA_")
 }
 
 // Numerics is what of a machine may give other numbers to the same run, by name: the plugin by its content, the processor's

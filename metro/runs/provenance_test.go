@@ -15,6 +15,7 @@ import (
 
 func TestCollectProvenance(t *testing.T) {
 	t.Setenv("XLA_FLAGS", "--xla_some_flag=1")
+	t.Setenv("TF_CLI_CONFIG_FILE", "x")
 	p := CollectProvenance(noon, Backend{Name: "go", Platform: "cpu", Version: "v0.1.6"})
 	require.Equal(t, noon, p.Started)
 	require.True(t, p.Finished.IsZero())
@@ -24,6 +25,8 @@ func TestCollectProvenance(t *testing.T) {
 	require.NotEmpty(t, p.Host)
 	require.Equal(t, "--xla_some_flag=1", p.Environment["XLA_FLAGS"])
 	require.NotContains(t, p.Environment, "PATH")
+	require.NotContains(t, p.Environment, "TF_CLI_CONFIG_FILE", "Terraform's")
+	require.Equal(t, "--xla_some_flag=1", p.Numerics()["XLA_FLAGS"])
 	if runtime.GOOS == "linux" {
 		require.Greater(t, p.MemoryBytes, int64(1<<20))
 		require.True(t, runtime.GOARCH != "amd64" || len(p.Features) > 0)

@@ -20,6 +20,7 @@ import (
 // they work on. It runs one workload at a time; [Program.Start] makes it ready for the next one without compiling again.
 type Program struct {
 	backend  compute.Backend
+	key      string // the [Workload.GraphKey] that it is for
 	workload Workload
 	model    metro.Model
 	store    *model.Store
@@ -36,7 +37,7 @@ type compiled struct {
 
 // NewProgram prepares the computation of w on backend. Compilation happens at the first call of each graph.
 func NewProgram(backend compute.Backend, w Workload) *Program {
-	return &Program{backend: backend, workload: w, model: w.Model(), store: model.NewStore(), graphs: map[string]*compiled{}}
+	return &Program{backend: backend, key: w.GraphKey(), workload: w, model: w.Model(), store: model.NewStore(), graphs: map[string]*compiled{}}
 }
 
 // Close gives back the memory of the program's graphs and variables. It must not be used any more.
@@ -50,8 +51,8 @@ func (p *Program) Close() {
 // Start puts the first values of w into the variables: weights drawn from its seed, moments 0. The workload must have the
 // graph key that the program was made for. What it begins with otherwise, [Workload.Begin] puts over them.
 func (p *Program) Start(w Workload) error {
-	if w.GraphKey() != p.workload.GraphKey() {
-		return fmt.Errorf("start: workload %s does not belong to program %s", w.GraphKey(), p.workload.GraphKey())
+	if w.GraphKey() != p.key {
+		return fmt.Errorf("start: workload %s does not belong to program %s", w.GraphKey(), p.key)
 	}
 	p.workload, p.model = w, w.Model()
 	fresh, inv, err := initialize(p.backend, w)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -39,8 +40,8 @@ type Runner struct {
 	frozenTexts cache[*data.FrozenText]
 	heldOuts    cache[*HeldOut]
 
-	mu       sync.Mutex
-	programs map[string][]*Program // idle ones
+	mu   sync.Mutex
+	idle []*Program // at most mostIdle, the last used at the end
 }
 
 // Result is what a finished run leaves in result.json.
@@ -282,38 +283,43 @@ func (r *Runner) heldOut(dataset *data.Dataset, c metro.Config) (*HeldOut, error
 	return r.heldOuts.get(key, func() (*HeldOut, error) { return NewHeldOut(c, dataset, text) })
 }
 
+// mostIdle is how many programs that no run uses are kept: more than a study has arms of unlike graphs. A program holds the
+// variables of its model, so that a session which tries one shape after another must not keep all.
+const mostIdle = 32
+
 // take returns an idle program for w, or a new one.
 func (r *Runner) take(w Workload) *Program {
 	key := w.GraphKey()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if idle := r.programs[key]; len(idle) > 0 {
-		r.programs[key] = idle[:len(idle)-1]
-		return idle[len(idle)-1]
+	for i, p := range slices.Backward(r.idle) {
+		if p.key == key {
+			r.idle = slices.Delete(r.idle, i, i+1)
+			return p
+		}
 	}
 	return NewProgram(r.Backend, w)
 }
 
+// giveBack keeps a program for the next run. The one that was not used for longest may have to go.
 func (r *Runner) giveBack(p *Program) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.programs == nil {
-		r.programs = map[string][]*Program{}
+	r.idle = append(r.idle, p)
+	if len(r.idle) > mostIdle {
+		r.idle[0].Close()
+		r.idle = slices.Delete(r.idle, 0, 1)
 	}
-	key := p.workload.GraphKey()
-	r.programs[key] = append(r.programs[key], p)
 }
 
 // Close gives back what the runner has opened: files, compiled programs and their memory. No run may be under way. The
 // backend stays open; the runner may be used again.
 func (r *Runner) Close() error {
 	r.mu.Lock()
-	for _, idle := range r.programs {
-		for _, p := range idle {
-			p.Close()
-		}
+	for _, p := range r.idle {
+		p.Close()
 	}
-	r.programs = nil
+	r.idle = nil
 	r.mu.Unlock()
 	r.heldOuts.drain()
 	r.frozenTexts.drain()
