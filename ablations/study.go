@@ -72,10 +72,8 @@ func (s Study) Arms() ([]Arm, error) {
 		if len(finetuning) > 0 && s.Finetune == nil {
 			problems = append(problems, usererr.New("arm %q: %s%s is a setting of a fine-tuning, and the study has none", change.Name, finetunePrefix, finetuning[0]))
 		}
-		for _, assignment := range pretraining {
-			if err := arm.Config.Set(assignment); err != nil {
-				problems = append(problems, fmt.Errorf("arm %q: %w", change.Name, err))
-			}
+		if err := assign(&arm.Config, pretraining); err != nil {
+			problems = append(problems, fmt.Errorf("arm %q: %w", change.Name, err))
 		}
 		if names[arm.Name] || arm.Name == "" {
 			problems = append(problems, usererr.New("study %q: every arm needs a name of its own, %q is not", s.Name, arm.Name))
@@ -111,12 +109,38 @@ func (s *Study) Adjust(arms, assignments []string, seeds []int64) error {
 	if len(seeds) > 0 {
 		s.Seeds = seeds
 	}
+	baseline := s.Baseline
+	err := assign(&baseline, assignments)
+	for _, change := range s.Changes {
+		if err == nil {
+			break
+		}
+		// What is idle in the baseline may be what a change is about.
+		arm, with := s.Baseline, slices.Clone(assignments)
+		pretraining, _ := parts(change.Set)
+		if assign(&arm, append(with, pretraining...)) == nil {
+			err = nil
+		}
+	}
+	if err != nil {
+		return err
+	}
 	for _, assignment := range assignments {
 		if err := s.Baseline.Set(assignment); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// assign makes assignments to a config of a study, which has its seeds elsewhere.
+func assign(c *metro.Config, assignments []string) error {
+	for _, a := range assignments {
+		if strings.HasPrefix(strings.TrimSpace(a), "seed=") {
+			return usererr.New("%s: each run of a study has a seed of the study's own; name them as its seeds", a)
+		}
+	}
+	return c.SetAll(assignments...)
 }
 
 func (s Study) changeNames() (names []string) {

@@ -36,16 +36,16 @@ type Data struct {
 	SeqLen    int  `json:"seq_len" class:"graph"` // S, [CLS] included
 
 	// Corpus is the text: what [metrolab/metro/text.Prepare] takes. Empty is the text that the program was started with.
-	Corpus string `json:"corpus" class:"data" neutral:"" path:"true" since:"2"`
+	Corpus string `json:"corpus" class:"data" neutral:"" path:"true" when:"pretraining" since:"2"`
 	// Field is the field of the text's JSON objects that is read; see [metrolab/metro/text.Options]. Empty reads no JSON.
-	Field string `json:"field" class:"data" neutral:"" path:"true" since:"2"`
+	Field string `json:"field" class:"data" neutral:"" path:"true" when:"pretraining" since:"2"`
 
 	Alphabet    int `json:"alphabet" class:"data" neutral:"0" when:"own_tokenizer" since:"2"`     // different characters that the tokenizer learns, the most frequent first; words with others are unknown. 0 is 1000
 	LongestWord int `json:"longest_word" class:"data" neutral:"0" when:"own_tokenizer" since:"2"` // characters of the longest word that the tokenizer takes apart; longer ones are unknown. 0 is 100
 
 	// NearDuplicates leaves out the training paragraphs that are this similar, or more, to one of the validation or test
 	// split, as [metrolab/metro/text.Similarity] has it, from 0 to 1; 0 keeps all.
-	NearDuplicates float64 `json:"near_duplicates" class:"data" neutral:"0" since:"2"`
+	NearDuplicates float64 `json:"near_duplicates" class:"data" neutral:"0" when:"pretraining" since:"2"`
 }
 
 // Embeddings is the shape of the embedding tables.

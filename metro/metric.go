@@ -18,22 +18,25 @@ type MetricFunc func(p *Pass) (sum, count *Node)
 type MetricEntry struct {
 	Part
 	Build MetricFunc
+
+	// Generator says that it measures the generator, so that no config without one can ask for it.
+	Generator bool
 }
 
-var metrics = newRegistry("metric", MetricEntry{Part{Name: "tie_cosine", Version: 1}, tieCosine})
+var metrics = newRegistry("metric", MetricEntry{Part{Name: "tie_cosine", Version: 1}, tieCosine, true})
 
 // RegisterMetric makes a metric of one's own available to evaluation.metrics. It is computed from the pass of the
 // training step (name) and of the validation (val_name), and has its options as evaluation.options.NAME.OPTION. See
 // [RegisterObjective] for name and version.
 func RegisterMetric(name string, version int, build MetricFunc, options ...Option) {
-	metrics.add(MetricEntry{Part{Name: name, Version: version, Options: options}, build})
+	metrics.add(MetricEntry{Part: Part{Name: name, Version: version, Options: options}, Build: build})
 }
 
 // tieCosine is the mean over the vocabulary of the cosine between a token's embedding in the generator and in the main
 // model: 1 where they share the table, and what is left of that under "gdes" and "none". It is NaN where the objective
 // does not run the generator, whose tables it would make.
 func tieCosine(p *Pass) (sum, count *Node) {
-	if p.Built("GeneratorLogits") == nil {
+	if p.Built("GeneratorLogits") == nil && p.Built("SamplingLogits") == nil {
 		return ZerosLike(p.Loss), ZerosLike(p.Loss)
 	}
 	a := p.Model.generatorTables(p.scope, p.Batch.Tokens).output()

@@ -31,15 +31,16 @@ const (
 )
 
 var sources = newRegistry("source",
-	SourceEntry{Part{Name: SourceJoint, Version: 1}, (*Pass).samplingLogits, GeneratorTrained},
-	SourceEntry{Part{Name: SourceFrozen, Version: 1}, (*Pass).samplingLogits, GeneratorFrozen},
+	SourceEntry{Part{Name: SourceJoint, Version: 1}, (*Pass).SamplingLogits, GeneratorTrained},
+	SourceEntry{Part{Name: SourceFrozen, Version: 1}, (*Pass).SamplingLogits, GeneratorFrozen},
 	SourceEntry{Part{Name: SourceUnigram, Version: 1}, func(p *Pass) *Node { return p.everywhere("LogUnigram", p.Model.LogUnigram) }, GeneratorUnused},
 	SourceEntry{Part{Name: SourceUniform, Version: 1}, func(p *Pass) *Node { return p.everywhere("LogUniform", p.Model.LogUniform) }, GeneratorUnused},
 )
 
 // RegisterSource makes a source of replacements of one's own available as replacements.source, with its options as
-// replacements.options.NAME. A source that asks the pass for [Pass.GeneratorLogits], to sharpen them, say, trains the
-// generator beside the main model; others do without one. See [RegisterObjective] for name and version.
+// replacements.options.NAME. A source that asks the pass for [Pass.SamplingLogits], to sharpen them, say, or for
+// [Pass.GeneratorLogits], trains the generator beside the main model; others do without one. See [RegisterObjective] for name
+// and version.
 func RegisterSource(name string, version int, build SourceFunc, options ...Option) {
 	AddSource(SourceEntry{Part: Part{Name: name, Version: version, Options: options}, Build: build})
 }
@@ -62,15 +63,18 @@ func (p *Pass) trainsGenerator() bool {
 		return false
 	}
 	p.Samples() // which asks a source of the user's own
-	return p.Built("GeneratorLogits") != nil
+	return p.Built("GeneratorLogits") != nil || p.Built("SamplingLogits") != nil
 }
 
-// samplingLogits is the generator's, from the pass that replacements.dropout asks for.
-func (p *Pass) samplingLogits() *Node {
-	if p.Model.Config.Replacements.Dropout == SampleEval && p.Batch.Key != nil {
-		return p.generatorLogits(nil)
-	}
-	return p.GeneratorLogits()
+// SamplingLogits returns the generator's logits at the masked positions, [B, P, V], from the run through it that
+// replacements.dropout asks for: what a source draws from that draws from the generator.
+func (p *Pass) SamplingLogits() *Node {
+	return p.once("SamplingLogits", func() *Node {
+		if p.Model.Config.Replacements.Dropout == SampleEval && p.Batch.Key != nil {
+			return p.generatorLogits(nil)
+		}
+		return p.GeneratorLogits()
+	})
 }
 
 // everywhere spreads logits, one a token, over all masked positions.

@@ -40,6 +40,9 @@ func (c Config) Validate() error {
 	if pretrains {
 		v.pairs(c)
 	}
+	if len(v.problems) == 0 {
+		v.groups(c)
+	}
 	return errors.Join(v.problems...)
 }
 
@@ -88,10 +91,17 @@ func (v *validation) names(c *Config) {
 			}
 		}
 	}
+	seen := map[string]bool{}
 	for _, name := range c.Evaluation.metrics() {
-		if _, ok := metrics.find(name); !ok {
+		switch entry, ok := metrics.find(name); {
+		case !ok:
 			v.bad("evaluation.metrics: there is no metric %q; registered are %q", name, metrics.names())
+		case seen[name]:
+			v.bad("evaluation.metrics names %q twice", name)
+		case entry.Generator && c.Task.Name == "" && c.withoutGenerator():
+			v.bad("evaluation.metrics: %q is of the generator, and objective.name=%s with replacements.source=%s has none", name, c.Objective.Name, c.Replacements.Source)
 		}
+		seen[name] = true
 	}
 }
 
@@ -214,6 +224,16 @@ func (v *validation) optimizer(c Config) {
 	}
 }
 
+// groups checks the groups of a config that holds otherwise, as far as it tells which weights there are; of parts from elsewhere
+// and of tasks, [Config.CheckGroups] is called once they are known.
+func (v *validation) groups(c Config) {
+	if inv, complete := c.Inventory(1); complete && c.Optimizer.Groups != "" {
+		if err := c.CheckGroups(inv); err != nil {
+			v.problems = append(v.problems, err)
+		}
+	}
+}
+
 func (v *validation) training(c Config) {
 	t := c.Training
 	v.positive("training.steps", t.Steps)
@@ -284,7 +304,7 @@ func (v *validation) pairs(c Config) {
 	if c.Training.CopyGenerator && c.Training.GeneratorSteps == 0 {
 		v.bad("training.copy_generator is about the second stage; it needs training.generator_steps above 0")
 	}
-	if c.Replacements.Dropout == SampleZero && c.Generator.Dropout != 0 && c.Replacements.Source == SourceJoint {
+	if c.Replacements.Dropout == SampleZero && c.Generator.Dropout != 0 && !c.withoutGenerator() {
 		v.bad("replacements.dropout=%s means a generator without dropout, but generator.dropout is %g; set it to 0, or replacements.dropout to %s or %s",
 			SampleZero, c.Generator.Dropout, SampleTrain, SampleEval)
 	}

@@ -5,6 +5,8 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,12 +23,14 @@ type recipeFlags struct {
 	seed     int64
 	initFrom string
 	resume   string
+	changed  func(flag string) bool // whether a flag was given
 }
 
 func (f *recipeFlags) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.recipe, "recipe", "tiny", "recipe to start from; see metro recipe list")
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "change a field, path=value; repeat for more; metro recipe show lists the paths")
 	cmd.Flags().Int64Var(&f.seed, "seed", 0, "seed of weights, order, masks and samples")
+	f.changed = cmd.Flags().Changed
 }
 
 func (f *recipeFlags) config() (metro.Config, error) {
@@ -43,11 +47,13 @@ func (f *recipeFlags) config() (metro.Config, error) {
 		c = p.Shape(c)
 		c.Training.InitFrom = f.initFrom
 	}
-	var problems []error
-	for _, assignment := range f.set {
-		problems = append(problems, c.Set(assignment))
+	for path, flag := range map[string]string{"seed": "seed", "training.init_from": "init-from", "data.corpus": "corpus"} {
+		i := slices.IndexFunc(f.set, func(a string) bool { return strings.HasPrefix(strings.TrimSpace(a), path+"=") })
+		if i >= 0 && f.changed(flag) {
+			return c, usererr.New("--set %s and --%s both say it; leave one out", f.set[i], flag)
+		}
 	}
-	return c, errors.Join(errors.Join(problems...), c.Validate())
+	return c, errors.Join(c.SetAll(f.set...), c.Validate())
 }
 
 func pretrainCommand() *cobra.Command {

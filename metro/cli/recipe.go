@@ -4,7 +4,6 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"go/doc/comment"
 	"io"
@@ -109,11 +108,7 @@ func recipeWith(name string, set []string) (recipes.Recipe, metro.Config, error)
 		return r, metro.Config{}, err
 	}
 	c := r.Config()
-	var problems []error
-	for _, assignment := range set {
-		problems = append(problems, c.Set(assignment))
-	}
-	return r, c, errors.Join(problems...)
+	return r, c, c.SetAll(set...)
 }
 
 func showRecipe(w io.Writer, r recipes.Recipe, c metro.Config, changed bool) error {

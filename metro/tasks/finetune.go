@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"strings"
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
@@ -139,24 +140,17 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 
 // assign makes the assignments of o.Set. One that fine-tuning would not look at is the user's error.
 func (o Options) assign(c *metro.Config) error {
-	for _, assignment := range o.Set {
-		before := map[string]any{}
-		for _, f := range c.Fields() {
-			before[f.Path] = f.Value
-		}
-		if err := c.Set(assignment); err != nil {
-			return err
-		}
-		for _, f := range c.Fields() {
-			if f.Value != before[f.Path] && !f.InUse {
-				return usererr.New("%s is a setting of pretraining that fine-tuning does not look at; leave it out", f.Path)
+	for _, a := range o.Set {
+		for path, way := range map[string]string{"seed": "--seed", "task.": "--data and --from-scratch", "training.init_from": "--model"} {
+			if strings.HasPrefix(strings.TrimSpace(a), path) {
+				return usererr.New("%s: of a fine-tuning, that is what %s says", a, way)
 			}
 		}
 	}
-	if len(o.Set) > 0 {
-		return c.Validate()
+	if err := c.SetAll(o.Set...); err != nil || len(o.Set) == 0 {
+		return err
 	}
-	return nil
+	return c.Validate()
 }
 
 // passes is how often the training rows are read.

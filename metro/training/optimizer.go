@@ -4,7 +4,6 @@ package training
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"strings"
 
@@ -73,10 +72,6 @@ func update(store *model.Store, list []learned, gradients []*Node, rates *Node, 
 	if o.ClipNorm > 0 {
 		scale = MinScalar(Div(Scalar(g, norm.DType(), o.ClipNorm), AddScalar(norm, 1e-6)), 1)
 	}
-	groups, err := metro.ParseGroups(o.Groups)
-	if err != nil {
-		panic(err)
-	}
 	optimizer, _ := metro.OptimizerNamed(cmp.Or(o.Name, metro.OptimizerAdamW))
 	for i, w := range list {
 		value, r := w.variable.NodeValue(g), ratesOf(w.Weight, rates)
@@ -93,7 +88,7 @@ func update(store *model.Store, list []learned, gradients []*Node, rates *Node, 
 				v.SetNodeValue(next)
 			}
 		}
-		factor, decay := settings(w.Weight, c, groups)
+		factor, decay := c.Moves(w.Weight)
 		if decay > 0 {
 			direction = Add(direction, MulScalar(value, decay))
 		}
@@ -126,41 +121,6 @@ func globalNorm(gradients []*Node) *Node {
 		}
 	}
 	return Sqrt(sum)
-}
-
-// settings returns the factor of w's learning rate and its weight decay.
-func settings(w metro.Weight, c metro.Config, groups []metro.Group) (factor, decay float64) {
-	factor, decay = layerDecay(w, c), c.Optimizer.WeightDecay
-	for _, g := range slices.Backward(groups) {
-		if g.Has(w) {
-			factor *= g.LearningRate
-			if g.WeightDecay >= 0 {
-				decay = g.WeightDecay
-			}
-			break // the last one counts
-		}
-	}
-	if !w.Role.Decays() {
-		decay = 0
-	}
-	return factor, decay
-}
-
-// layerDecay returns decay^(n+1−d) for what lies at depth d of an encoder of n layers: embeddings at d = 0, layer i at i+1;
-// heads have 1. ELECTRA's code has one power more below the heads: its top layer has decay².
-func layerDecay(w metro.Weight, c metro.Config) float64 {
-	n := c.Main.Layers
-	if w.Owner == metro.OwnerGenerator {
-		n = c.Generator.Layers
-	}
-	power := n + 1 - w.Depth
-	if power <= 0 {
-		return 1
-	}
-	if c.Optimizer.LayerDecayRule == metro.LayerDecayElectra {
-		power++
-	}
-	return math.Pow(c.Optimizer.LayerDecay, float64(power))
 }
 
 // states returns the variables of what c's optimizer remembers of v, in the order of its entry, made of zeros on first use.

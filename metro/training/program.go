@@ -59,6 +59,9 @@ func (p *Program) Start(w Workload) error {
 	if err != nil {
 		return err
 	}
+	if err := p.model.Config.CheckGroups(inv); err != nil {
+		return err
+	}
 	p.weights = inv
 	for _, w := range inv {
 		value, err := fresh.GetVariable(w.Path()).Value()

@@ -173,7 +173,7 @@ func TestWhatDecays(t *testing.T) {
 			got, want := expected{}, expected{}
 			test.want(want)
 			for _, w := range inv {
-				factor, decay := settings(w, m.Config, nil)
+				factor, decay := m.Config.Moves(w)
 				require.Contains(t, []float64{0, m.Config.Optimizer.WeightDecay}, decay)
 				got[w.Path()] = settled{decay > 0, math.Round(factor*1e12) / 1e12}
 			}
@@ -198,7 +198,7 @@ func TestWhatDecays(t *testing.T) {
 				c := m.Config
 				rate := change(&c)
 				for _, w := range inv {
-					factor, _ := settings(w, c, nil)
+					factor, _ := c.Moves(w)
 					require.InDelta(t, rate(want[w.Path()].rate), factor, 1e-12, w.Path())
 				}
 			}
@@ -217,12 +217,14 @@ func TestLayerDecayOfTwelveLayers(t *testing.T) {
 	} {
 		require.Contains(t, weights, path)
 		c.Optimizer.LayerDecayRule = metro.LayerDecayElectra
-		require.InDelta(t, want, layerDecay(weights[path], c), 5e-7, path)
+		factor, _ := c.Moves(weights[path])
+		require.InDelta(t, want, factor, 5e-7, path)
 		c.Optimizer.LayerDecayRule = metro.LayerDecayExact
 		if want < 1 {
 			want /= 0.8
 		}
-		require.InDelta(t, want, layerDecay(weights[path], c), 7e-7, path)
+		factor, _ = c.Moves(weights[path])
+		require.InDelta(t, want, factor, 7e-7, path)
 	}
 }
 
@@ -230,8 +232,7 @@ func TestLayerDecayOfTwelveLayers(t *testing.T) {
 func TestSettingsOfGroups(t *testing.T) {
 	c := whole(t)
 	c.Optimizer.LayerDecay, c.Optimizer.WeightDecay = 0.5, 0.01
-	groups, err := metro.ParseGroups("main: lr=3 decay=0.3; main/rtd: lr=2; main/rtdx: lr=9; main/layer_1: decay=0")
-	require.NoError(t, err)
+	c.Optimizer.Groups = "main: lr=3 decay=0.3; main/rtd: lr=2; main/rtdx: lr=9; main/layer_1: decay=0"
 	weights := metro.Describe(c, 20).ByPath()
 	for path, want := range map[string][2]float64{
 		"/main/rtd/output/weights":     {2, 0.01},
@@ -244,7 +245,7 @@ func TestSettingsOfGroups(t *testing.T) {
 		"/generator/head/output_bias":  {1, 0},
 	} {
 		require.Contains(t, weights, path)
-		factor, decay := settings(weights[path], c, groups)
+		factor, decay := c.Moves(weights[path])
 		require.Equal(t, want, [2]float64{factor, decay}, path)
 	}
 }
@@ -256,8 +257,6 @@ func TestHeadsFromElsewhere(t *testing.T) {
 	store, inv, err := initialize(backendtest.Go(t), NewPretraining(metro.Model{Config: c, Vocab: 20}))
 	require.NoError(t, err)
 	require.Equal(t, len(inv), store.NumVariables())
-	groups, err := metro.ParseGroups(c.Optimizer.Groups)
-	require.NoError(t, err)
 	want := map[string]metro.Weight{
 		"/main/layer_mix/output/weights": {Place: metro.Place{Part: "output", Kind: "weights"}, Shape: []int{16, 1}, Role: layers.RoleDense},
 		"/main/layer_mix/output/bias":    {Place: metro.Place{Part: "output", Kind: "bias"}, Shape: []int{1}, Role: layers.RoleBias},
@@ -274,7 +273,7 @@ func TestHeadsFromElsewhere(t *testing.T) {
 		e := want[w.Path()]
 		e.Owner, e.Head, e.Layer, e.Depth, e.ByMain = metro.OwnerMain, "layer_mix", -1, 3, true
 		require.Equal(t, e, w)
-		factor, decay := settings(w, c, groups)
+		factor, decay := c.Moves(w)
 		require.Equal(t, settled[w.Path()], [2]float64{factor, decay}, w.Path())
 	}
 	require.NotEmpty(t, inv.HeadOf(metro.OwnerMain, metro.HeadLM))
