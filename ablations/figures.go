@@ -62,6 +62,9 @@ func (r Results) curves(logs logs, metric string) viz.Curves {
 	if m.Chance != 0 {
 		c.Levels = []viz.Level{{Y: m.Chance, Label: "guessing"}}
 	}
+	if references := r.referencesOf(metric); len(references) > 0 {
+		c.Levels = append(c.Levels, viz.Level{Y: references[0].Value, Label: references[0].Label})
+	}
 	for _, arm := range r.Arms {
 		series := viz.Series{Name: arm.Name}
 		for _, rows := range logs[arm.Name] {

@@ -60,7 +60,8 @@ type Arm struct {
 const BaselineName = "baseline"
 
 // Arms returns the baseline and the changes, each a valid config. Two arms of one name, a change that changes nothing,
-// a study without seeds or with one seed twice, and an outcome without a direction are the user's errors.
+// a study without seeds or with one seed twice, an outcome without a direction, and one that an arm would be measured by on
+// another text or other tokens than the baseline are the user's errors.
 func (s Study) Arms() ([]Arm, error) {
 	problems := []error{s.checkName(), s.checkSeeds(), s.Outcome.check()}
 	arms := []Arm{{Name: BaselineName, Config: s.Baseline}}
@@ -88,6 +89,7 @@ func (s Study) Arms() ([]Arm, error) {
 		if err := arm.Config.Validate(); err != nil {
 			problems = append(problems, fmt.Errorf("arm %q: %w", arm.Name, err))
 		}
+		problems = append(problems, s.checkOutcome(arm))
 	}
 	return arms, errors.Join(problems...)
 }

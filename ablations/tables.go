@@ -37,6 +37,9 @@ func (r Results) Table() table.Table {
 		}
 		t.Rows, partial = append(t.Rows, row), append(partial, c.BaselineMean)
 	}
+	for _, reference := range r.References() {
+		t.Rows, partial = append(t.Rows, []any{"(" + reference.Label + ")", reference.Value, nil, nil, nil, nil, nil}), append(partial, nil)
+	}
 	if slices.ContainsFunc(comparisons, func(c Comparison) bool { return c.Pairs > 0 && c.Pairs < n }) {
 		t.Columns = slices.Insert(t.Columns, 2, table.Column{Name: "baseline", Align: table.Right, Format: "%.3f"})
 		for i := range t.Rows {

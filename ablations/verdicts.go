@@ -16,12 +16,14 @@ const (
 	altered     = "plan altered after it was written: exploratory"
 	sameRuns    = "no effect: the baseline's own runs"
 	sameOutcome = "no effect: every number is the baseline's"
+	otherSet    = "measured on another set"
 )
 
 // Compare compares every change with the baseline on the study's outcome, with the runs that have ended.
 //
 // There is a verdict where all seeds that were planned have ended on both sides, and no others were added after looking.
-// An arm whose runs are the baseline's, or whose numbers all are, has a setting that does nothing, and so no verdict.
+// An arm whose runs are the baseline's, or whose numbers all are, has a setting that does nothing, and so no verdict; nor has
+// one that was measured on another set.
 func (r Results) Compare() []Comparison {
 	cs := r.compare(nil)
 	if r.exploratory() == exploratory {
@@ -47,6 +49,10 @@ func (r Results) compare(keep func(seed int64) bool) []Comparison {
 	cs := Compare(baseline, arms, r.Study.Outcome.Better)
 	edge, learned := r.plateau()
 	for i := range cs {
+		if why := r.apart(r.Arms[i+1]); why != "" {
+			cs[i].part(why)
+			continue
+		}
 		if learned && cs[i].Pairs > 0 {
 			cs[i].Caution = plateauCaution(baseline, arms[i], edge)
 		}
@@ -58,6 +64,13 @@ func (r Results) compare(keep func(seed int64) bool) []Comparison {
 		}
 	}
 	return cs
+}
+
+// part leaves nothing of a comparison of two sides that were measured on different sets, but the arm's own mean and why.
+func (c *Comparison) part(why string) {
+	nan := math.NaN()
+	*c = Comparison{Name: c.Name, Failed: c.Failed, BaselineFailed: c.BaselineFailed, BaselineMean: nan, Mean: c.Mean, Diff: nan, SD: nan,
+		Low: nan, High: nan, P: nan, HolmP: nan, MinDetectable: nan, Verdict: None, Reason: otherSet, Note: why}
 }
 
 // say adds to the note.

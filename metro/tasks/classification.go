@@ -86,9 +86,8 @@ func (t Classification) Order(train *Rows) func(seed int64, k int) int {
 }
 
 // headScale multiplies what the head reads. The means of any two texts differ by little, and in a short run a head that
-// starts at 0 would not get far. The balanced accuracy of [Families] after 600 steps of the size tiny, pretrained and
-// from scratch: 0.45 and 0.47 with it, 0.34 and 0.41 without; with the state of [CLS] in place of the mean 0.32 and
-// 0.42, and 0.28 and 0.37 (one seed each).
+// starts at 0 would not get far. On the validation texts of [Families], after 1,000 steps of the size tiny, it adds 0.07 to 0.09
+// to the balanced accuracy of one pretrained model and 0.01 to 0.03 to that from scratch, at each of three learning rates.
 const headScale = 10
 
 // Head implements [Task]: the scores of the classes, [B, classes], a linear map that starts at 0, so that the loss starts at
