@@ -10,7 +10,7 @@ import (
 // AA compares a recipe with itself: its arm adds the same numbers in another order, by gradients of half the rows each. What
 // it finds is no effect but the spread that rounding alone gives, which [ablations.Floors] keeps; scripts/floors writes it
 // down.
-func AA(name, recipe string, config metro.Config) func(backend string) ablations.Study {
+func AA(name, recipe string, config metro.Config, seeds ...int64) func(backend string) ablations.Study {
 	return func(string) ablations.Study {
 		return ablations.Study{
 			Name:     name,
@@ -19,7 +19,7 @@ func AA(name, recipe string, config metro.Config) func(backend string) ablations
 			Outcome:  FrozenAUC,
 			Baseline: config,
 			Changes:  []ablations.Change{{Name: "gradients in two parts", Set: []string{"training.accumulate=2"}}},
-			Seeds:    []int64{100, 101, 102, 103, 104},
+			Seeds:    seeds,
 		}
 	}
 }

@@ -9,11 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"metrolab/internal/usererr"
-	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
 	"metrolab/viz"
 	"metrolab/viz/table"
@@ -31,7 +29,7 @@ func Root() string {
 // Run is a run on disk, finished or not.
 type Run struct {
 	*runs.Run
-	Name    string // the ID without the hash
+	Name    string // as it was given when the run was made; of older runs the ID without the hash
 	Rows    []runs.Row
 	Metrics runs.Values // the last evaluation, of a finished run
 	Seconds float64     // of wall time, of a finished run
@@ -89,6 +87,12 @@ func unclear(id string, found []string, all []runs.Summary) error {
 // load reads what a run has measured.
 func load(run *runs.Run) (*Run, error) {
 	r := &Run{Run: run, Name: run.Summary().Name}
+	var given struct {
+		Name string `json:"name"`
+	}
+	if runs.ReadJSON(run.Path(runs.ConfigFile), &given) == nil && given.Name != "" {
+		r.Name = given.Name
+	}
 	var result struct {
 		Metrics runs.Values `json:"metrics"`
 		Seconds float64     `json:"seconds"`
@@ -125,26 +129,6 @@ func (r *Run) line(metric string) (viz.Line, error) {
 		return line, nil
 	}
 	return line, usererr.New("run %s has no metric %q; it has %s", r.ID, metric, strings.Join(runs.Recorded(r.Rows), ", "))
-}
-
-// Curves draws a metric of several runs. Runs of one name, such as the seeds of an arm, are one series with a band.
-func Curves(metric string, of ...*Run) viz.Curves { return Must(curves(metric, of)) }
-
-func curves(metric string, of []*Run) (viz.Curves, error) {
-	m := metrics.Of(metric)
-	c := viz.Curves{Name: metric, Title: m.Label, X: viz.Steps, Y: viz.Axis{Label: m.Label}}
-	for _, run := range of {
-		line, err := run.line(metric)
-		if err != nil {
-			return c, err
-		}
-		at := slices.IndexFunc(c.Series, func(s viz.Series) bool { return s.Name == run.Name })
-		if at < 0 {
-			c.Series, at = append(c.Series, viz.Series{Name: run.Name}), len(c.Series)
-		}
-		c.Series[at].Runs = append(c.Series[at].Runs, line)
-	}
-	return c, nil
 }
 
 // List is a table of all runs.

@@ -95,3 +95,30 @@ func TestMistakesAreOneLine(t *testing.T) {
 		require.Regexp(t, "^✗ [^\n]+\n$", line)
 	}
 }
+
+// Names that are equal once they are reduced to letters and digits are names of their own, and runs that differ in more than
+// the seed are no seeds of one arm, whatever they are called.
+func TestNamesDoNotMerge(t *testing.T) {
+	t.Setenv("METROLAB_RUNS", t.TempDir())
+	made := func(name string, rate float64, seed int) *Run {
+		document := map[string]any{"name": name, "config": map[string]any{"seed": seed, "rate": rate}}
+		id, err := runs.ID(name, document)
+		require.NoError(t, err)
+		run, err := runs.Store{Root: Root()}.Create(id, document)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(run.Path(runs.MetricsFile), []byte("{\"step\":1,\"loss\":2}\n"), 0o600))
+		return Load(run)
+	}
+	names := func(of ...*Run) (names []string, lines []int) {
+		for _, s := range Curves("loss", of...).Series {
+			names, lines = append(names, s.Name), append(lines, len(s.Runs))
+		}
+		return names, lines
+	}
+	series, lines := names(made("学習率 大", 1, 0), made("学習率 大", 1, 1), made("学習率 小", 0.1, 0), made("+bias", 2, 0), made("-bias", 3, 0))
+	require.Equal(t, []string{"学習率 大", "学習率 小", "+bias", "-bias"}, series)
+	require.Equal(t, []int{2, 1, 1, 1}, lines)
+	series, lines = names(made("one", 1, 0), made("one", 2, 0), made("one", 2, 1))
+	require.Equal(t, []string{"one (rate=1)", "one (rate=2)"}, series)
+	require.Equal(t, []int{1, 2}, lines)
+}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"metrolab/viz/internal/typeset"
 )
@@ -90,7 +91,7 @@ func (t Table) HTML() (template.HTML, error) {
 }
 
 // CSV returns the table with a line of column names, numbers in full precision whatever the column's format, and
-// nothing where a cell is nil.
+// nothing where a cell is nil. Text that a spreadsheet would run as a formula begins with an apostrophe.
 func (t Table) CSV() (string, error) {
 	if err := t.Check(); err != nil {
 		return "", err
@@ -99,17 +100,34 @@ func (t Table) CSV() (string, error) {
 	w := csv.NewWriter(&b)
 	record := make([]string, len(t.Columns))
 	for i, c := range t.Columns {
-		record[i] = c.Name
+		record[i] = inert(c.Name)
 	}
 	w.Write(record)
 	for _, row := range t.Rows {
 		for i, cell := range row {
 			record[i] = exact(cell)
+			if !isNumber(cell) {
+				record[i] = inert(record[i])
+			}
 		}
 		w.Write(record)
 	}
 	w.Flush()
 	return b.String(), w.Error()
+}
+
+// inert keeps text from being a formula, which begins with one of these signs, in half or full width, after any spaces; a
+// tab or the end of a line may lead into the next cell. Text that is a number stays one.
+func inert(text string) string {
+	const formula = "=+-@\uff1d\uff0b\uff0d\uff20"
+	if _, err := strconv.ParseFloat(text, 64); err == nil || text == "" {
+		return text
+	}
+	first := strings.TrimLeftFunc(text, unicode.IsSpace)
+	if strings.ContainsAny(text[:1], "\t\r\n") || first != "" && strings.ContainsRune(formula, []rune(first)[0]) {
+		return "'" + text
+	}
+	return text
 }
 
 // Check fails on a table that has no columns, or a row with more or fewer cells than those.

@@ -204,3 +204,18 @@ func ExampleTable() {
 	// baseline                 0.770      3
 	// no relative positions    0.514      3
 }
+
+// A cell of text is never a formula to whoever opens the file, and a number is still one.
+func TestCSVHoldsNoFormulas(t *testing.T) {
+	for cell, want := range map[any]string{
+		"=1+2": "'=1+2", "+bias": "'+bias", "-bias": "'-bias", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", " =1": "' =1",
+		"\uff1d1": "'\uff1d1", "=HYPERLINK(\"http://x\",\"y\")": "'=HYPERLINK(\"http://x\",\"y\")",
+		"a=b": "a=b", "-0.5": "-0.5", "+1e-3": "+1e-3", "": "", -0.5: "-0.5", int64(-3): "-3",
+	} {
+		text, err := Table{Columns: []Column{{Name: "=head"}, {Name: "b"}}, Rows: [][]any{{cell, 1}}}.CSV()
+		require.NoError(t, err)
+		rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+		require.NoError(t, err)
+		require.Equal(t, [][]string{{"'=head", "b"}, {want, "1"}}, rows, "%q", cell)
+	}
+}
