@@ -53,6 +53,9 @@ func run(ctx context.Context, cmd *cobra.Command, args []string, stdout *os.File
 
 // execute runs a command line. What is wrong before a command begins, a flag say, is the user's error.
 func execute(ctx context.Context, cmd *cobra.Command, args []string, out io.Writer) error {
+	if len(args) == 0 || !strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) { // completion reads the flags twice itself
+		everyCommand(cmd, once)
+	}
 	begun := false
 	everyCommand(cmd, func(c *cobra.Command) {
 		if run := c.RunE; run != nil {
@@ -145,7 +148,7 @@ Everything that is trained lies under one folder (runs/ unless --out says otherw
 			return err
 		}
 	}
-	everyCommand(cmd, once)
+	everyCommand(cmd, complete)
 	return cmd
 }
 

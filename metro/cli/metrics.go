@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
 	"metrolab/metro"
 	"metrolab/metro/metrics"
@@ -23,7 +22,7 @@ func tokenize(ctx context.Context, runner *training.Runner, c metro.Config) erro
 		return err
 	}
 	bar.finish()
-	fmt.Fprintln(os.Stderr, dataset.Unknown)
+	fmt.Fprintln(stderr, dataset.Unknown)
 	return nil
 }
 
