@@ -56,14 +56,14 @@ func fieldTexts(in *bufio.Reader, field string, emit func(text string) error) (f
 		if found.all <= 100 {
 			found.list(object)
 		}
-		var text *string
-		if json.Unmarshal(object[field], &text) != nil || text == nil {
+		text, ok := textIn(object, field)
+		if !ok {
 			if found.without++; found.without == 1 {
 				found.first = found.all
 			}
 			continue
 		}
-		if err := emit(*text); err != nil {
+		if err := emit(text); err != nil {
 			return found, err
 		}
 	}
@@ -73,14 +73,40 @@ func fieldTexts(in *bufio.Reader, field string, emit func(text string) error) (f
 	return found, nil
 }
 
-// list remembers the names of an object's fields.
+// textIn returns the text in a field of an object, or of an object in it: the field a.b is b of a, unless there is one of that
+// name.
+func textIn(object map[string]json.RawMessage, field string) (string, bool) {
+	value, ok := object[field]
+	if !ok {
+		outer, inner, nested := strings.Cut(field, ".")
+		var within map[string]json.RawMessage
+		if !nested || json.Unmarshal(object[outer], &within) != nil {
+			return "", false
+		}
+		return textIn(within, inner)
+	}
+	var text *string
+	if json.Unmarshal(value, &text) != nil || text == nil {
+		return "", false
+	}
+	return *text, true
+}
+
+// list remembers the names of an object's fields, and of those of the objects in it that have a text.
 func (o *objects) list(object map[string]json.RawMessage) {
 	var texts, others []string
 	for name, value := range object {
+		var within map[string]json.RawMessage
 		switch {
 		case slices.Contains(o.fields, name):
 		case strings.HasPrefix(string(value), `"`):
 			texts = append(texts, name)
+		case strings.HasPrefix(string(value), "{") && json.Unmarshal(value, &within) == nil:
+			for inner, value := range within {
+				if full := name + "." + inner; strings.HasPrefix(string(value), `"`) && !slices.Contains(o.fields, full) {
+					texts = append(texts, full)
+				}
+			}
 		default:
 			others = append(others, name)
 		}

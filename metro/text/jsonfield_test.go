@@ -32,6 +32,16 @@ func TestFieldOfObjects(t *testing.T) {
 	}
 }
 
+// A field may lie in an object of the object.
+func TestNestedField(t *testing.T) {
+	path := filepath.Join(writeTree(t, map[string]string{"a.jsonl": `{"id": 1, "data": {"text": "one", "n": 2}}` + "\n" + `{"data.text": "two", "data": 7}`}), "a.jsonl")
+	c, err := PrepareWith(t.Context(), path, Options{Field: "data.text", CacheDir: t.TempDir()})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"one": "a.jsonl", "two": "a.jsonl"}, documents(t, c))
+	_, err = prepare(t, path)
+	require.ErrorContains(t, err, "its fields are: data.text, id, data;")
+}
+
 // In a folder, JSON is read beside text; what has no text in the field is said.
 func TestFieldInAFolder(t *testing.T) {
 	dir := writeTree(t, map[string]string{

@@ -137,9 +137,9 @@ func isJSON(head []byte, whole bool) bool {
 var tag = regexp.MustCompile(`</?[A-Za-z][A-Za-z0-9:._-]*(?:\s[^<>]{0,400})?/?>`)
 
 // isMarkup reports whether a text is HTML or XML: by how it begins or, as Markdown may have tags, too, by how much of
-// it is tags.
+// it is tags, or how many of its lines begin with one.
 func isMarkup(head []byte, markdown bool) bool {
-	start := bytes.ToLower(head[:min(len(head), 64)])
+	start := bytes.ToLower(head[:min(len(head), 4<<10)])
 	for _, s := range []string{"<!doctype", "<html", "<?xml"} {
 		if bytes.HasPrefix(start, []byte(s)) {
 			return true
@@ -155,7 +155,16 @@ func isMarkup(head []byte, markdown bool) bool {
 			closing++
 		}
 	}
-	return closing >= 5 && tags*10 > len(head)
+	lines, tagged := 0, 0
+	for line := range bytes.Lines(head) {
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			lines++
+			if line[0] == '<' {
+				tagged++
+			}
+		}
+	}
+	return bytes.Contains(start, []byte("<html")) || closing >= 5 && (tags*10 > len(head) || tagged*2 > lines)
 }
 
 // tableKind tells tables of values that are separated by tabs, commas or semicolons.

@@ -257,6 +257,9 @@ func (r textReader) texts(f textFile, what *found, emit func(text string) error)
 		return err
 	case k == kindJSON:
 		objects, _ := fieldTexts(bufio.NewReader(bytes.NewReader(head)), "", func(string) error { return nil })
+		if len(objects.fields) == 0 {
+			return refuse(f, "holds JSON that begins with no object that has fields, of which one could name that of the text; %s", taken)
+		}
 		return refuse(f, "holds JSON, whose keys and numbers are no text; its fields are: %v; name the one with the text, as --set data.field=NAME (of metro data, --field NAME)", &objects)
 	case k != kindText:
 		return refuse(f, "is %s; %s", k, taken)

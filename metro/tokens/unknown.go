@@ -24,8 +24,8 @@ type Unknown struct {
 	Words   int64 `json:"words"`   // tokens that begin a word: words, punctuation marks, ideographs
 	Unknown int64 `json:"unknown"` // words that are unknown
 
-	// The most frequent ones of a sample: characters that are unknown by themselves, and words all of whose characters are
-	// known, which are too long, most often.
+	// The most frequent ones of a sample: characters that are unknown by themselves, and words that are too long, or that no
+	// pieces cover though their characters are known.
 	Characters []string `json:"characters,omitempty"`
 	Long       []string `json:"long,omitempty"`
 }
@@ -77,6 +77,7 @@ type unknownCounter struct {
 	sampled          int
 	characters, long map[string]int
 	known            map[rune]bool
+	letter           string // one that the tokenizer knows at the beginning of a word and inside
 }
 
 func newUnknownCounter(t Tokenizer) *unknownCounter {
@@ -109,6 +110,10 @@ func (c *unknownCounter) sample(text string) {
 		}
 		c.sampled++
 		word, allKnown := text[e.Bytes[i].Start:e.Bytes[i].End], true
+		if c.tooLong(utf8.RuneCountInString(word)) {
+			c.long[abbreviated(word)]++
+			continue
+		}
 		for _, r := range word {
 			if !c.knows(r) {
 				c.characters[string(r)]++
@@ -121,11 +126,30 @@ func (c *unknownCounter) sample(text string) {
 	}
 }
 
+// tooLong reports whether a word of n characters is unknown whatever it is made of: one of a known letter, again and again.
+func (c *unknownCounter) tooLong(n int) bool {
+	if c.letter == "" {
+		c.letter = " " // there may be none that follows itself
+		for id := range int32(c.tokenizer.VocabSize()) {
+			if t := c.tokenizer.Token(id); utf8.RuneCountInString(t) == 1 && len(c.tokenizer.EncodeIDs(nil, t)) == 1 && !c.unknown(t+t) {
+				c.letter = t
+				break
+			}
+		}
+	}
+	return c.letter != " " && c.unknown(strings.Repeat(c.letter, n))
+}
+
+// unknown reports whether there is a word in text that is not known.
+func (c *unknownCounter) unknown(text string) bool {
+	return slices.Contains(c.tokenizer.EncodeIDs(nil, text), c.tokenizer.Special().UNK)
+}
+
 // knows reports whether a character is known when it stands alone.
 func (c *unknownCounter) knows(r rune) bool {
 	known, ok := c.known[r]
 	if !ok {
-		known = !slices.Contains(c.tokenizer.EncodeIDs(nil, string(r)), c.tokenizer.Special().UNK)
+		known = !c.unknown(string(r))
 		c.known[r] = known
 	}
 	return known
