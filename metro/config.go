@@ -11,7 +11,8 @@ import (
 // the command's --set flag; [Choices] lists the values of those that have names. Each field's tags say what it is to a run:
 // see [Field] and, for the tags, field.go.
 //
-// Runs whose configs have the same [Config.Identity], on the same text and by the same kind of engine, are one run.
+// Runs whose configs have the same [Config.Identity], on the same text and by the same kind of engine, are one run. How
+// far that promises equal numbers, on another machine say, training.RunIdentity tells.
 type Config struct {
 	Seed         int64        `json:"seed" class:"input"`                     // of every random stream
 	Data         Data         `json:"data"`                                   // tokenizer and rows

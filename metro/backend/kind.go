@@ -2,7 +2,8 @@
 
 package backend
 
-// Kind says which engine runs the graphs. Results are comparable bit for bit only within one kind.
+// Kind says which engine runs the graphs. Equal runs give equal bits only within one kind, and there only with one build of
+// it (the plugin; vector instructions in pure Go) on processors with the same features and with the same XLA_FLAGS.
 type Kind string
 
 // The kinds of backend, slowest first.

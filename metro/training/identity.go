@@ -16,15 +16,21 @@ import (
 // says when. It is part of a run's identity, so that runs from before and after are never taken for one another.
 const NumericsVersion = 2
 
-// RunIdentity is a run's config.json: all that decides the run's numbers, and with the whole config also how it was looked
-// after. [RunIdentity.Key] is what the run is named by.
+// RunIdentity is a run's config.json: what was asked for, and with the whole config also how it is looked after.
+// [RunIdentity.Key] is what the run is named by.
+//
+// What it promises: on one machine, by one program, runs of equal keys are equal to the last bit, whatever killed them on the
+// way. On another machine (another plugin, GPU or processor, other XLA_FLAGS) the same key gives a run like it, not the same
+// one: of a recipe whose training is sensitive, an outcome may move by as much as between two seeds. So that a run can move,
+// this is no part of its key; each attempt's provenance keeps it (see [runs.Provenance.Numerics]), who goes on with a run
+// elsewhere is told, and a study's report names the runs that it concerns.
 type RunIdentity struct {
 	Schema          int          `json:"schema"`         // see [metro.Schema]; 0 in runs from before it was written down
 	Name            string       `json:"name,omitempty"` // as it was given; of the directory's only letters, digits and dashes are left
 	Config          metro.Config `json:"config"`
 	Corpus          string       `json:"corpus"`         // content hash
 	Tokenizer       string       `json:"tokenizer"`      // content hash
-	Backend         string       `json:"backend"`        // kind; results are bit for bit comparable within one only
+	Backend         string       `json:"backend"`        // kind; another one makes another run
 	SIMD            bool         `json:"simd,omitempty"` // pure Go with vector instructions, which add in another order
 	DType           string       `json:"dtype"`
 	NumericsVersion int          `json:"numerics_version"`
@@ -36,7 +42,8 @@ type RunIdentity struct {
 	KeyHash string `json:"key_hash,omitempty"`
 }
 
-// Key is what decides the run's numbers and nothing else: of the config its [metro.Config.Identity]. Its hash names the run.
+// Key is what decides the run's numbers on a given machine and nothing else: of the config its [metro.Config.Identity]. Its
+// hash names the run.
 func (r RunIdentity) Key() map[string]any {
 	key := map[string]any{
 		"schema": metro.Schema, "config": r.Config.Identity(), "components": r.Config.Components(),

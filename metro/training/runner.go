@@ -56,9 +56,10 @@ type Result struct {
 	Run *runs.Run `json:"-"`
 }
 
-// Run pretrains config, or goes on with it, or returns the result of the run that is finished already. The run's
-// directory is named after name and the hash of its [RunIdentity]. If ctx ends, the state is saved and the error wraps
-// [ErrInterrupted]. A run that diverges has a result that says so and no error: repeating it would change nothing.
+// Run pretrains config, or goes on with it, or returns the result of the run that is finished already. The run's directory is
+// named after name and the hash of its [RunIdentity], which says how far equal names promise equal numbers. If ctx ends, the
+// state is saved and the error wraps [ErrInterrupted]. A run that diverges has a result that says so and no error: repeating
+// it would change nothing.
 func (r *Runner) Run(ctx context.Context, name string, config metro.Config, report func(Progress)) (Result, error) {
 	job, err := r.Open(ctx, name, config)
 	if err != nil {
