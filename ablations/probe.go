@@ -3,6 +3,7 @@
 package ablations
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,7 +14,7 @@ import (
 	"metrolab/viz"
 )
 
-// Probe fine-tunes the main model of the baseline's first ended run on the default probe ([tasks.Families]) and draws its
+// Probe fine-tunes the main model of the baseline's run at the lowest planned seed that has ended well on the default probe ([tasks.Families]) and draws its
 // balanced accuracy beside the same network from scratch and the baselines that need no network. Each of the two networks has
 // the learning rate that is best for it on the validation texts ([tasks.Choose]); what is drawn is measured on the test texts.
 // One seed has to do: six fine-tunings are two to three minutes with XLA and a quarter of an hour in pure Go; asked for
@@ -30,13 +31,13 @@ func (r Results) Probe(ctx context.Context, runner *training.Runner, report func
 	if err != nil {
 		return nil, err
 	}
-	first := slices.IndexFunc(r.Runs, func(run Run) bool {
-		return run.Arm == BaselineName && run.Ended && run.Result.Diverged == ""
+	candidates := slices.DeleteFunc(slices.Clone(r.Runs), func(run Run) bool {
+		return run.Arm != BaselineName || !run.Ended || run.Result.Diverged != "" || !r.wasPlanned(run.Seed)
 	})
-	if first < 0 {
+	if len(candidates) == 0 {
 		return nil, nil
 	}
-	run := r.Runs[first]
+	run := slices.MinFunc(candidates, func(a, b Run) int { return cmp.Compare(a.Seed, b.Seed) }) // whatever seeds are added
 	model, err := training.LoadPretrained(run.Result.Run.Dir)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,13 @@ func TestProbe(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "probe.png", filepath.Base(files.Figures[len(files.Figures)-1]))
 
+	s.Seeds = []int64{s.Seeds[0] + 1, s.Seeds[0]} // a seed more is no other probe
+	more, err := s.Run(t.Context(), runner, 1, nil)
+	require.NoError(t, err)
+	again, err := more.Probe(t.Context(), runner, func(training.Progress) { t.Error("trained again") })
+	require.NoError(t, err)
+	require.Equal(t, figure.PNG, again.PNG)
+
 	nobody, err := Results{Study: s}.Probe(t.Context(), runner, nil)
 	require.NoError(t, err)
 	require.Nil(t, nobody, "no run of the baseline has ended")
