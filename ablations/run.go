@@ -87,7 +87,7 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 		return Results{}, err
 	}
 	var mu sync.Mutex // guards what follows, and report
-	done, problems := 0, []error(nil)
+	done, problems := 0, make([]error, len(jobs))
 	queue := make(chan int)
 	var group sync.WaitGroup
 	for worker := range workers {
@@ -111,7 +111,7 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 					results.Runs[i].Tuned = tuned.ID
 				}
 				if err != nil {
-					problems = append(problems, fmt.Errorf("%s, seed %d: %w", j.arm.Name, j.seed, err))
+					problems[i] = fmt.Errorf("%s, seed %d: %w", j.arm.Name, j.seed, err)
 				} else {
 					done++
 					event.Result, event.Done = &result, done
@@ -132,6 +132,11 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 	results = results.Reload()
 	if ctx.Err() != nil {
 		return results, training.ErrInterrupted
+	}
+	for i, run := range results.Runs {
+		if run.Ended {
+			problems[i] = nil // another process had it, and has finished it
+		}
 	}
 	return results, errors.Join(problems...)
 }

@@ -248,7 +248,7 @@ func TestStudyEndToEnd(t *testing.T) {
 	require.NoError(t, err)
 	rows := strings.Split(strings.TrimSpace(string(csv)), "\n")
 	require.Len(t, rows, 1+2*2)
-	require.True(t, strings.HasPrefix(rows[0], "frozen_auc_unigram,"), rows[0])
+	require.True(t, strings.HasPrefix(rows[0], "arm,seed,frozen_auc_unigram,"), rows[0])
 
 	before := time.Now()
 	again, stderr, code := l.metro(args...)
