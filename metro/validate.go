@@ -55,9 +55,14 @@ func (v *validation) bad(format string, args ...any) {
 	v.problems = append(v.problems, usererr.New(format, args...))
 }
 
+// most bounds every size, so that products of two are numbers that there are.
+const most = 1 << 40
+
 func (v *validation) positive(path string, x int) {
 	if x <= 0 {
 		v.bad("%s must be positive, it is %d", path, x)
+	} else if x > most {
+		v.bad("%s must be at most %d, it is %d", path, most, x)
 	}
 }
 
@@ -136,8 +141,14 @@ func (v *validation) data(c Config) {
 	v.within("positions.scale", p.Scale, 0, 1e4)
 }
 
+// mostLayers bounds what is listed layer by layer.
+const mostLayers = 10_000
+
 func (v *validation) encoder(path string, e Encoder) {
 	v.positive(path+".layers", e.Layers)
+	if e.Layers > mostLayers {
+		v.bad("%s.layers must be at most %d, it is %d", path, mostLayers, e.Layers)
+	}
 	v.positive(path+".width", e.Width)
 	v.positive(path+".heads", e.Heads)
 	v.positive(path+".ffn", e.FFN)

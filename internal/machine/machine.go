@@ -20,6 +20,19 @@ func Memory() (total, available uint64) {
 	return parseMemory(string(text))
 }
 
+// MemoryLimit returns the bytes of memory that this program can have: of the machine, or fewer where a container or a control
+// group has a limit; 0 where nothing is known.
+func MemoryLimit() uint64 {
+	total, _ := Memory()
+	for _, file := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		text, _ := os.ReadFile(file)
+		if limit, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && (total == 0 || limit < total) {
+			total = limit
+		}
+	}
+	return total
+}
+
 func parseMemory(meminfo string) (total, available uint64) {
 	return kibibytes(field(meminfo, "MemTotal")), kibibytes(field(meminfo, "MemAvailable"))
 }

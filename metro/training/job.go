@@ -74,6 +74,7 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 	}
 	l.sink = runs.Sinks{metrics, &l.progress}
 	values, err := l.run(ctx)
+	err = outOfMemory(err)
 	result := Result{Steps: l.state.Step, Metrics: values, Seconds: l.state.Seconds, Run: j.Run}
 	if divergence, ok := errors.AsType[*Divergence](err); ok {
 		result.Steps, result.Diverged = divergence.Step, divergence.Error() // not when it was noticed

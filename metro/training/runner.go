@@ -118,6 +118,9 @@ func (r *Runner) pretraining(ctx context.Context, config metro.Config) (RunIdent
 	if config.Task.Name != "" {
 		return RunIdentity{}, nil, usererr.New("task.name is %q: this run is a task's, not pretraining; train it with package tasks", config.Task.Name)
 	}
+	if err := r.fits(config); err != nil {
+		return RunIdentity{}, nil, err
+	}
 	o, err := loadOrigins(config)
 	if err != nil {
 		return RunIdentity{}, nil, err
@@ -153,6 +156,9 @@ func (r *Runner) Identity(config metro.Config) RunIdentity {
 func (r *Runner) Assign(name string, identity RunIdentity, workload func() (Workload, error)) (*Job, error) {
 	if identity.Config.Training.MatMul == metro.MatMulBFloat16 && strings.HasPrefix(r.BackendKind, "go") {
 		return nil, usererr.New("training.matmul=%s needs XLA; the pure-Go backend multiplies in float32 only", metro.MatMulBFloat16)
+	}
+	if err := r.fits(identity.Config); err != nil {
+		return nil, err
 	}
 	id, err := r.RunID(name, identity)
 	if err != nil {
