@@ -236,7 +236,8 @@ class Screen:
 
     def completes(self, typed, name):
         """Types into the last cell that is code and presses Tab; the name must be offered."""
-        self._cell(self.code_cells()[-1]).locator(".cm-content").click()
+        self.select(self.code_cells()[-1])
+        self.page.keyboard.press("Enter")  # to edit it
         self.page.keyboard.press("Control+End")
         self.page.keyboard.insert_text(typed)
         for _ in range(TABS):  # until the kernel's first answer, which may take longer
