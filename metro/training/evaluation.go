@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"math"
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
@@ -92,7 +93,10 @@ func describe(fingerprint string, trivial data.Trivial, answers func([]float32) 
 	set := HeldOutSet{Fingerprint: fingerprint, Trivial: runs.Values{}}
 	for name, scores := range trivial {
 		kept, replaced := answers(scores)
-		set.Trivial[name], set.Scored, set.Replaced = AUC(kept, replaced), len(kept), 0
+		set.Scored, set.Replaced = len(kept), 0
+		if auc := AUC(kept, replaced); !math.IsNaN(auc) { // as it is where nothing was replaced
+			set.Trivial[name] = auc
+		}
 		for _, r := range replaced {
 			if r {
 				set.Replaced++

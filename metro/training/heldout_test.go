@@ -3,6 +3,7 @@
 package training_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -102,4 +103,12 @@ func TestFrozenSetsCountOrdinaryTokens(t *testing.T) {
 		require.Contains(t, trivial, reference.Name)
 	}
 	require.Greater(t, trivial["surprise"], 0.9, "the text has a simple grammar")
+}
+
+// A set so small that nothing in it was replaced has no outcome, and can be written down.
+func TestHeldOutSetWithoutAFake(t *testing.T) {
+	set := training.Describe("print", data.Trivial{data.ByRarity: {1, 2}}, func(scores []float32) ([]float32, []bool) { return scores, []bool{false, false} })
+	require.Equal(t, training.HeldOutSet{Fingerprint: "print", Scored: 2, Trivial: map[string]float64{}}, set)
+	_, err := json.Marshal(training.PretrainingDetails{HeldOut: map[string]training.HeldOutSet{training.FrozenWords: set}})
+	require.NoError(t, err)
 }
