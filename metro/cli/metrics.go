@@ -26,7 +26,7 @@ func tokenize(ctx context.Context, runner *training.Runner, c metro.Config) erro
 	return nil
 }
 
-// printMetrics prints what a finished run measured last, with the baselines that the numbers mean something against.
+// printMetrics prints what a finished run measured last, with what scorers without a model reach in brackets below.
 func printMetrics(w io.Writer, r training.Result) {
 	t := table.Table{Columns: []table.Column{{Name: "held out"}, {Name: "value", Align: table.Right, Format: "%.4f"}, {Name: "what it is"}}}
 	for _, key := range []string{
@@ -37,7 +37,7 @@ func printMetrics(w io.Writer, r training.Result) {
 		}
 		for _, reference := range metrics.References() {
 			if value, known := r.HeldOut()[key].Trivial[reference.Name]; known {
-				t.Rows = append(t.Rows, []any{"  " + reference.Label, value, reference.Meaning})
+				t.Rows = append(t.Rows, []any{"(" + reference.Label + ")", value, reference.Meaning})
 			}
 		}
 	}

@@ -8,9 +8,9 @@ const ratio = "%.4f" // for losses, and for parts of a whole
 // text has a row of its own only where that is another thing to say.
 var table = []Metric{
 	{Key: "frozen_auc_unigram", Label: "RTD AUC on the frozen set", Format: ratio, Better: HigherIsBetter, Chance: 0.5,
-		Meaning: "how well the main model tells random fakes, drawn by their frequency, from original ordinary tokens, on a set that is the same for every run with this tokenizer and length of rows; 0.5 = chance"},
+		Meaning: "how well the main model tells random fakes, drawn by their frequency, from original tokens, on a set that is the same for every run with this tokenizer and length of rows; 0.5 = chance"},
 	{Key: "frozen_auc_bigram", Label: "RTD AUC on the frozen set of plausible fakes", Format: ratio, Better: HigherIsBetter, Chance: 0.5,
-		Meaning: "the same with plausible fakes, which go well with the tokens on both sides; 0.5 = chance"},
+		Meaning: "how well the main model tells plausible fakes, which go well with both neighbours, from original tokens, on a set that is the same for every run with this tokenizer and length of rows; 0.5 = chance"},
 	{Key: "frozen_auc_words", Label: "RTD AUC on the frozen words", Format: ratio, Better: HigherIsBetter, Chance: 0.5,
 		Meaning: "how well the main model tells random words, drawn by their frequency, from original ones, by the highest score of a word's tokens, in a text that is the same for every tokenizer and length of rows; 0.5 = chance"},
 
