@@ -170,7 +170,7 @@ func TestRunStopsAndGoesOn(t *testing.T) {
 	require.Len(t, curves.Series, 3)
 	require.Len(t, curves.Series[0].Runs, 2)
 	require.Equal(t, []float64{3, 6}, curves.Series[0].Runs[0].X)
-	require.Equal(t, []viz.Level{{Y: 0.5, Label: "guessing"}}, curves.Levels)
+	require.Equal(t, []viz.Level{{Y: 0.5, Label: "guessing"}, {Y: loaded.referencesOf("frozen_auc_bigram")[0].Value, Label: "pairs alone"}}, curves.Levels)
 	_, err = loaded.Curves("frozen_acu")
 	require.True(t, usererr.Is(err))
 	require.ErrorContains(t, err, "frozen_auc_bigram")
