@@ -57,6 +57,14 @@ type Run struct {
 	store Store
 }
 
+// String is the run's directory.
+func (r *Run) String() string {
+	if r == nil {
+		return "no run"
+	}
+	return r.Dir
+}
+
 // Path returns the path of one of the run's files.
 func (r *Run) Path(name string) string { return filepath.Join(r.Dir, name) }
 

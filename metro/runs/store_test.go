@@ -4,6 +4,7 @@ package runs
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -287,4 +288,10 @@ func snapshot(t *testing.T, root string) map[string]string {
 		return err
 	}))
 	return files
+}
+
+func TestRunPrintsAsItsDirectory(t *testing.T) {
+	run := &Run{ID: "tiny-0123456789", Dir: "runs/tiny-0123456789"}
+	require.Equal(t, "{runs/tiny-0123456789}", fmt.Sprint(struct{ Run *Run }{run}))
+	require.Equal(t, "no run", fmt.Sprint((*Run)(nil)))
 }
