@@ -147,7 +147,7 @@ func ablateReportCommand() *cobra.Command {
 }
 
 func writeStudy(cmd *cobra.Command, results ablations.Results, dir string) error {
-	files, err := results.Write(dir)
+	files, err := during("writing the report", func() (ablations.Files, error) { return results.Write(dir) })
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime"
 
 	"github.com/dustin/go-humanize"
+	"github.com/gomlx/compute"
 	"github.com/spf13/cobra"
 
 	"metrolab/metro/backend"
@@ -39,7 +40,7 @@ func doctor(cmd *cobra.Command, w workspaceFlags) error {
 		t.Rows = append(t.Rows, []any{what, fmt.Sprintf(format, args...)})
 	}
 	advice := machine.Advice()
-	engine, err := backend.Open(w.backend)
+	engine, err := during("loading the backend", func() (compute.Backend, error) { return backend.Open(w.backend) })
 	if err != nil {
 		add("backend", "none: %v", err)
 		advice = append(advice, "choose another --backend")

@@ -23,7 +23,7 @@ finetune and pretrain --init-from take it.`,
 		Example: `  metro export --model runs/electra-small-0123456789 --out my-electra`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := training.LoadPretrained(model)
+			p, err := during("reading the model", func() (training.Pretrained, error) { return training.LoadPretrained(model) })
 			if err != nil {
 				return err
 			}

@@ -62,7 +62,7 @@ named after the run, and the latest as finetune-TASK.json.`,
 }
 
 func finetune(cmd *cobra.Command, f finetuneFlags) error {
-	model, err := training.LoadPretrained(f.model)
+	model, err := during("reading the model", func() (training.Pretrained, error) { return training.LoadPretrained(f.model) })
 	if err != nil {
 		return err
 	}

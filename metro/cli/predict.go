@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/gomlx/compute"
 	"github.com/spf13/cobra"
 
 	"metrolab/internal/jsonlines"
@@ -68,14 +69,14 @@ func addModelFlag(cmd *cobra.Command, model *string) {
 
 // openReader loads a model for reading texts or, if it has no tokenizer, ids, and says what it passed over.
 func openReader(model, engine string, o tasks.ReaderOptions) (*tasks.Reader, training.Pretrained, error) {
-	p, err := training.LoadModel(model)
+	p, err := during("reading the model", func() (training.Pretrained, error) { return training.LoadModel(model) })
 	if err != nil {
 		return nil, p, err
 	}
 	for _, note := range p.Notes {
 		fmt.Fprintln(stderr, note)
 	}
-	be, err := backend.Open(engine)
+	be, err := during("loading the backend", func() (compute.Backend, error) { return backend.Open(engine) })
 	if err != nil {
 		return nil, p, err
 	}
@@ -95,7 +96,9 @@ func predict(cmd *cobra.Command, f predictFlags) error {
 			return usererr.New("--input: %w", err)
 		}
 		defer file.Close()
-		in = file
+		bar := newBar("predicting")
+		defer bar.finish()
+		in = watched(file, bar, isTerminal(cmd.OutOrStdout()) && f.output == "-")
 	}
 	out, err := openAnswers(f.output, cmd.OutOrStdout())
 	if err != nil {
@@ -106,6 +109,30 @@ func predict(cmd *cobra.Command, f predictFlags) error {
 		err = answerAll(cmd.Context(), reader, model, in, out)
 	}
 	return out.close(err)
+}
+
+// watched reads a file and moves a bar with it, unless that would stand between what is printed.
+func watched(file *os.File, b *bar, printed bool) io.Reader {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() || printed {
+		return file
+	}
+	return &watchedFile{file, b, 0, int(info.Size())}
+}
+
+type watchedFile struct {
+	*os.File
+	bar        *bar
+	read, size int // bytes
+}
+
+func (w *watchedFile) Read(p []byte) (int, error) {
+	if w.read > 0 { // what was read before is answered, but for a buffer's length
+		w.bar.set(w.read, w.size)
+	}
+	n, err := w.File.Read(p)
+	w.read += n
+	return n, err
 }
 
 // answerAll answers line by line; memory does not grow with the input.

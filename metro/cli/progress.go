@@ -74,6 +74,17 @@ func (b *bar) show(done, total int, words string) {
 	}
 }
 
+// during does what takes an unknown time, and says so on a terminal from the first second on.
+func during[T any](phase string, do func() (T, error)) (T, error) {
+	b := newBar("")
+	b.mu.Lock()
+	b.phase, b.since = phase, time.Now()
+	b.begin()
+	b.mu.Unlock()
+	defer b.finish()
+	return do()
+}
+
 // put shows a table above the bar.
 func (b *bar) put(t table.Table) {
 	b.mu.Lock()
@@ -173,7 +184,7 @@ func (b *bar) line(columns int) string {
 	const room, widest, least = 3, 24, 8 // columns for a ^C at the end, and those of the gauge
 	columns = max(columns-room, 1)
 	if b.phase != "" {
-		line := strings.TrimSpace(b.name + ": " + b.phase)
+		line := strings.TrimPrefix(b.name+": "+b.phase, ": ")
 		if passed := time.Since(b.since); passed >= time.Second {
 			line += ", " + progress.Duration(passed)
 		}
