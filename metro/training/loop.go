@@ -5,6 +5,7 @@ package training
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -182,12 +183,28 @@ func (l *loop) drain() error {
 		if !finite(tally.Metric("loss")) || !finite(norm) {
 			return l.diverged(first+i, tally, norm)
 		}
+		if first+i == 1 {
+			warnOfNothing(tally, norm)
+		}
 		l.state.Window.add(tally, norm)
 		l.state.addLoss(tally.Metric("loss"), first+i, l.config.Training.Steps)
 		l.state.Tokens += tally.Tokens
 	}
 	l.pending = l.pending[:0]
 	return nil
+}
+
+// warnOfNothing says what trains nothing at the first step: a term that is exactly 0, such as a mean over nothing, or no gradient
+// at all. It may be meant, so the run goes on.
+func warnOfNothing(tally metro.Tally, norm float64) {
+	for _, name := range tally.Names {
+		if term, ok := strings.CutSuffix(name, "_loss"); ok && tally.Metric(name) == 0 {
+			slog.Warn(fmt.Sprintf("the loss of the term %q is exactly 0 at step 1: it trains nothing there. What it counts may be empty, or its head may start at 0 (objective.rtd_zero_init)", term))
+		}
+	}
+	if norm == 0 {
+		slog.Warn("the gradient of the loss is exactly 0 at step 1: nothing is trained. The loss may not depend on the weights, or all its weights may be 0")
+	}
 }
 
 // prefetched is a batch made ahead of its step.
