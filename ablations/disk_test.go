@@ -94,7 +94,12 @@ func TestAStudyIsWhatLiesOnTheDisk(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		return path
 	}
-	spoil(loaded.Runs[0], runs.ProvenanceFile, "{")
+	attempts, err := filepath.Glob(filepath.Join(runner.Store.Root, loaded.Runs[0].ID, "attempts", "*", runs.ProvenanceFile))
+	require.NoError(t, err)
+	require.NotEmpty(t, attempts)
+	for _, attempt := range attempts {
+		require.NoError(t, os.WriteFile(attempt, []byte("{"), 0o600))
+	}
 	spoil(loaded.Runs[1], runs.MetricsFile, "{\nno log\n")
 	spoil(loaded.Runs[3], runs.ResultFile, `{"steps":`)
 	loaded, err = Open(dir)

@@ -126,19 +126,6 @@ func TestTieCosine(t *testing.T) {
 	}
 }
 
-// A metric makes no variables of a generator that nothing runs.
-func TestTieCosineWithoutGenerator(t *testing.T) {
-	be := backendtest.Go(t)
-	m := small(t, "objective.name=mlm", "sharing=none", "evaluation.metrics=tie_cosine")
-	store := fresh(be, m)
-	before := paths(store)
-	call(be, store, m, smallBatch(), func(p *metro.Pass) []*Node {
-		tally, _ := p.Tally()
-		return []*Node{tally}
-	})
-	require.Equal(t, before, paths(store))
-}
-
 // A pass says of its parts what it built and nothing else.
 func TestMetricsOfEachObjective(t *testing.T) {
 	const generator, rtd = "generator_loss generator_accuracy generator_entropy", "rtd_precision rtd_recall_replaced rtd_recall_original"

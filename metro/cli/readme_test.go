@@ -88,6 +88,17 @@ func TestReadmeObjective(t *testing.T) {
 	require.Contains(t, stderr, name, "the command that ships does not have it")
 }
 
+// A training from Go leaves the run that the command finds.
+func TestReadmeTraining(t *testing.T) {
+	l := newLab(t)
+	out := strings.TrimSpace(l.readmePrints("training"))
+	require.Regexp(t, `runs/micro-[0-9a-f]{10} 0\.[0-9]+$`, out)
+	require.FileExists(t, filepath.Join(l.onlyRun("runs"), runs.ResultFile))
+	_, _, code := l.metro("pretrain", "--recipe", "micro", "--corpus", "text.txt", "--set", "objective.rtd_weight=10", "--out", "runs", "--backend", "auto")
+	require.Zero(t, code)
+	l.onlyRun("runs")
+}
+
 func TestReadmeBias(t *testing.T) {
 	out := newLab(t).readmePrints("bias")
 	require.True(t, strings.HasPrefix(out, "[1][1][5][5]float32{"), out)

@@ -158,7 +158,7 @@ func TestStudy(t *testing.T) {
 	}
 	results := Open().Study(study)
 	require.Equal(t, 4, results.Ended())
-	require.Len(t, results.Table().Rows, 2)
+	require.Len(t, results.Table().Rows, 5, "two arms, and the three scorers that need no model")
 
 	dir := filepath.Join(view.Root(), "weights")
 	require.FileExists(t, filepath.Join(dir, ablations.ReportFile))
