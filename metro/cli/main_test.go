@@ -225,10 +225,15 @@ func TestBadInput(t *testing.T) {
 func TestInvalidBytesAreCounted(t *testing.T) {
 	l := newLab(t)
 	bad := filepath.Join(l.dir, "bad.txt")
-	require.NoError(t, os.WriteFile(bad, []byte(strings.Repeat("a \xff sentence with one bad byte in it, again and again.\n\n", 400)), 0o600))
+	require.NoError(t, os.WriteFile(bad, []byte(strings.Repeat("a \xff sentence with one bad byte in it"+strings.Repeat(", again and again", 16)+".\n\n", 400)), 0o600))
 	stdout, stderr, code := l.metro("data", "show", bad)
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "400 bytes that were not UTF-8 replaced")
+
+	require.NoError(t, os.WriteFile(bad, []byte(strings.Repeat("a \xff sentence with one bad byte in it, again and again.\n\n", 400)), 0o600))
+	_, stderr, code = l.metro("data", "show", bad)
+	require.Equal(t, 2, code, "so many are another encoding's")
+	require.Contains(t, stderr, "400 of 22,400 bytes (1.8 %) are not UTF-8")
 }
 
 // A whole study of two arms and two seeds: table, report, CSV, pictures; a second call trains nothing; the report can

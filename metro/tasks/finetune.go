@@ -95,7 +95,10 @@ func resultOf(job *training.Job, trained training.Result) (Result, error) {
 
 // Open returns the run of fine-tuning p on t, without training it.
 func Open(r *training.Runner, p training.Pretrained, t Task, o Options) (*training.Job, error) {
-	if err := cmp.Or(t.Check(), p.NeedMain()); err != nil {
+	if err := t.Check(); err != nil {
+		return nil, err
+	}
+	if err := p.NeedMain(); err != nil {
 		return nil, err
 	}
 	c, err := o.config(p, t)

@@ -124,7 +124,8 @@ func isJSON(head []byte, whole bool) bool {
 	token := next()
 	if token == json.Delim('[') {
 		if token = next(); isString(token) {
-			return isString(next()) && isString(next())
+			second, third := next(), next()
+			return isString(second) && isString(third)
 		}
 	}
 	if token != json.Delim('{') || !isString(next()) {
