@@ -53,7 +53,7 @@ func TestTrainingInATerminal(t *testing.T) {
 				screen.resize(narrow)
 				require.NoError(t, pty.Setsize(keyboard, &pty.Winsize{Rows: 24, Cols: uint16(narrow)}))
 				time.Sleep(1500 * time.Millisecond)
-				require.Equal(t, 1, strings.Count(screen.String(), "%"), "%s", screen)
+				require.Equal(t, 1, strings.Count(screen.String(), " left"), "%s", screen)
 			}
 			_, err := keyboard.WriteString("\x03")
 			require.NoError(t, err)
@@ -61,7 +61,7 @@ func TestTrainingInATerminal(t *testing.T) {
 			require.Error(t, cmd.Wait())
 			require.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode(), "%s", screen)
 			require.True(t, onScreen("stopping after this "), "%s", screen)
-			require.False(t, onScreen("%"), "%s", screen)
+			require.False(t, onScreen(" left"), "%s", screen)
 			for _, row := range screen.rows() {
 				require.NotEqual(t, "C", strings.TrimSpace(row), "%s", screen)
 			}
@@ -126,13 +126,13 @@ func TestTrainingInTmux(t *testing.T) {
 			for _, width := range []int{columns - 15, columns - 25, columns + 10, columns} {
 				do("resize-window", "-x", fmt.Sprint(width), "-y", "24")
 				time.Sleep(1500 * time.Millisecond)
-				require.Equal(t, 1, strings.Count(shown(), "%"), shown())
+				require.Equal(t, 1, strings.Count(shown(), " left"), shown())
 			}
 			do("send-keys", "C-c")
 			require.Eventually(t, func() bool { return strings.Contains(shown(), "exit ") }, time.Minute, 50*time.Millisecond, shown())
 			text := shown()
 			require.Contains(t, text, "exit 130")
-			require.NotContains(t, text, "%", text)
+			require.NotContains(t, text, " left", text)
 			require.NotContains(t, text, "\nC", text)
 			checkpoints, err := os.ReadDir(filepath.Join(l.onlyRun("runs"), runs.CheckpointsDir))
 			require.NoError(t, err)
