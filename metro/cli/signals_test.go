@@ -5,6 +5,7 @@ package cli
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -56,6 +57,9 @@ func start(t *testing.T, cmd *exec.Cmd) *sayings {
 // Each signal that asks a training to end saves it, and has its exit code. A second one of the kind that timeout and
 // schedulers send twice changes nothing.
 func TestSignalsSave(t *testing.T) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP) // so that what is started here does not ignore it, also where nohup runs the tests
+	t.Cleanup(func() { signal.Stop(caught) })
 	for s, code := range map[os.Signal]int{os.Interrupt: exitInterrupted, syscall.SIGTERM: exitPreempted, syscall.SIGHUP: exitPreempted} {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
