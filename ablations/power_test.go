@@ -44,6 +44,9 @@ func TestThePowerThatIsPrintedHolds(t *testing.T) {
 // Who runs as many pairs as a study says that a difference of a size needs decides on one of that size at least as often as
 // is said. It is more often where the least number, a pair more than there were, is more than enough.
 func TestTheSeedsThatArePrintedDecide(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation in one goroutine, of which the race detector learns nothing")
+	}
 	const studies, size = 40, 0.9 // in true standard deviations
 	for _, n := range []int{3, 5, 10} {
 		spread, sum, followed := newSpread(n), 0.0, 0
@@ -88,6 +91,9 @@ func made(seeds int) Results {
 // Nobody who adds a seed until there is a verdict gets one: without any effect, wrong verdicts are as rare as they are said to
 // be, in a study that was planned and in one that goes on.
 func TestAddingSeedsGivesNoVerdicts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a simulation in one goroutine, of which the race detector learns nothing")
+	}
 	const studies, shown = 400, 20
 	rng := rand.New(rand.NewPCG(13, 14))
 	planned, tempted := 0, 0
