@@ -27,7 +27,8 @@ func (c Config) Parameters(vocab int) float64 {
 }
 
 // Memory returns how many bytes training c takes at least, over vocab tokens: of weights, their gradients and what the optimizer
-// remembers, and of what a step keeps for the gradient and an evaluation of its rows. What the program and the backend take besides is not in it.
+// remembers, and of what a step keeps for the gradient and an evaluation of its rows. What the program and the backend take
+// besides is not in it.
 func (c Config) Memory(vocab int) (weights, step float64) {
 	const float = 4
 	optimizer, _ := OptimizerNamed(cmp.Or(c.Optimizer.Name, OptimizerAdamW))
@@ -46,12 +47,10 @@ func (c Config) Memory(vocab int) (weights, step float64) {
 	numbers := encoder(c.Main)
 	if c.Task.Name == "" {
 		numbers += rows * float64(c.MaskedPositions()) * float64(vocab) // logits
+		numbers += 2 * float64(c.Evaluation.Rows) * s                   // the held-out rows, and a score of each token
 		if !c.withoutGenerator() {
 			numbers += encoder(c.Generator)
 		}
-	}
-	if c.Task.Name == "" {
-		numbers += 2 * float64(c.Evaluation.Rows) * s // the held-out rows, and a score of each token
 	}
 	return float * copies * c.Parameters(vocab), float * numbers
 }

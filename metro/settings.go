@@ -133,7 +133,6 @@ var idleRules = []struct {
 	{"optimizer.final_fraction", func(c Config) bool {
 		return c.Optimizer.Schedule == ScheduleThen && c.Training.GeneratorSteps == 0 && c.Optimizer.WarmupSteps >= c.Training.Steps
 	}, "all of training.steps is warm-up"},
-	{"task.data", func(c Config) bool { return c.Task.Name == "" }, "it needs task.name"},
 }
 
 // withoutGenerator reports whether it is known that no generator is run.

@@ -64,6 +64,9 @@ func kindOf(name string, head []byte, whole bool) kind {
 			return m.kind
 		}
 	}
+	if len(head) > 262 && string(head[257:262]) == "ustar" {
+		return "a tar archive"
+	}
 	if k := zeros(head); k != kindText {
 		return k
 	}
@@ -86,9 +89,6 @@ func extension(name string) string {
 func zeros(head []byte) kind {
 	start := head[:min(len(head), 1<<10)]
 	if bytes.IndexByte(start, 0) < 0 {
-		if len(head) > 262 && string(head[257:262]) == "ustar" {
-			return "a tar archive"
-		}
 		return kindText
 	}
 	var count [2]int
@@ -97,10 +97,7 @@ func zeros(head []byte) kind {
 			count[i%2]++
 		}
 	}
-	switch few, many := min(count[0], count[1]), max(count[0], count[1]); {
-	case len(head) > 262 && string(head[257:262]) == "ustar":
-		return "a tar archive"
-	case len(start) >= 8 && few == 0 && many > len(start)/8:
+	if few, many := min(count[0], count[1]), max(count[0], count[1]); len(start) >= 8 && few == 0 && many > len(start)/8 {
 		return "UTF-16 text without a mark, by its zero bytes"
 	}
 	return "binary, with zero bytes"
