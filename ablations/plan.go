@@ -126,19 +126,20 @@ func (p Plan) differs(before Plan) string {
 		return "it was trained on another text"
 	}
 	for _, run := range p.Runs {
-		if was, ok := before.run(run.Arm, run.Seed); ok && run.ID != "" && was.ID != "" && run.ID != was.ID {
+		if was, ok := find(before.Runs, run.Arm, run.Seed); ok && run.ID != "" && was.ID != "" && run.ID != was.ID {
 			return fmt.Sprintf("%s at seed %d is the run %s there and %s here, so text, weights, engine or version are others", run.Arm, run.Seed, was.ID, run.ID)
 		}
 	}
 	return ""
 }
 
-func (p Plan) run(arm string, seed int64) (Run, bool) {
-	i := slices.IndexFunc(p.Runs, func(r Run) bool { return r.Arm == arm && r.Seed == seed })
+// find returns the run of an arm at a seed, if it is among them.
+func find(all []Run, arm string, seed int64) (Run, bool) {
+	i := slices.IndexFunc(all, func(r Run) bool { return r.Arm == arm && r.Seed == seed })
 	if i < 0 {
 		return Run{}, false
 	}
-	return p.Runs[i], true
+	return all[i], true
 }
 
 // armTexts are equal for arms of the same names and settings, however a path in them is spelled: what lies there is told
@@ -189,7 +190,7 @@ func (r *Results) adopt(before Plan) {
 		r.Planned = &Planned{Seeds: before.Seeds} // from before that was written down
 	}
 	for i, run := range r.Runs {
-		if was, ok := before.run(run.Arm, run.Seed); ok && run.Tuned == "" && run.ID == was.ID {
+		if was, ok := find(before.Runs, run.Arm, run.Seed); ok && run.Tuned == "" && run.ID == was.ID {
 			r.Runs[i].Tuned = was.Tuned
 		}
 	}

@@ -148,12 +148,8 @@ func (r Results) interim(arm string) string {
 }
 
 func (r Results) at(arm string, seed int64) Run {
-	for _, run := range r.Runs {
-		if run.Arm == arm && run.Seed == seed {
-			return run
-		}
-	}
-	return Run{}
+	run, _ := find(r.Runs, arm, seed)
+	return run
 }
 
 // plateau is the outcome that a run must pass to have learned anything: a fifth of the way from guessing to the study's best
