@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/metro/text"
@@ -62,6 +63,9 @@ named after the run, and the latest as finetune-TASK.json.`,
 }
 
 func finetune(cmd *cobra.Command, f finetuneFlags) error {
+	if f.data != "" && cmd.Flags().Changed("corpus") {
+		return usererr.New("--corpus is where the probe's texts are from, and --data takes the place of the probe; leave one of the two out")
+	}
 	model, err := during("reading the model", func() (training.Pretrained, error) { return training.LoadPretrained(f.model) })
 	if err != nil {
 		return err

@@ -198,6 +198,8 @@ func TestBadInput(t *testing.T) {
 		"unknown run":                {[]string{"runs", "rm", "tiny-0000000000"}, []string{"tiny-0000000000"}},
 		"way out of store":           {[]string{"runs", "rm", "../text.txt"}, []string{"text.txt"}},
 		"file in the way":            {[]string{"pretrain", "--recipe", "micro", "--corpus", l.text, "--out", inTheWay}, []string{inTheWay}},
+		"resume elsewhere":           {[]string{"pretrain", "--resume", empty, "--out", "elsewhere"}, []string{"--resume", "--out"}},
+		"data and the probe's text":  {[]string{"finetune", "--model", empty, "--data", small, "--corpus", small}, []string{"--data", "--corpus"}},
 		"unknown flag":               {[]string{"pretrain", "--recpie", "tiny"}, []string{"--recpie", "--help"}},
 		"unknown command":            {[]string{"pretain"}, []string{`did you mean "pretrain"`}},
 		"unknown command of a group": {[]string{"runs", "lsit"}, []string{"metro runs has no command"}},

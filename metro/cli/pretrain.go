@@ -96,9 +96,9 @@ things are written down and how many checkpoints stay decide none: with other su
 
 // resume goes on with the run in a folder, on the text that it was begun on unless --corpus names another place of it.
 func resume(cmd *cobra.Command, w workspaceFlags, dir string) error {
-	for _, flag := range []string{"recipe", "set", "seed", "init-from"} {
+	for _, flag := range []string{"recipe", "set", "seed", "init-from", "out"} {
 		if cmd.Flags().Changed(flag) {
-			return usererr.New("--resume goes on with the run's own config, so --%s has nothing to change; leave one of the two out", flag)
+			return usererr.New("--resume goes on with the run where it lies, from its own config, so --%s has nothing to change; leave one of the two out", flag)
 		}
 	}
 	stored, err := training.ReadIdentity(dir)
