@@ -29,6 +29,7 @@ func tokenize(ctx context.Context, runner *training.Runner, c metro.Config) erro
 // printMetrics prints what a finished run measured last, with what scorers without a model reach in brackets below.
 func printMetrics(w io.Writer, r training.Result) {
 	t := table.Table{Columns: []table.Column{{Name: "held out"}, {Name: "value", Align: table.Right, Format: "%.4f"}, {Name: "what it is"}}}
+	explained := map[string]bool{} // once is enough: each stands below every set
 	for _, key := range []string{
 		training.FrozenBigram, training.FrozenUnigram, training.FrozenWords, "val_rtd_auc", "val_clm_accuracy_replaced", "val_generator_accuracy", "val_generator_loss",
 	} {
@@ -37,7 +38,12 @@ func printMetrics(w io.Writer, r training.Result) {
 		}
 		for _, reference := range metrics.References() {
 			if value, known := r.HeldOut()[key].Trivial[reference.Name]; known {
-				t.Rows = append(t.Rows, []any{"(" + reference.Label + ")", value, reference.Meaning})
+				meaning := reference.Meaning
+				if explained[reference.Name] {
+					meaning = ""
+				}
+				explained[reference.Name] = true
+				t.Rows = append(t.Rows, []any{"(" + reference.Label + ")", value, meaning})
 			}
 		}
 	}
