@@ -30,10 +30,18 @@ func TestRunsLeakNothing(t *testing.T) {
 			shortRun(t, r, seed)
 		}
 		warm := measureHeld()
-		for seed := range int64(20) {
-			shortRun(t, r, 10+seed)
+		var after held
+		for round := range int64(4) { // memory that is lost is lost in each round; what allocators keep for later, in one or two
+			start := measureHeld()
+			for seed := range int64(20) {
+				shortRun(t, r, 10+20*round+seed)
+			}
+			if after = measureHeld(); after.resident <= start.resident+slackResident {
+				warm.resident = after.resident
+				break
+			}
 		}
-		noMoreThan(t, warm, measureHeld(), "after 20 runs")
+		noMoreThan(t, warm, after, "after 20 runs more")
 
 		c := leakConfig(t, "training.steps=1000", "training.log_every=100", "training.eval_every=500", "training.checkpoint_every=500")
 		_, err := r.Run(t.Context(), "run", c, nil)
@@ -55,8 +63,11 @@ func noMoreThan(t *testing.T, was, is held, when string) {
 	require.LessOrEqual(t, is.files, was.files, "%s: open files", when)
 	require.LessOrEqual(t, is.buffers, was.buffers, "%s: buffers of XLA", when)
 	require.LessOrEqual(t, is.heap, was.heap+1<<20, "%s: bytes of the heap", when)
-	require.LessOrEqual(t, is.resident, was.resident+32<<20, "%s: resident bytes", when)
+	require.LessOrEqual(t, is.resident, was.resident+slackResident, "%s: resident bytes", when)
 }
+
+// slackResident is by how many bytes 20 short runs may grow the process's memory: about a fifth of what 20 programs would.
+const slackResident = 32 << 20
 
 func leakConfig(t *testing.T, assignments ...string) metro.Config {
 	t.Helper()
