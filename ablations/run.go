@@ -89,6 +89,10 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 	var mu sync.Mutex // guards what follows, and report
 	done, problems := 0, make([]error, len(jobs))
 	queue := make(chan int)
+	turns := map[string]*sync.Mutex{} // by run: arms that differ in their fine-tuning alone wait for the same one
+	for _, run := range results.Runs {
+		turns[run.ID] = new(sync.Mutex)
+	}
 	var group sync.WaitGroup
 	for worker := range workers {
 		group.Go(func() {
@@ -101,7 +105,10 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 					event.Progress, event.Done, event.Found = p, done, false
 					report(event)
 				}
+				turn := turns[results.Runs[i].ID]
+				turn.Lock()
 				result, err := runner.Run(ctx, s.Recipe, j.arm.Config, progress)
+				turn.Unlock()
 				var tuned *runs.Run
 				if s.Finetune != nil && err == nil && result.Diverged == "" {
 					result, tuned, err = s.Finetune.train(ctx, runner, task, j.arm, result, progress)
