@@ -50,6 +50,13 @@ func CPU() (model string, features []string) {
 	return parseCPU(string(text))
 }
 
+// Flags returns all features of the first processor, in the kernel's words: code that was compiled for one set may not run
+// on another.
+func Flags() string {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	return field(string(text), "flags") + field(string(text), "Features")
+}
+
 func parseCPU(cpuinfo string) (model string, features []string) {
 	features = append(matching(amd64Features, field(cpuinfo, "flags")), matching(arm64Features, field(cpuinfo, "Features"))...)
 	slices.Sort(features)

@@ -20,3 +20,9 @@ func loadedPlugin(compute.Backend) (path, version string, ok bool) { return "", 
 
 // LiveBuffers is the number of buffers that XLA holds for this process: none, as it is not linked in.
 func LiveBuffers() int64 { return 0 }
+
+// CacheExecutables does nothing where XLA is not linked in.
+func CacheExecutables(string) {}
+
+// Compilations counts what XLA has compiled and loaded: nothing, as it is not linked in.
+func Compilations() (compiled, loaded int64) { return 0, 0 }

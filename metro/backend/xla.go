@@ -6,6 +6,7 @@ package backend
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/go-xla/compute/xla"
@@ -16,7 +17,15 @@ import (
 const xlaBuilt = true
 
 // openXLA opens the plugin at an absolute path, with options behind commas.
-func openXLA(config string) (compute.Backend, error) { return xla.New(config) }
+func openXLA(config string) (compute.Backend, error) {
+	path, _, _ := strings.Cut(config, ",")
+	if kind, _ := kindOf(path); kind == XLACPU {
+		if err := hook(path); err != nil {
+			return nil, err
+		}
+	}
+	return xla.New(config)
+}
 
 // loadedPlugin returns path and API version of the plugin behind be, or ok = false if be is not XLA.
 func loadedPlugin(be compute.Backend) (path, version string, ok bool) {
@@ -30,7 +39,7 @@ func loadedPlugin(be compute.Backend) (path, version string, ok bool) {
 		return path, "unknown", true
 	}
 	major, minor := plugin.Version()
-	return plugin.Path(), fmt.Sprintf("PJRT API %d.%d", major, minor), true
+	return path, fmt.Sprintf("PJRT API %d.%d", major, minor), true
 }
 
 // LiveBuffers is the number of buffers that XLA holds for this process, on all devices; 0 where it is not linked in. For tests

@@ -16,6 +16,7 @@ import (
 	"metrolab/metro/backend"
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
+	"metrolab/metro/workspace"
 )
 
 // predictFlags choose model, texts and what is asked.
@@ -76,7 +77,7 @@ func openReader(model, engine string, o tasks.ReaderOptions) (*tasks.Reader, tra
 	for _, note := range p.Notes {
 		fmt.Fprintln(stderr, note)
 	}
-	be, err := during("loading the backend", func() (compute.Backend, error) { return backend.Open(engine) })
+	be, err := during("loading the backend", func() (compute.Backend, error) { return workspace.OpenBackend(engine) })
 	if err != nil {
 		return nil, p, err
 	}

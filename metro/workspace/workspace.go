@@ -9,6 +9,9 @@ import (
 	"context"
 	"log"
 	"os"
+	"path/filepath"
+
+	"github.com/gomlx/compute"
 
 	"metrolab/internal/usererr"
 	"metrolab/metro/backend"
@@ -57,19 +60,30 @@ func OpenEngine(o Options) (*training.Runner, error) {
 	if found, err := os.Stat(root); err == nil && !found.IsDir() {
 		return nil, usererr.New("%s is a file; it must be the folder of the runs, or not exist yet", root)
 	}
-	engine, err := backend.Open(cmp.Or(o.Backend, "auto"))
+	cache, err := text.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	engine, err := OpenBackend(o.Backend)
 	if err != nil {
 		return nil, err
 	}
 	info := backend.Describe(engine)
 	said(info.String())
-	cache, err := text.CacheDir()
-	if err != nil {
-		return nil, err
-	}
 	return &training.Runner{
 		Backend: engine, BackendKind: string(info.Kind), SIMD: info.SIMD,
 		Provenance: runs.Backend{Name: string(info.Kind), Platform: info.Name, Plugin: info.Plugin, Version: info.PluginVersion},
 		CacheDir:   cache, Store: runs.Store{Root: root},
 	}, nil
+}
+
+// OpenBackend opens a backend by its spec, "auto" if empty, that keeps what it compiles in the cache; see
+// [backend.CacheExecutables] and [text.CacheDir].
+func OpenBackend(spec string) (compute.Backend, error) {
+	cache, err := text.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	backend.CacheExecutables(filepath.Join(cache, "executables"))
+	return backend.Open(cmp.Or(spec, "auto"))
 }
