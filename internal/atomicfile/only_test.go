@@ -29,7 +29,7 @@ var inPlace = map[string]string{
 	"metro/text/export.go":        "inside a folder that is made aside",
 	"metro/hf/export.go":          "inside a folder that is made aside",
 	"metro/tokens/stream.go":      "inside a folder that is made aside",
-	"notebooks/lab/background.go": "the log of a process, and a program in a private folder before it is run",
+	"notebooks/lab/local/background.go": "the log of a process, and a program in a private folder before it is run",
 	"tools/notebookkernel":        "in the kernel's private folder",
 	"internal/faultfs/killed.go":  "of tests",
 	"internal/atomicfile/fs.go":   "this package itself",

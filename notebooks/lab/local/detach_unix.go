@@ -2,7 +2,7 @@
 
 //go:build unix
 
-package lab
+package local
 
 import (
 	"os/exec"
