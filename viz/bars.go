@@ -21,6 +21,7 @@ type Bars struct {
 	Name    string // of the figure's file
 	Title   string
 	Caption string // what to see in it; may be empty
+	Note    string // below the title, such as where the numbers are from; may be empty
 	Label   string // what the height is, and its unit
 	Groups  []string
 	Series  []BarSeries
@@ -110,7 +111,7 @@ func (d *barsDrawing) layout() {
 	d.y = d.scale()
 	d.legend = d.legendLines()
 	labelLines := len(wrap(axisFace, d.Label, pageWidth-2*margin))
-	top := headingHeight(d.Title, "") + lineHeight(axisFace)*vg.Length(labelLines) + 10 + d.legendHeight()
+	top := headingHeight(d.Title, d.Note) + lineHeight(axisFace)*vg.Length(labelLines) + 10 + d.legendHeight()
 	d.panel.Max.Y = barsPanel // its height is all that the ticks depend on
 	d.panel.Min.X, d.panel.Max.X = margin+yAxisWidth(yTicks(d.panel, d.y.place(0, barsPanel))), pageWidth-margin
 	d.labeled = d.allLabelsFit()
@@ -203,7 +204,7 @@ func (d *barsDrawing) data() string {
 }
 
 func (d *barsDrawing) draw(p page) {
-	p.heading(d.Title, "")
+	p.heading(d.Title, d.Note)
 	d.drawLegend(p)
 	p.drawY(d.panel, d.y, d.Label, yTicks(d.panel, d.y))
 	for g, name := range d.groups {
@@ -217,7 +218,7 @@ func (d *barsDrawing) draw(p page) {
 }
 
 func (d *barsDrawing) drawLegend(p page) {
-	y := p.Max.Y - headingHeight(d.Title, "") - 8
+	y := p.Max.Y - headingHeight(d.Title, d.Note) - 8
 	for _, line := range d.legend {
 		x := margin
 		for _, i := range line {

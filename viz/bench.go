@@ -64,6 +64,7 @@ type Timings struct {
 	Name      string // of the figure's file
 	Title     string
 	Caption   string // what to see in it; may be empty
+	Note      string // below the title, such as where the numbers are from; may be empty
 	Functions []Timing
 }
 

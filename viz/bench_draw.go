@@ -14,6 +14,14 @@ const (
 	timingsSays           = "Dot: median; bar: middle half of the calls; line: from the 5 % to the 95 % quantile"
 )
 
+// says is the line below the title.
+func (t Timings) says() string {
+	if t.Note == "" {
+		return timingsSays
+	}
+	return timingsSays + ". " + t.Note
+}
+
 // timingsDrawing is Timings with its places on the page, one row a function.
 type timingsDrawing struct {
 	Timings
@@ -45,7 +53,7 @@ func newTimingsDrawing(t Timings) *timingsDrawing {
 	left, right := margin+names+12, pageWidth-margin-numbers-12
 	bottom := margin + xAxisHeight(d.axisLabel(), right-left)
 	rows := timingRow * vg.Length(len(t.Functions))
-	d.height = bottom + rows + headingHeight(t.Title, timingsSays) + 12
+	d.height = bottom + rows + headingHeight(t.Title, t.says()) + 12
 	d.panel = vg.Rectangle{Min: vg.Point{X: left, Y: bottom}, Max: vg.Point{X: right, Y: bottom + rows}}
 	d.x = d.x.place(left, right)
 	return d
@@ -54,7 +62,7 @@ func newTimingsDrawing(t Timings) *timingsDrawing {
 func (d *timingsDrawing) axisLabel() string { return "time a call, " + timeUnits[d.unit].name }
 
 func (d *timingsDrawing) draw(p page) {
-	p.heading(d.Title, timingsSays)
+	p.heading(d.Title, d.says())
 	p.drawX(d.panel, d.x, d.axisLabel(), xTicks(d.panel, d.x))
 	size := timeUnits[d.unit].size
 	c := seriesColor(1)

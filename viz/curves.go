@@ -16,12 +16,13 @@ type Curves struct {
 	Name    string // of the figure's file
 	Title   string
 	Caption string // what to see in it; may be empty
+	Note    string // below the title, such as where the numbers are from; may be empty
 	X, Y    Axis
 	Band    Band
 	Series  []Series
 	Levels  []Level // such as chance, or the norm that gradients are clipped to
 	Spikes  bool    // mark where a run jumps up and say how often; see [Line.Spikes]
-	one     string  // what a line is, if not a run
+	Each    string  // what each line is, if not a run of training, such as "head"
 }
 
 // Level is a thin line across a figure at the height Y, which widens the axis to hold it.

@@ -47,7 +47,7 @@ func newCurvesDrawing(c Curves) *curvesDrawing {
 // note says what sets the series apart from one with all its seeds.
 func (d *curvesDrawing) note(i int) string {
 	switch m := d.sums[i]; {
-	case d.one != "":
+	case d.Each != "":
 		return ""
 	case m.diverged > 0:
 		return fmt.Sprintf("%d of %d diverged", m.diverged, m.runs+m.diverged)
@@ -122,8 +122,16 @@ func (d *curvesDrawing) scales() (x, y scale) {
 }
 
 func (d *curvesDrawing) says() string {
-	if d.one != "" {
-		return "One line a " + d.one
+	if d.Note != "" {
+		return d.lines() + ". " + d.Note
+	}
+	return d.lines()
+}
+
+// lines says what the lines are.
+func (d *curvesDrawing) lines() string {
+	if d.Each != "" {
+		return "One line a " + d.Each
 	}
 	parts := []string{"Single runs"}
 	diverged := 0
@@ -146,7 +154,7 @@ func (d *curvesDrawing) says() string {
 }
 
 func (d *curvesDrawing) data() string {
-	if d.one != "" {
+	if d.Each != "" {
 		return d.ranges()
 	}
 	var last []float64

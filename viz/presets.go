@@ -32,7 +32,7 @@ func TieCosine(x Axis, series ...Series) Curves {
 // of the key − position of the query, growing), one line a head.
 func BiasProfile(distances []float64, heads [][]float64) Curves {
 	c := Curves{Name: "bias_profile", Title: "Relative-position bias by head", X: Axis{Label: "distance of the key from the query, in tokens"},
-		Y: Axis{Label: "bias added to the attention logit"}, Levels: []Level{{0, ""}}, one: "head"}
+		Y: Axis{Label: "bias added to the attention logit"}, Levels: []Level{{0, ""}}, Each: "head"}
 	for h, bias := range heads {
 		c.Series = append(c.Series, Series{Name: headName(h), Runs: []Line{{X: distances, Y: bias}}})
 	}

@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"layers":               {},
 	"metro":                {"layers", "metro/masking"},
 	"metro/backend":        {},
+	"metro/bench":          append([]string{"viz", "viz/table"}, aboveMetro...),
 	"metro/data":           aboveMetro,
 	"metro/hf":             aboveMetro,
 	"metro/masking":        {},
@@ -50,7 +51,7 @@ var mayImport = map[string][]string{
 
 var (
 	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/masking", "metro/metrics", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training", "metro/weights"}
-	everything = append([]string{"ablations", "metro/backend", "metro/workspace", "viz", "viz/report", "viz/table"}, aboveMetro...)
+	everything = append([]string{"ablations", "metro/backend", "metro/bench", "metro/workspace", "viz", "viz/report", "viz/table"}, aboveMetro...)
 )
 
 const module = "metrolab/"
@@ -124,7 +125,7 @@ func TestLibrariesLinkNoEngine(t *testing.T) {
 func TestWhoPrintsLinksNoFontsAndNoNotebook(t *testing.T) {
 	drawing := []string{"gonum.org/v1/plot", "golang.org/x/image", "codeberg.org/go-fonts"}
 	const gonb = "github.com/janpfeifer/gonb"
-	draws := []string{"viz", "viz/report", "viz/notebook", "ablations", "metro/cli", "scripts", "notebooks", "notebooks/view", "notebooks/shelf"}
+	draws := []string{"viz", "viz/report", "viz/notebook", "ablations", "metro/bench", "metro/cli", "scripts", "notebooks", "notebooks/view", "notebooks/shelf"}
 	shows := []string{"viz/notebook", "notebooks", "notebooks/view", "notebooks/shelf"}
 	for _, p := range project(t) {
 		for _, dep := range p.Deps {

@@ -15,6 +15,7 @@ import (
 
 	"metrolab/ablations/studies"
 	"metrolab/metro"
+	"metrolab/metro/bench"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
@@ -25,7 +26,13 @@ type completer func(c *cobra.Command, given []string, begun string) []string
 
 // flagValues knows the values of flags by their names, which mean the same in every command.
 var flagValues = map[string]completer{
-	"recipe": func(*cobra.Command, []string, string) []string { return recipes.Names() },
+	"recipe": func(c *cobra.Command, given []string, begun string) []string {
+		if c.Parent().Name() == "bench" {
+			return benchRecipes(begun)
+		}
+		return recipes.Names()
+	},
+	"axis": func(*cobra.Command, []string, string) []string { return bench.Axes() },
 	"backend": func(*cobra.Command, []string, string) []string {
 		return []string{"auto", "go", "xla", "xla:cpu", "xla:cuda"}
 	},
@@ -45,6 +52,7 @@ var flagValues = map[string]completer{
 var arguments = map[string]completer{
 	"metro ablate run":    func(*cobra.Command, []string, string) []string { return studies.Names() },
 	"metro ablate report": func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
+	"metro bench compare": files,
 	"metro data show":     corpora,
 	"metro data export":   files,
 	"metro recipe show":   func(*cobra.Command, []string, string) []string { return recipes.Names() },
@@ -94,7 +102,8 @@ func offer(all []string, begun string) ([]string, cobra.ShellCompDirective) {
 func assignments(c *cobra.Command, given []string, begun string) (all []string) {
 	config := recipes.Tiny()
 	if f := c.Flag("recipe"); f != nil {
-		given = []string{f.Value.String()}
+		recipe, _, _ := strings.Cut(f.Value.String(), "@")
+		given = []string{recipe}
 	}
 	if len(given) > 0 {
 		if found, err := recipes.Get(given[0]); err == nil {

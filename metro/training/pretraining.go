@@ -29,6 +29,12 @@ type Pretraining struct {
 // their own. [Runner] trains whole runs.
 func NewPretraining(m metro.Model) *Pretraining { return &Pretraining{model: m} }
 
+// NewPretrainingOn is [NewPretraining] on the training split of d, whose validation and test splits may be missing: it makes
+// batches and has a tokenizer, and is not measured on held-out text.
+func NewPretrainingOn(m metro.Model, d *data.Dataset) *Pretraining {
+	return &Pretraining{model: m, dataset: d, loader: loader(m.Config, d, d.Train)}
+}
+
 // Model implements [Workload].
 func (w *Pretraining) Model() metro.Model { return w.model }
 

@@ -83,6 +83,12 @@ func readTensor(file *safetensors.File, v *model.Variable) (*tensors.Tensor, err
 	return value, reading
 }
 
+// Save writes the variables, as checkpoints hold them, to a safetensors file: the weights and the moments of those that learn.
+func (p *Program) Save(path string) error { return writeVariables(path, p.Variables()) }
+
+// Load sets the variables from a file that [Program.Save] wrote.
+func (p *Program) Load(path string) error { return readVariables(path, p.Variables()) }
+
 func tensorName(v *model.Variable) string {
 	return strings.ReplaceAll(strings.TrimPrefix(v.Path(), "/"), "/", ".")
 }

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bench
+
+import (
+	"cmp"
+
+	"metrolab/internal/usererr"
+	"metrolab/layers"
+	"metrolab/metro"
+)
+
+// FLOPs are the floating-point operations of one training step, in its parts: those of its matrix products, forward and for
+// the gradient, a multiplication and an addition counting as two. What is computed element by element is not counted.
+type FLOPs struct {
+	Auxiliary  float64 `json:"auxiliary_trunk"`    // the generator's layers
+	Vocabulary float64 `json:"vocabulary_product"` // the generator's head at the masked positions, most of it a product with the token table
+	Sampling   float64 `json:"sampling"`           // a second run through the generator without dropout; 0 where the samples come from the first
+	Main       float64 `json:"main_trunk"`         // the main model's layers, for every run through them
+	Heads      float64 `json:"heads"`              // all heads of the main model
+}
+
+// FLOPsPart is one of the parts of [FLOPs].
+type FLOPsPart struct {
+	Name  string
+	Value float64
+}
+
+// Parts lists the parts in the order in which a step computes them.
+func (f FLOPs) Parts() []FLOPsPart {
+	return []FLOPsPart{
+		{"auxiliary trunk", f.Auxiliary}, {"vocabulary product", f.Vocabulary}, {"sampling", f.Sampling},
+		{"main trunk", f.Main}, {"heads", f.Heads},
+	}
+}
+
+// Total is the sum of the parts.
+func (f FLOPs) Total() (sum float64) {
+	for _, part := range f.Parts() {
+		sum += part.Value
+	}
+	return sum
+}
+
+// Count counts the operations of one training step of c over vocab tokens from its sizes and the inventory of its weights alone:
+// those of the graph that [metro.Model.Forward] builds, no more and no less. It is the user's error to ask for a config with
+// parts from elsewhere, whose graph is not known, or of a task.
+func Count(c metro.Config, vocab int) (FLOPs, error) {
+	inv, complete := c.Inventory(vocab)
+	foreign := cmp.Or(c.Main.FeedForward, metro.FeedForwardDense) != metro.FeedForwardDense ||
+		cmp.Or(c.Generator.FeedForward, metro.FeedForwardDense) != metro.FeedForwardDense ||
+		cmp.Or(c.Embeddings.Kind, metro.EmbedderTable) != metro.EmbedderTable
+	switch c.Positions.Relative {
+	case "", metro.RelativeNone, metro.RelativeSignedLog, metro.RelativeT5:
+	default:
+		foreign = true
+	}
+	if !complete || foreign {
+		return FLOPs{}, usererr.New("the floating-point operations of this config cannot be counted: it trains a task, or has parts that metrolab does not ship")
+	}
+	s := stepSizes{c: c, vocab: vocab, inv: inv, parts: max(1, c.Training.Accumulate)}
+	s.rows = c.Training.BatchSize / s.parts
+	return s.count(), nil
+}
+
+// Matrix products of a forward pass, and with the two of each that the gradient takes.
+const (
+	forward  = 1
+	learning = 3
+)
+
+// stepSizes counts one step.
+type stepSizes struct {
+	c           metro.Config
+	vocab       int
+	inv         metro.Inventory // of all weights that the step reads
+	parts, rows int             // that a step is computed in, and the rows of each
+}
+
+func (s stepSizes) count() FLOPs {
+	var f FLOPs
+	generator := s.inv.HeadOf(metro.OwnerGenerator, metro.HeadGenerator)
+	if len(generator) > 0 {
+		times := float64(learning)
+		frozen := generator[0].Frozen
+		if frozen {
+			times = forward
+		}
+		f.Auxiliary, f.Vocabulary = s.trunk(metro.OwnerGenerator, times), times*s.vocabularyHead(generator, s.slots())
+		if s.c.Replacements.Dropout == metro.SampleEval && !frozen {
+			f.Sampling = s.trunk(metro.OwnerGenerator, forward) + s.vocabularyHead(generator, s.slots())
+		}
+	}
+	views := 1.0
+	contrast := s.inv.HeadOf(metro.OwnerMain, metro.HeadSCL)
+	if len(contrast) > 0 {
+		views = 2
+	}
+	f.Main = views * s.trunk(metro.OwnerMain, learning)
+	vectors := 2 * float64(s.rows) * dense(contrast)
+	all := 2 * float64(s.rows*s.parts)
+	f.Heads = learning * (s.tokens()*dense(s.inv.HeadOf(metro.OwnerMain, metro.HeadRTD)) +
+		s.vocabularyHead(s.inv.HeadOf(metro.OwnerMain, metro.HeadCLM), s.slots()) +
+		s.vocabularyHead(s.inv.HeadOf(metro.OwnerMain, metro.HeadLM), s.predicted()) + vectors)
+	if len(contrast) > 0 {
+		f.Heads += learning * 2 * all * all * float64(s.c.Main.Width) // each vector by each other
+	}
+	f = f.times(float64(s.parts))
+	if s.parts > 1 && len(contrast) > 0 {
+		f = f.plus(s.firstPass(generator, vectors).times(float64(s.parts)))
+	}
+	return f
+}
+
+// firstPass is the pass over one part that only finds out its rows' vectors, which every part is contrasted with.
+func (s stepSizes) firstPass(generator metro.Inventory, vectors float64) FLOPs {
+	f := FLOPs{Main: 2 * s.trunk(metro.OwnerMain, forward), Heads: vectors}
+	if len(generator) > 0 {
+		trunk, head := s.trunk(metro.OwnerGenerator, forward), s.vocabularyHead(generator, s.slots())
+		if s.c.Replacements.Dropout == metro.SampleEval && !generator[0].Frozen {
+			f.Sampling = trunk + head
+		} else {
+			f.Auxiliary, f.Vocabulary = trunk, head
+		}
+	}
+	return f
+}
+
+// trunk is one run of a part's rows through an encoder, times forward or learning: its dense maps, its attention, and the
+// spreading of its position tables, whose gradient is one product and not two.
+func (s stepSizes) trunk(reader metro.Owner, times float64) (sum float64) {
+	e, length := s.c.Main, float64(s.c.Data.SeqLen)
+	if reader == metro.OwnerGenerator && s.c.Sharing != metro.SharingAll {
+		e = s.c.Generator
+	}
+	weights := s.inv.Of(reader).Encoder()
+	inLayers := weights.Where(func(w metro.Weight) bool { return w.Layer >= 0 })
+	attention := 4 * float64(s.rows) * length * length * float64(e.Width) * float64(e.Layers)
+	layersOnce := s.tokens()*dense(inLayers) + attention
+	sum = times * (s.tokens()*dense(weights) + attention)
+	if times == learning && s.c.Training.ActivationCheckpointing {
+		sum += layersOnce
+		if e.Norm == metro.NormPre { // what the last map of a layer leaves is only added, so that no gradient asks for it
+			sum -= s.tokens() * dense(inLayers.Where(func(w metro.Weight) bool { return w.Part == "ffn_out" }))
+		}
+	}
+	for _, w := range weights {
+		if w.Role == layers.RoleRelative {
+			sum += min(times, 2) * 2 * (2*length - 1) * float64(w.Size())
+		}
+	}
+	return sum
+}
+
+// vocabularyHead is one run of positions through a head that ends in a product with the token table; 0 if there is none.
+func (s stepSizes) vocabularyHead(head metro.Inventory, positions float64) float64 {
+	if len(head) == 0 {
+		return 0
+	}
+	return positions * (dense(head) + 2*float64(s.vocab)*float64(s.c.EmbeddingWidth()))
+}
+
+// tokens and slots are the numbers of positions, and of masked ones, of a part; predicted is that of the full language modelling
+// head.
+func (s stepSizes) tokens() float64 { return float64(s.rows * s.c.Data.SeqLen) }
+func (s stepSizes) slots() float64  { return float64(s.rows * s.c.MaskedPositions()) }
+func (s stepSizes) predicted() float64 {
+	if s.c.Objective.Name == "all_token_lm" {
+		return s.tokens()
+	}
+	return s.slots()
+}
+
+// dense is the operations a position of the dense maps among weights.
+func dense(weights metro.Inventory) (sum float64) {
+	for _, w := range weights {
+		if w.Role == layers.RoleDense {
+			sum += 2 * float64(w.Size())
+		}
+	}
+	return sum
+}
+
+func (f FLOPs) plus(g FLOPs) FLOPs {
+	return FLOPs{f.Auxiliary + g.Auxiliary, f.Vocabulary + g.Vocabulary, f.Sampling + g.Sampling, f.Main + g.Main, f.Heads + g.Heads}
+}
+
+func (f FLOPs) times(n float64) FLOPs {
+	return FLOPs{f.Auxiliary * n, f.Vocabulary * n, f.Sampling * n, f.Main * n, f.Heads * n}
+}
