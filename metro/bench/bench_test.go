@@ -71,9 +71,9 @@ func TestStep(t *testing.T) {
 func TestInterruptedStep(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	o := quick(backendtest.Go(t))
-	o.Repeat, o.Each = 1000, time.Millisecond
+	o.Repeat, o.Each = 100, time.Millisecond
 	o.Progress = func(done, total int, _ string) {
-		if 50*done > total {
+		if 25*done > total {
 			stop()
 		}
 	}

@@ -30,6 +30,7 @@ const (
 	PeakShare                = "peak_share"
 	PeakMemory               = "peak_memory_bytes"
 	CompileSeconds           = "compile_seconds"
+	CompileProcessorSeconds  = "compile_processor_seconds"
 	LoaderShare              = "loader_share"
 	HostShare                = "host_share"
 	CallSeconds              = "call_seconds"
@@ -45,6 +46,7 @@ var metrics = []Metric{
 	{PeakShare, "of matmul", true, percent, "the one in parts of the other"},
 	{PeakMemory, "peak memory", false, size, "most memory that the process held at once, compilation included"},
 	{CompileSeconds, "compile", false, seconds, "time in the compiler until the first step ended"},
+	{CompileProcessorSeconds, "compile, processor s", false, seconds, "time of all cores meanwhile"},
 	{LoaderShare, "loader wait", false, percent, "part of the wall time in which the trainer waited for a batch"},
 	{HostShare, "host time", false, percent, "part of the wall time in which the engine computed nothing and no batch was waited for"},
 	{CallSeconds, "call", false, seconds, "wall time of a call"},

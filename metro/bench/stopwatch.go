@@ -8,17 +8,23 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/shapes"
+
+	"metrolab/internal/machine"
 )
 
 // stopwatch is a backend that adds up how long it compiles and executes. Engines wait for the end of an execution, so that what
 // a step takes beyond it is the host's. Buffers belong to the backend that tensors know, so that it wraps those as well.
 type stopwatch struct {
 	compute.Backend
-	compiling, executing atomic.Int64 // nanoseconds
+	compiling, executing duration
+	compiler             duration // time of all cores while it compiled
 }
 
-func (s *stopwatch) compileTime() time.Duration { return time.Duration(s.compiling.Load()) }
-func (s *stopwatch) executeTime() time.Duration { return time.Duration(s.executing.Load()) }
+// duration is added to by several goroutines.
+type duration struct{ nanoseconds atomic.Int64 }
+
+func (d *duration) add(more time.Duration) { d.nanoseconds.Add(int64(more)) }
+func (d *duration) load() time.Duration    { return time.Duration(d.nanoseconds.Load()) }
 
 // Builder implements [compute.Backend].
 func (s *stopwatch) Builder(name string) compute.Builder {
@@ -64,9 +70,10 @@ type timedBuilder struct {
 
 // Compile implements [compute.Builder].
 func (b timedBuilder) Compile() (compute.Executable, error) {
-	started := time.Now()
+	started, processor := time.Now(), machine.ProcessorTime()
 	program, err := b.Builder.Compile()
-	b.watch.compiling.Add(int64(time.Since(started)))
+	b.watch.compiling.add(time.Since(started))
+	b.watch.compiler.add(machine.ProcessorTime() - processor)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +93,7 @@ func (e timedExecutable) Execute(inputs []compute.Buffer, donate []bool, device 
 	}
 	started := time.Now()
 	outputs, err := e.Executable.Execute(plain, donate, device)
-	e.watch.executing.Add(int64(time.Since(started)))
+	e.watch.executing.add(time.Since(started))
 	for i, buffer := range outputs {
 		outputs[i] = timedBuffer{buffer, e.watch}
 	}

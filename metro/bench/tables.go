@@ -58,7 +58,7 @@ func (r Report) growth(c Case) any {
 
 // shown are the metrics that a table has room for. The others are in the file.
 func (r Report) shown() (list []Metric) {
-	hidden := map[string]bool{StepSeconds: r.Suite == "step", PeakFLOPsPerSecond: true}
+	hidden := map[string]bool{StepSeconds: r.Suite == "step", PeakFLOPsPerSecond: true, CompileProcessorSeconds: true}
 	if r.Suite == "scale" {
 		for _, key := range []string{CompileSeconds, LoaderShare, HostShare, TokensPerProcessorSecond} {
 			hidden[key] = true
@@ -75,9 +75,9 @@ func (r Report) shown() (list []Metric) {
 	return list
 }
 
-// partsTable has the operations of a step in its parts, in GFLOP and in per cent.
+// partsTable has the operations of a step in its parts, in numbers and in per cent.
 func (r Report) partsTable() table.Table {
-	t := table.Table{Columns: []table.Column{{Name: "GFLOP a step"}}}
+	t := table.Table{Columns: []table.Column{{Name: "operations a step"}}}
 	for _, part := range (FLOPs{}).Parts() {
 		t.Columns = append(t.Columns, table.Column{Name: part.Name, Align: table.Right})
 	}
@@ -95,9 +95,22 @@ func (r Report) partsTable() table.Table {
 				row = append(row, 0)
 				continue
 			}
-			row = append(row, fmt.Sprintf("%s (%.0f %%)", significant(part.Value/1e9), 100*part.Value/c.FLOPs.Total()))
+			row = append(row, fmt.Sprintf("%s (%.0f %%)", operations(part.Value), 100*part.Value/c.FLOPs.Total()))
 		}
-		t.Rows = append(t.Rows, append(row, significant(c.FLOPs.Total()/1e9)))
+		t.Rows = append(t.Rows, append(row, operations(c.FLOPs.Total())))
 	}
 	return t
+}
+
+// operations writes a number of them with three digits.
+func operations(x float64) string {
+	for _, unit := range []struct {
+		size float64
+		name string
+	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}} {
+		if x >= unit.size {
+			return significant(x/unit.size) + " " + unit.name
+		}
+	}
+	return significant(x/1e3) + " k"
 }

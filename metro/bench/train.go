@@ -194,7 +194,10 @@ func (m *measured) reported(p training.Progress) {
 	all := 1 + m.suite.repeat()*(m.settle+m.steps)
 	m.suite.reached(float64(p.Step)/float64(all), m.result.Name)
 	if p.Step == 1 {
-		m.result.add(CompileSeconds, m.watch.compileTime().Seconds())
+		m.result.add(CompileSeconds, m.watch.compiling.load().Seconds())
+		if used := m.watch.compiler.load(); used > 0 {
+			m.result.add(CompileProcessorSeconds, used.Seconds())
+		}
 	}
 	m.after = time.Now()
 	switch m.place(p.Step) {
@@ -209,7 +212,7 @@ func (m *measured) reported(p training.Progress) {
 func (m *measured) begin() { m.before, m.waited = m.used(), 0 }
 
 func (m *measured) used() usage {
-	return usage{time.Now(), machine.ProcessorTime(), m.watch.executeTime()}
+	return usage{time.Now(), machine.ProcessorTime(), m.watch.executing.load()}
 }
 
 // record writes down a repetition.

@@ -15,6 +15,7 @@ import (
 
 	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
+	"metrolab/metro/backend"
 	"metrolab/metro/bench"
 	"metrolab/metro/recipes"
 	"metrolab/metro/text"
@@ -77,6 +78,7 @@ func (f *benchFlags) run(cmd *cobra.Command, suite string, measure func(ctx cont
 		return err
 	}
 	defer runner.Close()
+	backend.CacheExecutables("") // so that compilation is measured as well
 	bar := newBar("measuring")
 	defer bar.finish()
 	report, err := measure(cmd.Context(), bench.Options{Runner: runner, Repeat: f.repeat, Each: f.each, Progress: func(done, total int, doing string) {

@@ -31,15 +31,21 @@ func TestCompletion(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(l.dir, file), []byte("{}"), 0o600))
 	}
 	for line, want := range map[string]string{
-		"pretrain --recipe m":                               "micro mini metro-base metro-base++ metro-large metro-large++",
-		"pretrain --recipe=m":                               "micro mini metro-base metro-base++ metro-large metro-large++",
-		"pretrain --backend x":                              "xla xla:cpu xla:cuda",
-		"pretrain --set objective.rtd_w":                    "objective.rtd_weight=",
-		"pretrain --set masking.rule=8":                     "masking.rule=85/15/0 masking.rule=80/10/10",
-		"pretrain --set data.lowercase=":                    "data.lowercase=false data.lowercase=true",
-		"pretrain --set sharing=token_":                     "sharing=token_position sharing=token_position_norm",
-		"ablate run quickstart --set positions.relative=n":  "positions.relative=none",
-		"recipe show electra-small --set generator.si":      "generator.size=",
+		"pretrain --recipe m":                              "micro mini metro-base metro-base++ metro-large metro-large++",
+		"pretrain --recipe=m":                              "micro mini metro-base metro-base++ metro-large metro-large++",
+		"pretrain --backend x":                             "xla xla:cpu xla:cuda",
+		"pretrain --set objective.rtd_w":                   "objective.rtd_weight=",
+		"pretrain --set masking.rule=8":                    "masking.rule=85/15/0 masking.rule=80/10/10",
+		"pretrain --set data.lowercase=":                   "data.lowercase=false data.lowercase=true",
+		"pretrain --set sharing=token_":                    "sharing=token_position sharing=token_position_norm",
+		"ablate run quickstart --set positions.relative=n": "positions.relative=none",
+		"recipe show electra-small --set generator.si":     "generator.size=",
+		"bench s":                                           "scale step",
+		"bench step --recipe el":                            "electra-small electra-base electra-large",
+		"bench step --recipe electra-small@5":               "electra-small@512",
+		"bench step --recipe tiny,mi":                       "tiny,micro tiny,mini",
+		"bench scale --axis wi":                             "width",
+		"bench compare no":                                  "notes.txt",
 		"finetune --model ru":                               "runs/tiny-0123456789 runs/",
 		"predict --model runs/t":                            "runs/tiny-0123456789",
 		"pretrain --out elsewhere --init-from elsewhere/m":  "elsewhere/micro-0123456789",
@@ -59,8 +65,8 @@ func TestCompletion(t *testing.T) {
 		"ablate run quickstart ":                            "",
 		"predict --model runs/tiny-0123456789 --input no":   "notes.txt",
 		"finetune --model runs/tiny-0123456789 --data text": "text.txt",
-		"help rec": "recipe",
-		"recip":    "recipe",
+		"help rec":                                          "recipe",
+		"recip":                                             "recipe",
 	} {
 		t.Run(line, func(t *testing.T) {
 			offers, directive := l.completions(strings.Split(line, " ")...)

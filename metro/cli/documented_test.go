@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/docs"
@@ -114,18 +116,22 @@ func checkConfig(c *cobra.Command) error {
 	if err != nil {
 		return nil // it has none
 	}
-	recipe := "tiny"
+	names := []string{"tiny"}
 	if flag := c.Flag("recipe"); flag != nil {
-		recipe = flag.Value.String()
+		names = []string{flag.Value.String()}
+		if list, ok := flag.Value.(pflag.SliceValue); ok {
+			names = list.GetSlice()
+		}
 	}
-	config, err := recipes.Get(recipe)
-	if err != nil {
-		return err
-	}
-	for _, change := range changes {
-		if err := config.Set(change); err != nil {
+	for _, name := range names {
+		recipe, _, _ := strings.Cut(name, "@")
+		config, err := recipes.Get(recipe)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(config.SetAll(changes...), config.Validate()); err != nil {
 			return err
 		}
 	}
-	return config.Validate()
+	return nil
 }
