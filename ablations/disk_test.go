@@ -152,7 +152,12 @@ func TestFloor(t *testing.T) {
 		require.NotEmpty(t, f.Machine)
 		require.Greater(t, len(f.Seeds), 4)
 		r.Study.Recipe, r.Study.Outcome = f.Recipe, OutcomeOf(f.Metric)
-		require.Contains(t, r.FloorNote(), "what a change of rounding alone gives")
+		require.NotContains(t, f.Backend, "/", "a path of the machine that measured it")
+		if f.SD > 0 {
+			require.Contains(t, r.FloorNote(), "are what a change of rounding alone gives (σ of the paired differences")
+		} else {
+			require.Contains(t, r.FloorNote(), "has moved no run (training.accumulate=2 against the recipe")
+		}
 	}
 	f := Floor{SD: 0.04, Seeds: make([]int64, 5)}
 	require.InDelta(t, 2.7764451*0.04/1.7320508, f.Of(3), 1e-6)

@@ -74,8 +74,12 @@ func (r Results) FloorNote() string {
 			r.Study.Recipe, r.Study.Outcome.Metric)
 	}
 	n := len(r.Study.Seeds)
-	note := fmt.Sprintf("A/A floor: differences below %.2g over %s are what a change of rounding alone gives (%s against the recipe %s, %d seeds, σ of the paired differences %.3g; %s, %s, %s).",
-		f.Of(n), pairsInWords(n), strings.Join(f.Change, " "), f.Recipe, len(f.Seeds), f.SD, f.Backend, f.Machine, f.Date)
+	from := fmt.Sprintf("%s against the recipe %s, %d seeds, %s, %s, %s", strings.Join(f.Change, " "), f.Recipe, len(f.Seeds), f.Backend, f.Machine, f.Date)
+	if f.SD == 0 {
+		return fmt.Sprintf("A/A floor: a change of rounding alone has moved no run (%s).", from)
+	}
+	note := fmt.Sprintf("A/A floor: differences below %.2g over %s are what a change of rounding alone gives (σ of the paired differences %.3g: %s).",
+		f.Of(n), pairsInWords(n), f.SD, from)
 	if steps := r.Study.Baseline.Training.Steps; steps != f.Steps {
 		note += fmt.Sprintf(" It was measured after %d steps, and this study trains for %d.", f.Steps, steps)
 	}

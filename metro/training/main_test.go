@@ -19,8 +19,8 @@ func TestMain(m *testing.M) {
 		}
 	}
 	status := m.Run()
-	if corpusDir != "" {
-		_ = os.RemoveAll(corpusDir)
+	for _, dir := range corpusDirs {
+		_ = os.RemoveAll(dir)
 	}
 	os.Exit(status)
 }

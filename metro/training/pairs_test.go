@@ -190,6 +190,9 @@ var axes = []axis{
 func TestPairsOfSwitches(t *testing.T) {
 	be := backendtest.Go(t)
 	p := &pairTable{shared: ownRunner(t, be), own: ownRunner(t, be), root: t.TempDir()}
+	small, err := smallCorpus()
+	require.NoError(t, err)
+	p.shared.Corpus, p.own.Corpus = small, small
 	p.runner = p.shared
 	p.base = p.train(t, pairConfig(t)).Run.Dir
 	pairs := map[string]bool{}

@@ -25,20 +25,25 @@ import (
 	"metrolab/metro/training"
 )
 
-var corpusDir string // removed by TestMain
+var corpusDirs []string // removed by TestMain
 
 // corpus is made text: sentences from a small grammar, so that the tests need no Go distribution and there is
 // something to learn. Its bytes never change.
-var corpus = sync.OnceValues(func() (*text.Corpus, error) {
+var corpus = sync.OnceValues(func() (*text.Corpus, error) { return madeCorpus(2500) })
+
+// smallCorpus is its beginning, for tests of many runs: an evaluation reads the whole text of its test split.
+var smallCorpus = sync.OnceValues(func() (*text.Corpus, error) { return madeCorpus(150) })
+
+func madeCorpus(documents int) (*text.Corpus, error) {
 	dir, err := os.MkdirTemp("", "metrolab-training-")
 	if err != nil {
 		return nil, err
 	}
-	corpusDir = dir
+	corpusDirs = append(corpusDirs, dir)
 	var prose strings.Builder
 	subjects, verbs, objects := []string{"the reader", "a writer", "the server", "this client", "every caller"},
 		[]string{"closes", "opens", "returns", "holds", "releases"}, []string{"the file", "a buffer", "the lock", "an error", "its channel"}
-	for i := range 2500 {
+	for i := range documents {
 		fmt.Fprintf(&prose, "%s %s %s before %s %s %s, number %d.\n\n",
 			subjects[i%5], verbs[i/5%5], objects[i/25%5], subjects[i/3%5], verbs[i/7%5], objects[i/11%5], i)
 	}
@@ -47,7 +52,7 @@ var corpus = sync.OnceValues(func() (*text.Corpus, error) {
 		return nil, err
 	}
 	return text.Prepare(context.Background(), path, filepath.Join(dir, "cache"), nil)
-})
+}
 
 // kind is the name of a backend in a run's identity.
 func kind(be compute.Backend) string { return string(backend.Describe(be).Kind) }

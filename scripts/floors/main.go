@@ -88,6 +88,6 @@ func floorOf(results ablations.Results) (ablations.Floor, error) {
 		Recipe: s.Recipe, Metric: s.Outcome.Metric, Steps: s.Baseline.Training.Steps, SD: c.SD, Seeds: s.Seeds,
 		Change: s.Changes[0].Set, Command: "go run ./scripts/floors", Commit: p.Source.Commit,
 		Machine: fmt.Sprintf("%s, %d cores", p.CPU, p.Cores),
-		Backend: strings.TrimSpace(p.Backend.Name + " " + p.Backend.Platform), Date: p.Started.UTC().Format(time.DateOnly),
+		Backend: strings.TrimSpace(p.Backend.Name + " " + p.Backend.Version), Date: p.Started.UTC().Format(time.DateOnly),
 	}, nil
 }
