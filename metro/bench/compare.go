@@ -123,7 +123,7 @@ func Compare(older, newer Report) ([]Comparison, error) {
 }
 
 func (c Case) sizes() string {
-	return fmt.Sprintf("%d rows of %d tokens over %d", c.Rows, c.Length, c.Vocab)
+	return fmt.Sprintf("%d rows of %d tokens and a vocabulary of %d", c.Rows, c.Length, c.Vocab)
 }
 
 func compareMetric(m Metric, pairs [][2]Case) table.Table {

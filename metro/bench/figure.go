@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"gonum.org/v1/gonum/stat"
+
 	"metrolab/viz"
 )
 
@@ -49,12 +51,12 @@ func (r Report) timings() viz.Timings {
 		t.Title += ", " + r.Cases[0].sizes()
 	}
 	for _, c := range r.Cases {
-		var q []time.Duration
-		for _, key := range []string{callQ5, callQ25, CallSeconds, callQ75, callQ95} {
-			q = append(q, time.Duration(c.Median(key)*float64(time.Second)))
+		calls := slices.Concat(c.Samples[callQ5], c.Samples[callQ25], c.Samples[CallSeconds], c.Samples[callQ75], c.Samples[callQ95])
+		slices.Sort(calls) // what is left of the calls of all repetitions
+		at := func(p float64) time.Duration {
+			return time.Duration(stat.Quantile(p, stat.Empirical, calls, nil) * float64(time.Second))
 		}
-		slices.Sort(q) // medians of quantiles, one by one
-		t.Functions = append(t.Functions, viz.Timing{Name: c.Name, Q5: q[0], Q25: q[1], Median: q[2], Q75: q[3], Q95: q[4]})
+		t.Functions = append(t.Functions, viz.Timing{Name: c.Name, Q5: at(0.05), Q25: at(0.25), Median: at(0.5), Q75: at(0.75), Q95: at(0.95)})
 	}
 	return t
 }

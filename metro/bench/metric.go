@@ -50,7 +50,7 @@ var metrics = []Metric{
 	{LoaderShare, "loader wait", false, percent, "part of the wall time in which the trainer waited for a batch"},
 	{HostShare, "host time", false, percent, "part of the wall time in which the engine computed nothing and no batch was waited for"},
 	{CallSeconds, "call", false, seconds, "wall time of a call"},
-	{CallProcessorSeconds, "processor s a call", false, seconds, "time of all cores for a call"},
+	{CallProcessorSeconds, "processor s a call", false, seconds, "time of all cores for a call, that of the timer included"},
 }
 
 // Metrics lists all of them, in the order of tables.

@@ -132,7 +132,7 @@ func TestCompareRefusesWhatIsUnlike(t *testing.T) {
 	b = sampleReport(1)
 	b.Cases[0].Rows = 64
 	_, err = Compare(a, b)
-	require.EqualError(t, err, "tiny was measured with 32 rows of 32 tokens over 300, and now with 64 rows of 32 tokens over 300: that cannot be compared")
+	require.EqualError(t, err, "tiny was measured with 32 rows of 32 tokens and a vocabulary of 300, and now with 64 rows of 32 tokens and a vocabulary of 300: that cannot be compared")
 	b.Cases = nil
 	_, err = Compare(a, b)
 	require.EqualError(t, err, "the two reports have no case in common")

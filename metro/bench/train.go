@@ -50,27 +50,20 @@ func (s *suite) train(ctx context.Context, name string, c metro.Config) (result 
 	if !s.OnCorpus {
 		defer d.Close()
 	}
-	top, err := newPeak(s.Runner.Backend, c.Training.MatMul, s.peakTime())
+	m := &measured{ctx: ctx, suite: s, watch: &stopwatch{Backend: s.Runner.Backend}}
+	runner := m.runner(dir)
+	defer func() { err = errors.Join(err, runner.Close()) }()
+	c, err = m.prepare(c, runner)
 	if err != nil {
 		return result, err
 	}
-	defer top.close()
-	perSecond, err := top.measure()
-	if err != nil {
-		return result, err
-	}
-	m := &measured{ctx: ctx, suite: s, peak: top, watch: &stopwatch{Backend: s.Runner.Backend}}
-	step, _ := s.estimate(c, perSecond)
-	c, m.steps = paced(c, step, s.each())
-	if m.steps > 1 {
-		m.settle = min(m.steps, settleSteps)
-	}
+	defer m.peak.close()
 	m.result = Case{Name: name, Rows: c.Training.BatchSize, Length: c.Data.SeqLen, Vocab: d.Vocab, Text: text, Steps: m.steps}
 	if flops, err := Count(c, d.Vocab); err == nil {
 		m.result.FLOPs = &flops
 	}
 	m.Pretraining = training.NewPretrainingOn(modelOn(c, d), d)
-	err = m.run(c, filepath.Join(dir, "runs"))
+	err = m.run(c, runner)
 	if known && len(m.result.Samples) > 0 {
 		m.result.add(PeakMemory, float64(machine.PeakMemory()))
 	}
@@ -135,22 +128,53 @@ type usage struct {
 // errEnough ends a run that was measured.
 var errEnough = errors.New("measured")
 
-// run trains until enough is measured.
-func (m *measured) run(c metro.Config, root string) error {
+// runner trains in a folder, under the stopwatch.
+func (m *measured) runner(dir string) *training.Runner {
 	from := m.suite.Runner
-	runner := &training.Runner{
-		Backend: m.watch, BackendKind: from.BackendKind, SIMD: from.SIMD, Provenance: from.Provenance, CacheDir: root, Store: runs.Store{Root: root},
+	return &training.Runner{
+		Backend: m.watch, BackendKind: from.BackendKind, SIMD: from.SIMD, Provenance: from.Provenance, CacheDir: dir,
+		Store: runs.Store{Root: filepath.Join(dir, "runs")},
 	}
-	job, err := runner.Assign("bench", runner.Identity(c), func() (training.Workload, error) { return m, nil })
+}
+
+// prepare paces c, which the runner must be able to train, by what the machine can do.
+func (m *measured) prepare(c metro.Config, runner *training.Runner) (metro.Config, error) {
+	if _, err := m.assign(c, runner); err != nil {
+		return c, err
+	}
+	var err error
+	if m.peak, err = newPeak(m.suite.Runner.Backend, c.Training.MatMul, m.suite.peakTime()); err != nil {
+		return c, err
+	}
+	perSecond, err := m.peak.measure()
+	if err != nil {
+		m.peak.close()
+		return c, err
+	}
+	step, _ := m.suite.estimate(c, perSecond)
+	c, m.steps = paced(c, step, m.suite.each())
+	if m.steps > 1 {
+		m.settle = min(m.steps, settleSteps)
+	}
+	return c, nil
+}
+
+func (m *measured) assign(c metro.Config, runner *training.Runner) (*training.Job, error) {
+	return runner.Assign("bench", runner.Identity(c), func() (training.Workload, error) { return m, nil })
+}
+
+// run trains until enough is measured.
+func (m *measured) run(c metro.Config, runner *training.Runner) error {
+	job, err := m.assign(c, runner)
 	if err != nil {
 		return err
 	}
 	m.suite.reached(0, m.result.Name+", compiling")
 	_, err = job.Train(context.WithoutCancel(m.ctx), m.reported) // which would write a checkpoint when told to stop
 	if errors.Is(err, errEnough) {
-		err = nil
+		return nil
 	}
-	return errors.Join(err, runner.Close())
+	return err
 }
 
 // place says where in its cycle of unmeasured and measured steps a step is, 0, 1, …; the first step, which compiles, has none.
@@ -166,7 +190,8 @@ const none = -2
 
 // Before implements [training.Workload].
 func (m *measured) Before(p *training.Program, step int) error {
-	m.waited += time.Since(m.after)
+	waited := time.Since(m.after)
+	m.waited += waited
 	if err := m.ctx.Err(); err != nil {
 		return err
 	}
@@ -182,6 +207,8 @@ func (m *measured) Before(p *training.Program, step int) error {
 	}
 	if place == 0 && m.settle == 0 {
 		m.begin()
+		m.waited = waited // before the matrices were multiplied
+		m.before.wall = m.before.wall.Add(-waited)
 	}
 	return m.Pretraining.Before(p, step)
 }
