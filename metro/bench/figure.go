@@ -63,8 +63,8 @@ func (r Report) timings() viz.Timings {
 
 func (r Report) curves() viz.Curves {
 	c := viz.Curves{
-		Name: "scale", Title: "How the time of a step grows", Note: r.Where(), Each: "size that grows while the others stay",
-		X: viz.Axis{Label: "size, in parts of the base's"}.OnLogScale(), Y: viz.Axis{Label: "time of a step, in milliseconds"}.OnLogScale(),
+		Name: "scale", Title: "How the cost of a step grows", Note: r.Where(), Each: "size that grows while the others stay",
+		X: viz.Axis{Label: "size, in parts of the base's"}.OnLogScale(), Y: viz.Axis{Label: "time of all cores for a step, in milliseconds"}.OnLogScale(),
 	}
 	if base, found := r.base(); found {
 		c.Caption = fmt.Sprintf("The base is %s with %s.", base.Name, base.sizes())
@@ -72,7 +72,7 @@ func (r Report) curves() viz.Curves {
 	for _, name := range Axes() {
 		var line viz.Line
 		for _, point := range r.series(name) {
-			line.X, line.Y = append(line.X, float64(point.Factor)), append(line.Y, 1e3*point.Median(StepSeconds))
+			line.X, line.Y = append(line.X, float64(point.Factor)), append(line.Y, 1e3*point.cost())
 		}
 		if len(line.X) > 1 {
 			c.Series = append(c.Series, viz.Series{Name: name, Runs: []viz.Line{line}})

@@ -25,6 +25,7 @@ const (
 	TokensPerSecond          = "tokens_per_second"
 	TokensPerProcessorSecond = "tokens_per_processor_second"
 	StepSeconds              = "step_seconds"
+	StepProcessorSeconds     = "step_processor_seconds"
 	FLOPsPerSecond           = "flops_per_second"
 	PeakFLOPsPerSecond       = "peak_flops_per_second"
 	PeakShare                = "peak_share"
@@ -41,6 +42,7 @@ var metrics = []Metric{
 	{TokensPerSecond, "tokens/s", true, count, "tokens of the rows that a second of wall time trains on"},
 	{TokensPerProcessorSecond, "tokens/processor s", true, count, "the same for a second of a core's time, whoever else uses the machine"},
 	{StepSeconds, "step", false, seconds, "wall time of a step, with all that the trainer does between two"},
+	{StepProcessorSeconds, "step, processor s", false, seconds, "time of all cores for a step"},
 	{FLOPsPerSecond, "GFLOP/s", true, giga, "operations of the matrix products of a step, by its wall time"},
 	{PeakFLOPsPerSecond, "matmul GFLOP/s", true, giga, "what a 1024×1024 matrix product reached just before"},
 	{PeakShare, "of matmul", true, percent, "the one in parts of the other"},

@@ -62,11 +62,16 @@ func Scale(ctx context.Context, o Options, base Training, names ...string) (Repo
 	for _, g := range list {
 		trainings = append(trainings, g.Training)
 	}
-	return trainAll(ctx, "scale", o, trainings, func(t Training, c Case) Case {
-		i := slices.IndexFunc(list, func(g grownTraining) bool { return g.Name == t.Name })
-		c.Series, c.Factor = list[i].series, list[i].factor
+	place := func(name string) int {
+		return slices.IndexFunc(list, func(g grownTraining) bool { return g.Name == name })
+	}
+	r, err := trainAll(ctx, "scale", o, trainings, func(t Training, c Case) Case {
+		g := list[place(t.Name)]
+		c.Series, c.Factor = g.series, g.factor
 		return c
 	})
+	slices.SortFunc(r.Cases, func(a, b Case) int { return place(a.Name) - place(b.Name) })
+	return r, err
 }
 
 // grownTraining is a config one of whose sizes has grown.
@@ -99,15 +104,24 @@ func grown(base Training, names []string) ([]grownTraining, error) {
 	return list, nil
 }
 
-// Exponent is k of the rule that a step's time grows with the k-th power of a size, from the last two points that were measured;
-// false where there are none. It is below 1 where something else takes most of the time.
+// Exponent is k of the rule that the time of all cores for a step, which others on the machine hardly change, grows with the k-th
+// power of a size, from the last two points that were measured; false where there are none. It is below 1 where something else
+// takes most of the time.
 func (r Report) Exponent(series string) (k float64, known bool) {
 	points := r.series(series)
 	if len(points) < 2 {
 		return 0, false
 	}
 	a, b := points[len(points)-2], points[len(points)-1]
-	return math.Log(b.Median(StepSeconds)/a.Median(StepSeconds)) / math.Log(float64(b.Factor)/float64(a.Factor)), true
+	return math.Log(b.cost()/a.cost()) / math.Log(float64(b.Factor)/float64(a.Factor)), true
+}
+
+// cost is the time of all cores for a step or, where that is not known, the time on the wall.
+func (c Case) cost() float64 {
+	if len(c.Samples[StepProcessorSeconds]) > 0 {
+		return c.Median(StepProcessorSeconds)
+	}
+	return c.Median(StepSeconds)
 }
 
 // series are the cases of one, from the base on, by their factors.

@@ -58,7 +58,9 @@ func (r Report) growth(c Case) any {
 
 // shown are the metrics that a table has room for. The others are in the file.
 func (r Report) shown() (list []Metric) {
-	hidden := map[string]bool{StepSeconds: r.Suite == "step", PeakFLOPsPerSecond: true, CompileProcessorSeconds: true}
+	hidden := map[string]bool{
+		StepSeconds: r.Suite == "step", StepProcessorSeconds: r.Suite == "step", PeakFLOPsPerSecond: true, CompileProcessorSeconds: true,
+	}
 	if r.Suite == "scale" {
 		for _, key := range []string{CompileSeconds, LoaderShare, HostShare, TokensPerProcessorSecond} {
 			hidden[key] = true

@@ -253,6 +253,7 @@ func (m *measured) record(now usage) {
 	m.result.add(TokensPerSecond, tokens/wall)
 	if processor > 0 {
 		m.result.add(TokensPerProcessorSecond, tokens/processor)
+		m.result.add(StepProcessorSeconds, processor/steps)
 	}
 	m.result.add(PeakFLOPsPerSecond, m.matmul)
 	if flops := m.result.FLOPs; flops != nil {
