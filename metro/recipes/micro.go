@@ -19,7 +19,7 @@ func Micro() metro.Config {
 	c.Main.Layers, c.Main.Width, c.Main.FFN = 1, 16, 32
 	c.Generator = c.Main
 	c.Data.VocabSize, c.Data.SeqLen = 300, 16
-	c.Optimizer.WarmupSteps = 10
+	c.Optimizer.LearningRate, c.Optimizer.WarmupSteps = 3e-3, 10
 	t := &c.Training
 	t.Steps, t.BatchSize, t.LogEvery, t.EvalEvery, t.CheckpointEvery = 100, 8, 10, 50, 50
 	c.Evaluation.Rows = 32
