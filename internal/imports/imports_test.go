@@ -45,6 +45,9 @@ var mayImport = map[string][]string{
 	"ablations":            append([]string{"viz", "viz/report", "viz/table"}, aboveMetro...),
 	"scripts":              append([]string{"metro/cli"}, everything...),
 	"notebooks":            append([]string{"notebooks/view", "viz/display", "viz/notebook"}, everything...),
+	"notebooks/lab":        {"ablations", "metro", "metro/runs", "metro/text", "metro/training", "notebooks/view", "viz/display", "viz/notebook", "viz/table"},
+	"notebooks/lab/local":  append([]string{"notebooks/lab", "notebooks/view"}, everything...),
+	"notebooks/lab/worker": append([]string{"notebooks/lab", "notebooks/lab/local", "notebooks/view"}, everything...),
 	"notebooks/view":       {"metro/metrics", "metro/runs", "viz", "viz/display", "viz/notebook", "viz/table"},
 	"notebooks/shelf":      {"metro/runs", "notebooks/view", "viz", "viz/display", "viz/table"},
 }
@@ -111,7 +114,7 @@ func TestOnlyTheBackendPackageImportsXLA(t *testing.T) {
 func TestLibrariesLinkNoEngine(t *testing.T) {
 	for _, p := range project(t) {
 		switch room(p.ImportPath) {
-		case "metro/backend", "metro/workspace", "metro/cli", "internal/backendtest", "scripts", "notebooks":
+		case "metro/backend", "metro/workspace", "metro/cli", "internal/backendtest", "scripts", "notebooks", "notebooks/lab/local", "notebooks/lab/worker":
 			continue
 		}
 		for _, engine := range engines {
@@ -125,8 +128,9 @@ func TestLibrariesLinkNoEngine(t *testing.T) {
 func TestWhoPrintsLinksNoFontsAndNoNotebook(t *testing.T) {
 	drawing := []string{"gonum.org/v1/plot", "golang.org/x/image", "codeberg.org/go-fonts"}
 	const gonb = "github.com/janpfeifer/gonb"
-	draws := []string{"viz", "viz/report", "viz/notebook", "ablations", "metro/bench", "metro/cli", "scripts", "notebooks", "notebooks/view", "notebooks/shelf"}
-	shows := []string{"viz/notebook", "notebooks", "notebooks/view", "notebooks/shelf"}
+	cells := []string{"notebooks", "notebooks/lab", "notebooks/lab/local", "notebooks/lab/worker", "notebooks/view", "notebooks/shelf"}
+	draws := append([]string{"viz", "viz/report", "viz/notebook", "ablations", "metro/bench", "metro/cli", "scripts"}, cells...)
+	shows := append([]string{"viz/notebook"}, cells...)
 	for _, p := range project(t) {
 		for _, dep := range p.Deps {
 			within := func(path string) bool { return dep == path || strings.HasPrefix(dep, path+"/") }

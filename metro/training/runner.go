@@ -42,7 +42,22 @@ type Runner struct {
 
 	mu   sync.Mutex
 	idle []*Program // at most mostIdle, the last used at the end
+
+	keeper *Runner // whose data, held-out sets and programs these are; nil for its own
 }
+
+// Anew returns a runner without a text that looks at every text again, which may have changed, and shares with r what
+// follows from a text's content: data, held-out sets and compiled programs. It is for a process that trains for long. What
+// both opened is closed by r.
+func (r *Runner) Anew() *Runner {
+	return &Runner{
+		Backend: r.Backend, BackendKind: r.BackendKind, SIMD: r.SIMD, Provenance: r.Provenance, CacheDir: r.CacheDir, Store: r.Store,
+		keeper: r.kept(),
+	}
+}
+
+// kept is the runner that keeps what r makes.
+func (r *Runner) kept() *Runner { return cmp.Or(r.keeper, r) }
 
 // Result is what a finished run leaves in result.json.
 type Result struct {
@@ -223,7 +238,7 @@ func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer tokens.Tok
 	if tokenizer != nil {
 		key = fmt.Sprint(corpus.Hash, d.SeqLen, tokenizer.Hash())
 	}
-	return r.datasets.get(key, func() (*data.Dataset, error) {
+	return r.kept().datasets.get(key, func() (*data.Dataset, error) {
 		if tokenizer == nil {
 			var err error
 			if tokenizer, err = tokens.Learn(ctx, corpus, learned, r.CacheDir); err != nil {
@@ -282,12 +297,12 @@ func (r *Runner) corpus(ctx context.Context, d metro.Data) (*text.Corpus, error)
 }
 
 func (r *Runner) heldOut(dataset *data.Dataset, c metro.Config) (*HeldOut, error) {
-	text, err := r.frozenTexts.get(dataset.Corpus.Hash, func() (*data.FrozenText, error) { return data.FreezeText(dataset.Corpus) })
+	text, err := r.kept().frozenTexts.get(dataset.Corpus.Hash, func() (*data.FrozenText, error) { return data.FreezeText(dataset.Corpus) })
 	if err != nil {
 		return nil, err
 	}
 	key := fmt.Sprint(dataset.Corpus.Hash, dataset.Tokenizer.Hash(), c.Data.SeqLen, c.Evaluation.Rows, c.Masking)
-	return r.heldOuts.get(key, func() (*HeldOut, error) { return NewHeldOut(c, dataset, text) })
+	return r.kept().heldOuts.get(key, func() (*HeldOut, error) { return NewHeldOut(c, dataset, text) })
 }
 
 // mostIdle is how many programs that no run uses are kept: more than a study has arms of unlike graphs. A program holds the
@@ -297,6 +312,7 @@ const mostIdle = 32
 // take returns an idle program for w, or a new one.
 func (r *Runner) take(w Workload) *Program {
 	key := w.GraphKey()
+	r = r.kept()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, p := range slices.Backward(r.idle) {
@@ -310,6 +326,7 @@ func (r *Runner) take(w Workload) *Program {
 
 // giveBack keeps a program for the next run. The one that was not used for longest may have to go.
 func (r *Runner) giveBack(p *Program) {
+	r = r.kept()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.idle = append(r.idle, p)

@@ -38,8 +38,16 @@ func Open(ctx context.Context, o Options) (*training.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.OpenCorpus(ctx, cmp.Or(o.Corpus, text.Default), text.Options{Field: o.Field, Progress: o.Progress}); err != nil {
+	if err := OpenText(ctx, r, o); err != nil {
 		return nil, err
+	}
+	return r, nil
+}
+
+// OpenText opens the text of a runner that has none yet.
+func OpenText(ctx context.Context, r *training.Runner, o Options) error {
+	if err := r.OpenCorpus(ctx, cmp.Or(o.Corpus, text.Default), text.Options{Field: o.Field, Progress: o.Progress}); err != nil {
+		return err
 	}
 	for _, note := range r.Corpus.Notes {
 		if o.Said != nil {
@@ -48,7 +56,7 @@ func Open(ctx context.Context, o Options) (*training.Runner, error) {
 			log.Print(note)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // OpenEngine opens a workspace without a text, for what trains on examples of its own.

@@ -3,6 +3,7 @@
 package local
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"metrolab/metro"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
+	"metrolab/notebooks/lab/internal/cell"
 	"metrolab/notebooks/view"
 )
 
@@ -34,13 +36,21 @@ type order struct {
 // The process is this cell's program, started again: it comes as far as [Open] and trains there, so register what the
 // config names before Open.
 func (l *Lab) Start(name string, config metro.Config) *view.Run {
-	ctx, cancel := interruptible()
+	ctx, cancel := cell.Interruptible()
 	defer cancel()
-	run := view.Must(l.Runner.Open(ctx, name, config)).Run
-	if state := run.Summary().State; state == runs.Interrupted { // neither finished nor under way
-		view.Check(start(run, order{name, config}))
+	return view.Load(view.Must(Background(ctx, l.Runner, name, config)))
+}
+
+// Background is [Lab.Start] of a program that comes as far as [Open] when it is started again.
+func Background(ctx context.Context, runner *training.Runner, name string, config metro.Config) (*runs.Run, error) {
+	job, err := runner.Open(ctx, name, config)
+	if err != nil {
+		return nil, err
 	}
-	return view.Load(run)
+	if job.Summary().State == runs.Interrupted { // neither finished nor under way
+		err = start(job.Run, order{name, config})
+	}
+	return job.Run, err
 }
 
 func start(run *runs.Run, o order) error {
@@ -60,8 +70,8 @@ func start(run *runs.Run, o order) error {
 	defer log.Close()
 	cmd := exec.Command(program)
 	cmd.Stdout, cmd.Stderr = log, log
-	detach(cmd)
-	cmd.Env = append(withoutGoNB(os.Environ()), orderVariable+"="+string(text))
+	cell.Detach(cmd)
+	cmd.Env = append(cmd.Env, orderVariable+"="+string(text))
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s in the background: %w", run.ID, err)
 	}
@@ -95,17 +105,6 @@ func keepProgram() (program, dir string, err error) {
 	return program, dir, err
 }
 
-// withoutGoNB takes the kernel's pipes out of an environment: a program in the background has no cell to draw below.
-func withoutGoNB(environment []string) []string {
-	var kept []string
-	for _, variable := range environment {
-		if !strings.HasPrefix(variable, "GONB_") {
-			kept = append(kept, variable)
-		}
-	}
-	return kept
-}
-
 // awaitStart waits until the run is held, or says why it is not.
 func awaitStart(run *runs.Run, ended <-chan error) error {
 	const patience = 30 * time.Second
@@ -126,6 +125,12 @@ func awaitStart(run *runs.Run, ended <-chan error) error {
 	return usererr.New("%s has not begun to train after %s; look at %s", run.ID, patience, run.Path(view.LogFile))
 }
 
+// Ordered reports whether this program was started by [Background]: then [Open] trains, and does not return.
+func Ordered() bool {
+	_, ok := ordered()
+	return ok
+}
+
 // ordered returns the order of a background program, if this is one.
 func ordered() (o order, ok bool) {
 	text := os.Getenv(orderVariable)
@@ -138,7 +143,7 @@ func ordered() (o order, ok bool) {
 
 // carryOut trains and ends the program.
 func (l *Lab) carryOut(o order) {
-	ctx, stop := interruptible()
+	ctx, stop := cell.Interruptible()
 	defer stop()
 	result, err := l.Runner.Run(ctx, o.Name, o.Config, nil)
 	switch {

@@ -4,22 +4,17 @@ package local
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
+	"path/filepath"
 
-	"github.com/janpfeifer/gonb/gonbui"
-
-	"metrolab/internal/progress"
+	"metrolab/ablations"
 	"metrolab/metro"
+	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
 	"metrolab/metro/workspace"
+	"metrolab/notebooks/lab/internal/cell"
 	"metrolab/notebooks/view"
-	"metrolab/viz/display"
-	"metrolab/viz/notebook"
 )
 
 // Lab is a workspace of a cell: a backend, a text, and the folder of runs.
@@ -27,12 +22,16 @@ type Lab struct {
 	Runner *training.Runner
 }
 
+// Options are the workspace of every cell: the best backend that is here and this machine's Go documentation, or what
+// $METROLAB_BACKEND and $METROLAB_CORPUS name.
+func Options() workspace.Options {
+	return workspace.Options{Corpus: os.Getenv("METROLAB_CORPUS"), Runs: view.Root()}
+}
+
 // Open opens the best backend that is here and this machine's Go documentation; $METROLAB_BACKEND and $METROLAB_CORPUS
 // name others.
 func Open() *Lab {
-	runner := view.Must(workspace.Open(context.Background(), workspace.Options{
-		Corpus: os.Getenv("METROLAB_CORPUS"), Runs: view.Root(),
-	}))
+	runner := view.Must(workspace.Open(context.Background(), Options()))
 	l := &Lab{Runner: runner}
 	if order, ok := ordered(); ok {
 		l.carryOut(order)
@@ -42,46 +41,28 @@ func Open() *Lab {
 
 // Short reports whether the notebook is run to be checked rather than read, and should train as little as shows that it
 // works.
-func Short() bool { return os.Getenv("METROLAB_NOTEBOOKS") == "short" }
-
-// interruptible is a context that an interrupt of the cell ends. GoNB waits five seconds before it kills: enough for a step
-// and a checkpoint of a small model.
-func interruptible() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-}
+func Short() bool { return cell.Short() }
 
 // Train trains config in a run of that name, with a picture that grows, unless it is trained already.
 func (l *Lab) Train(name string, config metro.Config) *view.Run {
-	ctx, stop := interruptible()
-	defer stop()
-	job := view.Must(l.Runner.Open(ctx, name, config))
-	run := job.Run
-	live := notebook.NewLive()
-	var estimate progress.Estimate
-	result, err := job.Train(ctx, func(p training.Progress) {
-		estimate.Reach(p.Step)
-		live.Update(func() []display.Output { return view.Frame(view.Load(run), p.Steps, estimate.Words(p.Steps-p.Step)) })
+	return cell.Train(config.Training.Steps, func(ctx context.Context, begun func(*runs.Run), report func(training.Progress)) (training.Result, error) {
+		job, err := l.Runner.Open(ctx, name, config)
+		if err != nil {
+			return training.Result{}, err
+		}
+		begun(job.Run)
+		return job.Train(ctx, report)
 	})
-	// Of a run that was finished before, this is the only frame.
-	live.Update(func() []notebook.Output { return view.Frame(view.Load(run), config.Training.Steps, "") })
-	_ = live.Close() // it has said below the cell what it could not draw
-	finish(err)
-	if result.Diverged != "" {
-		view.Check(fmt.Errorf("%s: %s", run.ID, result.Diverged))
-	}
-	return view.Load(run)
 }
 
-// finish ends the cell if err is not nil; an interrupt is no failure.
-func finish(err error) {
-	if errors.Is(err, training.ErrInterrupted) {
-		fmt.Println("interrupted; the state is saved, run the cell again to go on")
-		if gonbui.IsNotebook && gonbui.Error() == nil {
-			gonbui.Sync()
-		}
-		os.Exit(0)
-	}
-	view.Check(err)
+// Study trains what is missing of a study, with a table that fills, leaves its report in the folder of that name among the
+// runs, where [ablations.Open] finds it, and returns its results.
+func (l *Lab) Study(s ablations.Study) ablations.Results {
+	results := cell.Study(s, func(ctx context.Context, report func(ablations.Event)) (ablations.Results, error) {
+		return s.Run(ctx, l.Runner, ablations.Workers(l.Runner.BackendKind), report)
+	})
+	view.Must(results.Write(filepath.Join(l.Runner.Store.Root, s.Name)))
+	return results
 }
 
 // Reader loads a model for reading texts, from the folder of a run or a Hugging Face folder; see [tasks.Reader].

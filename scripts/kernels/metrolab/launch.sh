@@ -6,7 +6,8 @@ set -euo pipefail
 
 # A program that was not started from a shell, such as VS Code, may know no Go; --install-kernel wrote down where it is.
 command -v go >/dev/null || PATH=$PATH:${METROLAB_GO:-/usr/local/go/bin}
-export PATH=${METROLAB_TOOLS:-$METROLAB_ROOT/tools/bin}:$PATH
+METROLAB_GO_PROGRAM=$(command -v go)
+export METROLAB_GO_PROGRAM PATH=$METROLAB_ROOT/scripts/kernels/bin:${METROLAB_TOOLS:-$METROLAB_ROOT/tools/bin}:$PATH
 
 # The kernel makes a Go workspace of a cell and the checkout; GOWORK would hide it.
 unset GOWORK

@@ -2,7 +2,7 @@
 
 //go:build unix
 
-package local
+package cell
 
 import (
 	"os/exec"
