@@ -55,6 +55,8 @@ func (m session) shape(ctx context.Context, s shape, chosen []peer) error {
 	if err != nil {
 		return err
 	}
+	ctx, end := context.WithCancel(ctx) // and with it whatever still runs
+	defer end()
 	mine, err := start(ctx, filepath.Join(m.logs, s.name+"-metrolab.log"), nil, self, "-work", s.name, "-task", dir)
 	if err != nil {
 		return fmt.Errorf("metrolab at %s: %w", s.name, err)
@@ -66,9 +68,7 @@ func (m session) shape(ctx context.Context, s shape, chosen []peer) error {
 		if err == nil {
 			c.Theirs = theirs.about
 			m.said("%s: %s is warm: %s", s.name, p.name, parts(theirs.about.Losses[0]))
-			if err = m.compare(&c, mine, theirs); err == nil {
-				err = theirs.stop()
-			}
+			err = m.compare(&c, mine, theirs)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -80,6 +80,11 @@ func (m session) shape(ctx context.Context, s shape, chosen []peer) error {
 		c.Time = time.Now().UTC().Truncate(time.Second)
 		if err := m.done(c); err != nil {
 			return err
+		}
+		if c.Failure == "" {
+			if err := theirs.stop(); err != nil {
+				m.said("%s: %s, measured, at its end: %v", s.name, p.name, err)
+			}
 		}
 	}
 	return mine.stop()
