@@ -79,15 +79,20 @@ func TestWhere(t *testing.T) {
 
 func TestTables(t *testing.T) {
 	tables := sampleReport(1).Tables()
-	require.Equal(t, `recipe  rows × tokens     tokens/s  compile  host time
-──────  ─────────────  ───────────  ───────  ─────────
-tiny          32 × 32  60,600 ± 1%   3.20 s      2.1 %
-mini          32 × 64   9,035 ± 1%        –          –
+	require.Equal(t, `recipe  rows × tokens     tokens/s  tokens/processor s  GFLOP/s  of matmul
+──────  ─────────────  ───────────  ──────────────────  ───────  ─────────
+tiny          32 × 32  60,600 ± 1%                   –        –          –
+mini          32 × 64   9,035 ± 1%                   –        –          –
 `, text(t, tables[0]))
-	require.Equal(t, `operations a step  auxiliary trunk  vocabulary product  sampling     main trunk         heads     sum
-─────────────────  ───────────────  ──────────────────  ────────  ─────────────  ────────────  ──────
-tiny                 1.00 G (17 %)        900 M (15 %)         0  4.00 G (68 %)  21.0 k (0 %)  5.90 G
+	require.Equal(t, `recipe  peak memory  compile  loader wait  host time
+──────  ───────────  ───────  ───────────  ─────────
+tiny              –   3.20 s            –      2.1 %
+mini              –        –            –          –
 `, text(t, tables[1]))
+	require.Equal(t, `operations a step  auxiliary trunk  vocabulary product  sampling  main trunk   heads     sum
+─────────────────  ───────────────  ──────────────────  ────────  ──────────  ──────  ──────
+tiny                        1.00 G               900 M         0      4.00 G  21.0 k  5.90 G
+`, text(t, tables[2]))
 }
 
 func text(t *testing.T, tab table.Table) string {

@@ -8,35 +8,47 @@ import (
 	"metrolab/viz/table"
 )
 
-// Tables shows a report: the metrics of each case, and, where they were counted, the operations of each part of a step.
-func (r Report) Tables() []table.Table {
-	list := []table.Table{r.metricsTable()}
-	if parts := r.partsTable(); len(parts.Rows) > 0 {
+// columns are the metrics that tables show, a table each, none wider than a terminal of 80 columns. The others are in the file.
+var columns = map[string][][]string{
+	"step": {
+		{TokensPerSecond, TokensPerProcessorSecond, FLOPsPerSecond, PeakShare},
+		{PeakMemory, CompileSeconds, LoaderShare, HostShare},
+	},
+	"components": {{CallSeconds, CallProcessorSeconds}},
+	"scale":      {{StepSeconds, StepProcessorSeconds, FLOPsPerSecond}},
+}
+
+// Tables shows a report: the metrics of each case, and, of the suite "step", the operations of each part of a step.
+func (r Report) Tables() (list []table.Table) {
+	for i, keys := range columns[r.Suite] {
+		list = append(list, r.metricsTable(keys, i == 0 && r.Suite != "components"))
+	}
+	if parts := r.partsTable(); r.Suite == "step" && len(parts.Rows) > 0 {
 		list = append(list, parts)
 	}
 	return list
 }
 
-func (r Report) metricsTable() table.Table {
+// metricsTable has a row a case, with its size where the cases have several.
+func (r Report) metricsTable(keys []string, sizes bool) table.Table {
 	first := map[string]string{"step": "recipe", "components": "component", "scale": "size"}[r.Suite]
 	t := table.Table{Columns: []table.Column{{Name: first}}}
-	if r.Suite != "components" { // all of which have one size
+	if sizes {
 		t.Columns = append(t.Columns, table.Column{Name: "rows × tokens", Align: table.Right})
 	}
-	shown := r.shown()
-	for _, m := range shown {
-		t.Columns = append(t.Columns, table.Column{Name: m.Label, Align: table.Right})
+	for _, key := range keys {
+		t.Columns = append(t.Columns, table.Column{Name: metric(key).Label, Align: table.Right})
 	}
 	if r.Suite == "scale" {
 		t.Columns = append(t.Columns, table.Column{Name: "grows as", Align: table.Right})
 	}
 	for _, c := range r.Cases {
 		row := []any{c.Name}
-		if r.Suite != "components" {
+		if sizes {
 			row = append(row, fmt.Sprintf("%d × %d", c.Rows, c.Length))
 		}
-		for _, m := range shown {
-			row = append(row, c.withSpread(m.Key))
+		for _, key := range keys {
+			row = append(row, c.withSpread(key))
 		}
 		if r.Suite == "scale" {
 			row = append(row, r.growth(c))
@@ -53,40 +65,16 @@ func (r Report) growth(c Case) any {
 	if c.Series == "" || !known || points[len(points)-1].Name != c.Name {
 		return nil
 	}
-	return fmt.Sprintf("%s^%.2f", c.Series, k)
+	return fmt.Sprintf("^%.2f", k)
 }
 
-// shown are the metrics that a table has room for. The others are in the file.
-func (r Report) shown() (list []Metric) {
-	hidden := map[string]bool{
-		StepSeconds: r.Suite == "step", StepProcessorSeconds: r.Suite == "step", PeakFLOPsPerSecond: true, CompileProcessorSeconds: true,
-	}
-	if r.Suite == "scale" {
-		for _, key := range []string{CompileSeconds, LoaderShare, HostShare, TokensPerProcessorSecond} {
-			hidden[key] = true
-		}
-	}
-	for _, m := range metrics {
-		for _, c := range r.Cases {
-			if len(c.Samples[m.Key]) > 0 && !hidden[m.Key] {
-				list = append(list, m)
-				break
-			}
-		}
-	}
-	return list
-}
-
-// partsTable has the operations of a step in its parts, in numbers and in per cent.
+// partsTable has the operations of a step in its parts.
 func (r Report) partsTable() table.Table {
 	t := table.Table{Columns: []table.Column{{Name: "operations a step"}}}
 	for _, part := range (FLOPs{}).Parts() {
 		t.Columns = append(t.Columns, table.Column{Name: part.Name, Align: table.Right})
 	}
 	t.Columns = append(t.Columns, table.Column{Name: "sum", Align: table.Right})
-	if r.Suite != "step" {
-		return t
-	}
 	for _, c := range r.Cases {
 		if c.FLOPs == nil {
 			continue
@@ -97,7 +85,7 @@ func (r Report) partsTable() table.Table {
 				row = append(row, 0)
 				continue
 			}
-			row = append(row, fmt.Sprintf("%s (%.0f %%)", operations(part.Value), 100*part.Value/c.FLOPs.Total()))
+			row = append(row, operations(part.Value))
 		}
 		t.Rows = append(t.Rows, append(row, operations(c.FLOPs.Total())))
 	}

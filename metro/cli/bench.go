@@ -248,8 +248,8 @@ func benchScaleCommand() *cobra.Command {
 		Short: "Measure what length, width, depth, vocabulary and batch cost",
 		Long: `Measures training steps of a small model, and of what it becomes when one of its sizes is 2, 4 and 8 times as large:
 the length of rows, the width (with heads of equal size) and the depth of both models, the vocabulary, and the rows of a
-step. "length^1.10" says that the time of all cores for a step grows as the 1.10th power of the length, between the last
-two points.`,
+step. ^1.10 beside the largest length says that the time of all cores for a step grows as the 1.10th power of the length,
+between the last two points.`,
 		Example: "  metro bench scale\n  metro bench scale --axis length,width --repeat 10\n  metro bench scale --recipe mini --set training.batch_size=2",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
