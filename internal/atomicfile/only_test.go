@@ -33,6 +33,7 @@ var inPlace = map[string]string{
 	"notebooks/lab/start.go":              "the log of a process",
 	"notebooks/lab/internal/wire/unix.go": "an empty file that is locked",
 	"scripts/latency/main.go":             "in a folder that is thrown away",
+	"scripts/peers":                       "the mark of a virtual environment, and the logs of processes",
 	"tools/notebookkernel":                "in the kernel's private folder",
 	"metro/bench":                         "folders of its own that are removed afterwards, and the null device",
 	"internal/machine/usage.go":           "the kernel's, and no file",
