@@ -3,8 +3,6 @@
 package layers
 
 import (
-	"slices"
-
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
@@ -15,12 +13,7 @@ import (
 func Dense(scope *model.Scope, x *Node, width int, init Initializer) *Node {
 	weights := DenseWeights(x.Shape().Dim(-1), width, init)
 	w, b := weights[0].Node(scope, x), weights[1].Node(scope, x)
-	// With the rows of x under one another, W's gradient is a product of two matrices too, and XLA need not copy one of them with
-	// its axes exchanged. The numbers are the same.
-	in := x.Shape().Dim(-1)
-	rows := multiply(scope, Reshape(x, x.Shape().Size()/in, in), w, [][2]int{{1, 0}}, nil)
-	product := Reshape(rows, append(slices.Clone(x.Shape().Dimensions[:x.Rank()-1]), width)...)
-	return Add(product, alignLast(b, x.Rank()))
+	return Add(multiply(scope, x, w, [][2]int{{-1, 0}}, nil), alignLast(b, x.Rank()))
 }
 
 // DenseWeights lists the weights of [Dense].
