@@ -3,9 +3,9 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -178,7 +178,7 @@ func writeText(ctx context.Context, dir string) error {
 	}
 	var failure error
 	tokenizer, err := wordpiece.Train(corpus.Texts(ctx, text.Train, &failure), wordpiece.Options{VocabSize: 30_522, Lowercase: true})
-	if err = cmp.Or(failure, err); err != nil {
+	if err = errors.Join(failure, err); err != nil {
 		return fmt.Errorf("train the tokenizer: %w", err)
 	}
 	var texts []string
