@@ -31,7 +31,7 @@ def batches(task):
     step = 0
     while True:
         tokens = torch.from_numpy(task.batch(step)["tokens"]).long()
-        attention = (tokens != task.pad).long()
+        attention = tokens != task.pad
         special = torch.zeros_like(tokens, dtype=torch.bool)
         special[:, 0] = special[:, -1] = True
         yield TextBatch(tokens, attention, special, torch.zeros_like(tokens))
