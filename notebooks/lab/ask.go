@@ -18,6 +18,7 @@ import (
 // ask has the worker do something, and hears of it until it is done. A panic of the worker is one of the cell. When ctx ends,
 // the worker is told to stop, and asked no more than how that went.
 func (l *Lab) ask(ctx context.Context, request wire.Request, hear func(wire.Reply)) (wire.End, error) {
+	request.Text = l.text
 	c, err := l.reach(ctx, request)
 	if err != nil {
 		return wire.End{}, err

@@ -16,13 +16,16 @@ import (
 )
 
 // Lab is a workspace of a cell: a backend, a text, and the folder of runs, all of which its worker has.
-type Lab struct{ place wire.Place }
+type Lab struct {
+	place wire.Place
+	text  string // as the worker calls it
+}
 
 // Open opens the best backend that is here and this machine's Go documentation; $METROLAB_BACKEND and $METROLAB_CORPUS
 // name others. The first Open, and the first after a change to the sources, builds and starts the worker.
 func Open() *Lab {
-	l := &Lab{view.Must(wire.Here())}
-	_, err := l.ask(context.Background(), wire.Request{Do: wire.Open}, nil)
+	l := &Lab{place: view.Must(wire.Here())}
+	_, err := l.ask(context.Background(), wire.Request{Do: wire.Open}, func(r wire.Reply) { l.text = r.Text })
 	view.Check(err)
 	return l
 }

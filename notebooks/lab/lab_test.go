@@ -134,9 +134,10 @@ func TestTrainOnce(t *testing.T) {
 	text, err := os.ReadFile("text.txt")
 	require.NoError(t, err)
 	write("text.txt", string(text)+"another line that nobody has read before.\n")
-	require.NotEqual(t, run.ID, l.Train("first", micro(20)).ID, "the text is another")
+	require.NotEqual(t, run.ID, Open().Train("first", micro(20)).ID, "the text is another")
+	require.Equal(t, run.ID, l.Train("first", micro(20)).ID, "the text is as the lab has opened it")
 	write("text.txt", string(text))
-	require.Equal(t, run.ID, l.Train("first", micro(20)).ID)
+	require.Equal(t, run.ID, Open().Train("first", micro(20)).ID)
 	require.Equal(t, pid, workerOf(l))
 }
 
@@ -208,7 +209,7 @@ func TestTwoAtOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {
-			_, err := l.ask(t.Context(), wire.Request{Do: wire.Open}, nil)
+			_, err := l.ask(t.Context(), wire.Request{Do: wire.Open}, func(wire.Reply) {})
 			require.NoError(t, err)
 		})
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,11 +27,15 @@ import (
 // do does what a cell asks for, and says how it ended.
 func (s *server) do(ctx context.Context, c *cellOf, request wire.Request) wire.End {
 	return ending(func() (diverged string, err error) {
-		runner, err := s.runner(ctx)
+		opened, err := s.opened(ctx, request.Text)
 		if err != nil {
 			return "", err
 		}
-		return carryOut(ctx, runner, c, request)
+		if request.Do == wire.Open {
+			c.tell(wire.Reply{Text: opened.name})
+			return "", nil
+		}
+		return carryOut(ctx, opened.Runner, c, request)
 	})
 }
 
@@ -51,14 +56,37 @@ func ending(do func() (diverged string, err error)) (end wire.End) {
 	}
 }
 
-// runner is the engine with the text as it is now. What was made of the same text before is there.
-func (s *server) runner(ctx context.Context) (*training.Runner, error) {
+// text is a runner with the text as it was when a cell opened it.
+type text struct {
+	name string
+	*training.Runner
+}
+
+// mostTexts is how many texts are known by their names: more than there are cells under way.
+const mostTexts = 16
+
+// opened is the text of that name or, if there is none, the text as it is now. What was made of the same text before is there.
+func (s *server) opened(ctx context.Context, name string) (text, error) {
+	s.mu.Lock()
+	i := slices.IndexFunc(s.texts, func(t text) bool { return t.name == name })
+	if i >= 0 {
+		defer s.mu.Unlock()
+		return s.texts[i], nil
+	}
+	s.mu.Unlock()
 	engine, err := s.open()
 	if err != nil {
-		return nil, err
+		return text{}, err
 	}
-	runner := engine.Anew()
-	return runner, workspace.OpenText(ctx, runner, local.Options())
+	t := text{rand.Text(), engine.Anew()}
+	if err := workspace.OpenText(ctx, t.Runner, local.Options()); err != nil {
+		return text{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.texts = append(s.texts, t)
+	s.texts = s.texts[max(0, len(s.texts)-mostTexts):]
+	return t, nil
 }
 
 // open opens the engine, once.
@@ -101,8 +129,6 @@ func look() string {
 // carryOut does what a cell asks for with a runner.
 func carryOut(ctx context.Context, runner *training.Runner, c *cellOf, request wire.Request) (diverged string, err error) {
 	switch request.Do {
-	case wire.Open:
-		return "", nil
 	case wire.Train, wire.Start:
 		var config metro.Config
 		if err := request.Config.Decode(&config); err != nil {

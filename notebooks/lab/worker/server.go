@@ -34,6 +34,7 @@ type server struct {
 	leaving bool
 	machine string // of the engine
 	engine  *training.Runner
+	texts   []text     // that cells have opened, the latest at the end
 	opening sync.Mutex // held while the engine is opened
 }
 
@@ -86,6 +87,9 @@ func (s *server) answer(c *wire.Conn) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	if request.Do == wire.Open && s.outdated() {
+		s.leave()
+	}
 	if !s.begin(c, cancel) {
 		return
 	}
@@ -104,9 +108,6 @@ func (s *server) answer(c *wire.Conn) {
 
 // begin notes a request, unless the server is leaving: then the cell finds another.
 func (s *server) begin(c *wire.Conn, cancel context.CancelFunc) bool {
-	if s.outdated() {
-		s.leave()
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.leaving {

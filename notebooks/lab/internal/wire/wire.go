@@ -30,6 +30,7 @@ const (
 // its end does, stops what was asked for, as an interrupt does.
 type Request struct {
 	Do     string
+	Text   string // of the [Open] before, whose text is meant; one that the worker does not know is opened anew
 	Name   string
 	Config document
 	Study  document
@@ -42,6 +43,7 @@ type document []byte
 // Reply is what the worker answers, in so many replies. The first is empty: the request is taken. The last has an End.
 type Reply struct {
 	Said     string // a line for people
+	Text     string // that was opened
 	Run      string // the run's folder
 	Progress *training.Progress
 	Event    *ablations.Event
