@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -110,6 +111,7 @@ func measureHeld() (h held) {
 		}
 		h.goroutines, h.buffers = goroutines, buffers
 	}
+	debug.FreeOSMemory() // or what the Go runtime keeps of garbage, for garbage to come, counts as resident
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	h.heap = int64(memory.HeapAlloc)
