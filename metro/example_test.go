@@ -259,3 +259,22 @@ func ExampleConfig_LearningRate() {
 	//   67500 2.0e-04
 	//  125000 3.5e-09
 }
+
+// Where the operations of a step of ELECTRA-small, 128 rows of 128 tokens, are: most of them in the main model's layers, and nearly as many in the product
+// with the vocabulary as in the generator's layers, though it is made at the masked positions alone.
+func ExampleConfig_FLOPs() {
+	small := recipes.ElectraSmall()
+	flops, err := small.FLOPs(small.Data.VocabSize)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, part := range flops.Parts() {
+		fmt.Printf("%-18s %5.1f GFLOP\n", part.Name, part.Value/1e9)
+	}
+	// Output:
+	// auxiliary trunk     78.1 GFLOP
+	// vocabulary product  57.1 GFLOP
+	// sampling             0.0 GFLOP
+	// main trunk         1008.2 GFLOP
+	// heads                6.5 GFLOP
+}

@@ -140,10 +140,10 @@ func TestEverySizeGrows(t *testing.T) {
 		list, err := grown(base, nil)
 		require.NoError(t, err)
 		require.Len(t, list, 1+len(axes)*len(factors))
-		least, err := Count(base.Config, base.Config.Data.VocabSize)
+		least, err := base.Config.FLOPs(base.Config.Data.VocabSize)
 		require.NoError(t, err)
 		for _, g := range list[1:] {
-			more, err := Count(g.Config, g.Config.Data.VocabSize)
+			more, err := g.Config.FLOPs(g.Config.Data.VocabSize)
 			require.NoError(t, err)
 			require.Greater(t, more.Total(), least.Total(), "%s: %s", name, g.Name)
 		}

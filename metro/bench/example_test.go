@@ -38,25 +38,3 @@ func Example() {
 	// micro 8 rows of 16 tokens: true
 	// true <nil>
 }
-
-// Where the operations of a step of ELECTRA-small are: most of them in the main model's layers, and nearly as many in the product
-// with the vocabulary as in the generator's layers, though it is made at the masked positions alone.
-func ExampleCount() {
-	small, err := bench.ParseCase("electra-small@128")
-	if err != nil {
-		log.Fatal(err)
-	}
-	flops, err := bench.Count(small.Config, small.Config.Data.VocabSize)
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, part := range flops.Parts() {
-		fmt.Printf("%-18s %5.1f GFLOP\n", part.Name, part.Value/1e9)
-	}
-	// Output:
-	// auxiliary trunk      9.8 GFLOP
-	// vocabulary product   7.1 GFLOP
-	// sampling             0.0 GFLOP
-	// main trunk         126.0 GFLOP
-	// heads                0.8 GFLOP
-}

@@ -75,7 +75,7 @@ func TestFLOPsAreThoseOfTheProgram(t *testing.T) {
 			c.Data.VocabSize, c.Training.BatchSize, c.Main.Layers = 50, 4, 2
 			require.NoError(t, c.SetAll(strings.Fields(changes)...))
 			require.NoError(t, c.Validate())
-			counted, err := Count(c, c.Data.VocabSize)
+			counted, err := c.FLOPs(c.Data.VocabSize)
 			require.NoError(t, err)
 
 			d, err := synthetic(c, t.TempDir())
@@ -160,7 +160,7 @@ func TestFLOPsOfForeignPartsAreRefused(t *testing.T) {
 	metro.RegisterObjective("bench_foreign", 1, func(*metro.Pass) []metro.Term { return nil })
 	c := recipes.Micro()
 	c.Objective.Name = "bench_foreign"
-	_, err := Count(c, 300)
+	_, err := c.FLOPs(300)
 	require.ErrorContains(t, err, "cannot be counted")
 }
 
@@ -169,7 +169,7 @@ func TestFLOPsAreNearTheRuleOfThumb(t *testing.T) {
 	for _, name := range []string{"electra-small", "metro-base", "electra-base"} {
 		c, err := recipes.Get(name)
 		require.NoError(t, err)
-		counted, err := Count(c, c.Data.VocabSize)
+		counted, err := c.FLOPs(c.Data.VocabSize)
 		require.NoError(t, err)
 		rule := recipes.TrainFLOPs(c, c.Data.VocabSize) / float64(c.Training.Steps)
 		require.InDelta(t, 1.3, counted.Total()/rule, 0.4, name)

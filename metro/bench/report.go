@@ -14,6 +14,7 @@ import (
 	"metrolab/internal/atomicfile"
 	"metrolab/internal/machine"
 	"metrolab/internal/usererr"
+	"metrolab/metro"
 	"metrolab/metro/runs"
 )
 
@@ -36,12 +37,12 @@ type Case struct {
 	Series string `json:"series,omitempty"` // what was varied, in the suite "scale"
 	Factor int    `json:"factor,omitempty"` // by how much
 
-	Rows   int    `json:"rows,omitempty"`   // of a step
-	Length int    `json:"length,omitempty"` // tokens of a row
-	Vocab  int    `json:"vocab,omitempty"`
-	Text   string `json:"text,omitempty"`  // "synthetic", or the corpus
-	Steps  int    `json:"steps,omitempty"` // of a repetition
-	FLOPs  *FLOPs `json:"flops,omitempty"` // of a step
+	Rows   int          `json:"rows,omitempty"`   // of a step
+	Length int          `json:"length,omitempty"` // tokens of a row
+	Vocab  int          `json:"vocab,omitempty"`
+	Text   string       `json:"text,omitempty"`  // "synthetic", or the corpus
+	Steps  int          `json:"steps,omitempty"` // of a repetition
+	FLOPs  *metro.FLOPs `json:"flops,omitempty"` // of a step
 
 	Samples map[string][]float64 `json:"samples"` // by the key of a [Metric], a value a repetition, in their order
 

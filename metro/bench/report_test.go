@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/usererr"
+	"metrolab/metro"
 	"metrolab/metro/runs"
 	"metrolab/viz/table"
 )
@@ -31,7 +32,7 @@ func sampleReport(scale float64) Report {
 		},
 		Cases: []Case{
 			{Name: "tiny", Rows: 32, Length: 32, Vocab: 300, Text: "synthetic", Steps: 20,
-				FLOPs: &FLOPs{Auxiliary: 1e9, Vocabulary: 900e6, Main: 4e9, Heads: 21e3},
+				FLOPs: &metro.FLOPs{Auxiliary: 1e9, Vocabulary: 900e6, Main: 4e9, Heads: 21e3},
 				Samples: map[string][]float64{
 					TokensPerSecond: values(60_100, 60_900, 61_500, 60_300, 59_800, 61_000), CompileSeconds: {3.2},
 					HostShare: {0.021, 0.02, 0.022, 0.021, 0.02, 0.021},

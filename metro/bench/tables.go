@@ -5,6 +5,7 @@ package bench
 import (
 	"fmt"
 
+	"metrolab/metro"
 	"metrolab/viz/table"
 )
 
@@ -71,7 +72,7 @@ func (r Report) growth(c Case) any {
 // partsTable has the operations of a step in its parts.
 func (r Report) partsTable() table.Table {
 	t := table.Table{Columns: []table.Column{{Name: "operations a step"}}}
-	for _, part := range (FLOPs{}).Parts() {
+	for _, part := range (metro.FLOPs{}).Parts() {
 		t.Columns = append(t.Columns, table.Column{Name: part.Name, Align: table.Right})
 	}
 	t.Columns = append(t.Columns, table.Column{Name: "sum", Align: table.Right})

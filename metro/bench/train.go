@@ -23,7 +23,7 @@ import (
 func (s *suite) estimate(c metro.Config, perSecond float64) (step, whole float64) {
 	const overhead, efficiency = 2e-3, 0.5
 	step = overhead
-	if flops, err := Count(c, c.Data.VocabSize); err == nil {
+	if flops, err := c.FLOPs(c.Data.VocabSize); err == nil {
 		step += flops.Total() / (efficiency * perSecond)
 	}
 	compile := 2 + 0.4*float64(c.Main.Layers+c.Generator.Layers)
@@ -59,7 +59,7 @@ func (s *suite) train(ctx context.Context, name string, c metro.Config) (result 
 	}
 	defer m.peak.close()
 	m.result = Case{Name: name, Rows: c.Training.BatchSize, Length: c.Data.SeqLen, Vocab: d.Vocab, Text: text, Steps: m.steps}
-	if flops, err := Count(c, d.Vocab); err == nil {
+	if flops, err := c.FLOPs(d.Vocab); err == nil {
 		m.result.FLOPs = &flops
 	}
 	m.Pretraining = training.NewPretrainingOn(modelOn(c, d), d)

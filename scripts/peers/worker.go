@@ -21,7 +21,6 @@ import (
 
 	"metrolab/metro"
 	"metrolab/metro/backend"
-	"metrolab/metro/bench"
 	"metrolab/metro/tokens"
 	_ "metrolab/metro/tokens/all"
 	"metrolab/metro/training"
@@ -118,7 +117,7 @@ func newTrainer(s shape) (w worker, err error) {
 		return w, err
 	}
 	inv, _ := c.Inventory(c.Data.VocabSize)
-	flops, err := bench.Count(c, c.Data.VocabSize)
+	flops, err := c.FLOPs(c.Data.VocabSize)
 	if err != nil {
 		return w, err
 	}

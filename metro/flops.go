@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package bench
+package metro
 
 import (
 	"cmp"
 
 	"metrolab/internal/usererr"
 	"metrolab/layers"
-	"metrolab/metro"
 )
 
 // FLOPs are the floating-point operations of one training step, in its parts: those of its matrix products, forward and for
@@ -42,16 +41,16 @@ func (f FLOPs) Total() (sum float64) {
 	return sum
 }
 
-// Count counts the operations of one training step of c over vocab tokens from its sizes and the inventory of its weights alone:
-// those of the graph that [metro.Model.Forward] builds, no more and no less. It is the user's error to ask for a config with
+// FLOPs counts the operations of one training step of c over vocab tokens from its sizes and the inventory of its weights alone:
+// those of the graph that [Model.Forward] builds, no more and no less. It is the user's error to ask for a config with
 // parts from elsewhere, whose graph is not known, or of a task.
-func Count(c metro.Config, vocab int) (FLOPs, error) {
+func (c Config) FLOPs(vocab int) (FLOPs, error) {
 	inv, complete := c.Inventory(vocab)
-	foreign := cmp.Or(c.Main.FeedForward, metro.FeedForwardDense) != metro.FeedForwardDense ||
-		cmp.Or(c.Generator.FeedForward, metro.FeedForwardDense) != metro.FeedForwardDense ||
-		cmp.Or(c.Embeddings.Kind, metro.EmbedderTable) != metro.EmbedderTable
+	foreign := cmp.Or(c.Main.FeedForward, FeedForwardDense) != FeedForwardDense ||
+		cmp.Or(c.Generator.FeedForward, FeedForwardDense) != FeedForwardDense ||
+		cmp.Or(c.Embeddings.Kind, EmbedderTable) != EmbedderTable
 	switch c.Positions.Relative {
-	case "", metro.RelativeNone, metro.RelativeSignedLog, metro.RelativeT5:
+	case "", RelativeNone, RelativeSignedLog, RelativeT5:
 	default:
 		foreign = true
 	}
@@ -71,37 +70,37 @@ const (
 
 // stepSizes counts one step.
 type stepSizes struct {
-	c           metro.Config
+	c           Config
 	vocab       int
-	inv         metro.Inventory // of all weights that the step reads
-	parts, rows int             // that a step is computed in, and the rows of each
+	inv         Inventory // of all weights that the step reads
+	parts, rows int       // that a step is computed in, and the rows of each
 }
 
 func (s stepSizes) count() FLOPs {
 	var f FLOPs
-	generator := s.inv.HeadOf(metro.OwnerGenerator, metro.HeadGenerator)
+	generator := s.inv.HeadOf(OwnerGenerator, HeadGenerator)
 	if len(generator) > 0 {
 		times := float64(learning)
 		frozen := generator[0].Frozen
 		if frozen {
 			times = forward
 		}
-		f.Auxiliary, f.Vocabulary = s.trunk(metro.OwnerGenerator, times), times*s.vocabularyHead(generator, s.slots())
-		if s.c.Replacements.Dropout == metro.SampleEval && !frozen {
-			f.Sampling = s.trunk(metro.OwnerGenerator, forward) + s.vocabularyHead(generator, s.slots())
+		f.Auxiliary, f.Vocabulary = s.trunk(OwnerGenerator, times), times*s.vocabularyHead(generator, s.slots())
+		if s.c.Replacements.Dropout == SampleEval && !frozen {
+			f.Sampling = s.trunk(OwnerGenerator, forward) + s.vocabularyHead(generator, s.slots())
 		}
 	}
 	views := 1.0
-	contrast := s.inv.HeadOf(metro.OwnerMain, metro.HeadSCL)
+	contrast := s.inv.HeadOf(OwnerMain, HeadSCL)
 	if len(contrast) > 0 {
 		views = 2
 	}
-	f.Main = views * s.trunk(metro.OwnerMain, learning)
+	f.Main = views * s.trunk(OwnerMain, learning)
 	vectors := 2 * float64(s.rows) * dense(contrast)
 	all := 2 * float64(s.rows*s.parts)
-	f.Heads = learning * (s.tokens()*dense(s.inv.HeadOf(metro.OwnerMain, metro.HeadRTD)) +
-		s.vocabularyHead(s.inv.HeadOf(metro.OwnerMain, metro.HeadCLM), s.slots()) +
-		s.vocabularyHead(s.inv.HeadOf(metro.OwnerMain, metro.HeadLM), s.predicted()) + vectors)
+	f.Heads = learning * (s.tokens()*dense(s.inv.HeadOf(OwnerMain, HeadRTD)) +
+		s.vocabularyHead(s.inv.HeadOf(OwnerMain, HeadCLM), s.slots()) +
+		s.vocabularyHead(s.inv.HeadOf(OwnerMain, HeadLM), s.predicted()) + vectors)
 	if len(contrast) > 0 {
 		f.Heads += learning * 2 * all * all * float64(s.c.Main.Width) // each vector by each other
 	}
@@ -113,11 +112,11 @@ func (s stepSizes) count() FLOPs {
 }
 
 // firstPass is the pass over one part that only finds out its rows' vectors, which every part is contrasted with.
-func (s stepSizes) firstPass(generator metro.Inventory, vectors float64) FLOPs {
-	f := FLOPs{Main: 2 * s.trunk(metro.OwnerMain, forward), Heads: vectors}
+func (s stepSizes) firstPass(generator Inventory, vectors float64) FLOPs {
+	f := FLOPs{Main: 2 * s.trunk(OwnerMain, forward), Heads: vectors}
 	if len(generator) > 0 {
-		trunk, head := s.trunk(metro.OwnerGenerator, forward), s.vocabularyHead(generator, s.slots())
-		if s.c.Replacements.Dropout == metro.SampleEval && !generator[0].Frozen {
+		trunk, head := s.trunk(OwnerGenerator, forward), s.vocabularyHead(generator, s.slots())
+		if s.c.Replacements.Dropout == SampleEval && !generator[0].Frozen {
 			f.Sampling = trunk + head
 		} else {
 			f.Auxiliary, f.Vocabulary = trunk, head
@@ -128,20 +127,20 @@ func (s stepSizes) firstPass(generator metro.Inventory, vectors float64) FLOPs {
 
 // trunk is one run of a part's rows through an encoder, times forward or learning: its dense maps, its attention, and the
 // spreading of its position tables, whose gradient is one product and not two.
-func (s stepSizes) trunk(reader metro.Owner, times float64) (sum float64) {
+func (s stepSizes) trunk(reader Owner, times float64) (sum float64) {
 	e, length := s.c.Main, float64(s.c.Data.SeqLen)
-	if reader == metro.OwnerGenerator && s.c.Sharing != metro.SharingAll {
+	if reader == OwnerGenerator && s.c.Sharing != SharingAll {
 		e = s.c.Generator
 	}
 	weights := s.inv.Of(reader).Encoder()
-	inLayers := weights.Where(func(w metro.Weight) bool { return w.Layer >= 0 })
+	inLayers := weights.Where(func(w Weight) bool { return w.Layer >= 0 })
 	attention := 4 * float64(s.rows) * length * length * float64(e.Width) * float64(e.Layers)
 	layersOnce := s.tokens()*dense(inLayers) + attention
 	sum = times * (s.tokens()*dense(weights) + attention)
 	if times == learning && s.c.Training.ActivationCheckpointing {
 		sum += layersOnce
-		if e.Norm == metro.NormPre { // what the last map of a layer leaves is only added, so that no gradient asks for it
-			sum -= s.tokens() * dense(inLayers.Where(func(w metro.Weight) bool { return w.Part == "ffn_out" }))
+		if e.Norm == NormPre { // what the last map of a layer leaves is only added, so that no gradient asks for it
+			sum -= s.tokens() * dense(inLayers.Where(func(w Weight) bool { return w.Part == "ffn_out" }))
 		}
 	}
 	for _, w := range weights {
@@ -153,7 +152,7 @@ func (s stepSizes) trunk(reader metro.Owner, times float64) (sum float64) {
 }
 
 // vocabularyHead is one run of positions through a head that ends in a product with the token table; 0 if there is none.
-func (s stepSizes) vocabularyHead(head metro.Inventory, positions float64) float64 {
+func (s stepSizes) vocabularyHead(head Inventory, positions float64) float64 {
 	if len(head) == 0 {
 		return 0
 	}
@@ -172,7 +171,7 @@ func (s stepSizes) predicted() float64 {
 }
 
 // dense is the operations a position of the dense maps among weights.
-func dense(weights metro.Inventory) (sum float64) {
+func dense(weights Inventory) (sum float64) {
 	for _, w := range weights {
 		if w.Role == layers.RoleDense {
 			sum += 2 * float64(w.Size())
