@@ -32,7 +32,7 @@ var exitCodes = []struct {
 	{exitFault, "a fault of this program"},
 	{exitUser, "something in the command, the files or the folders: the message says what"},
 	{exitDiverged, "the training diverged: its loss or gradient is no number any more"},
-	{exitPreempted, "told to end by a scheduler (SIGTERM) or a closed terminal (SIGHUP); what there was to save is saved"},
+	{exitPreempted, "told to end by a scheduler (SIGTERM, SIGUSR1) or a closed terminal (SIGHUP); what there was to save is saved"},
 	{exitInterrupted, "Ctrl-C; what there was to save is saved"},
 }
 

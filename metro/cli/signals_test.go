@@ -54,13 +54,18 @@ func start(t *testing.T, cmd *exec.Cmd) *sayings {
 	return said
 }
 
-// Each signal that asks a training to end saves it, and has its exit code. A second one of the kind that timeout and
-// schedulers send twice changes nothing.
+// stopCodes are the exit codes for the signals that ask a command to end.
+var stopCodes = map[os.Signal]int{
+	os.Interrupt: exitInterrupted, syscall.SIGTERM: exitPreempted, syscall.SIGUSR1: exitPreempted, syscall.SIGHUP: exitPreempted,
+}
+
+// Each signal that asks a training to end saves it, and has its exit code. One that timeout and schedulers send twice, at
+// once, changes nothing.
 func TestSignalsSave(t *testing.T) {
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, syscall.SIGHUP) // so that what is started here does not ignore it, also where nohup runs the tests
 	t.Cleanup(func() { signal.Stop(caught) })
-	for s, code := range map[os.Signal]int{os.Interrupt: exitInterrupted, syscall.SIGTERM: exitPreempted, syscall.SIGHUP: exitPreempted} {
+	for s, code := range stopCodes {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
@@ -83,6 +88,32 @@ func TestSignalsSave(t *testing.T) {
 			saved, err := filepath.Glob(filepath.Join(l.onlyRun("runs"), runs.CheckpointsDir, "step-*"))
 			require.NoError(t, err)
 			require.Len(t, saved, 1, "the step that it was at")
+		})
+	}
+}
+
+// A second signal ends the command at once, in the middle of a step that takes long, with nothing saved and nothing spoilt.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	for s, code := range stopCodes {
+		t.Run(s.String(), func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t)
+			line := l.pretrain("runs", "go", 3, "--set", "main.width=128", "--set", "optimizer.warmup_steps=0")
+			line[slices.Index(line, "training.batch_size=64")] = "training.batch_size=2048"
+			cmd := l.command(line...)
+			said := start(t, cmd)
+			said.within(t, time.Minute, "training: compiling")
+			time.Sleep(200 * time.Millisecond) // the first step has begun
+			require.NoError(t, cmd.Process.Signal(s))
+			said.within(t, time.Second, "stopping after ")
+			time.Sleep(echo + 100*time.Millisecond)
+			require.NoError(t, cmd.Process.Signal(s))
+			second := time.Now()
+			require.Error(t, cmd.Wait())
+			require.Less(t, time.Since(second), time.Second)
+			require.Equal(t, code, cmd.ProcessState.ExitCode(), said)
+			require.NotContains(t, said.String(), "run the same command again")
+			require.NoDirExists(t, filepath.Join(l.onlyRun("runs"), runs.CheckpointsDir))
 		})
 	}
 }
