@@ -30,6 +30,9 @@ type FS struct {
 	Short   bool // a write that fails says only how little it has written, and gives no error
 	DieAt   int  // the operation in the middle of which the process dies; 0 for never
 
+	StopAt    int    // the operation before which the process is stopped; 0 for never
+	Meanwhile func() // what others do until it wakes up
+
 	root *node
 }
 
@@ -65,6 +68,9 @@ func newDir() *node { return &node{isDir: true, names: map[string]*node{}} }
 // operation counts and says whether this one fails.
 func (m *FS) operation(name, path string) error {
 	m.Ops++
+	if m.Ops == m.StopAt {
+		m.Meanwhile()
+	}
 	switch {
 	case m.DieAt > 0 && m.Ops >= m.DieAt:
 		return errDead

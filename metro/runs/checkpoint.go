@@ -56,10 +56,10 @@ func (c Checkpoints) Save(step int, write func(dir string) error) error {
 	}
 	target := c.path(step)
 	if err := c.save(step, target, write); err != nil {
-		return fmt.Errorf("save checkpoint %s: %w", target, err)
+		return fmt.Errorf("save checkpoint %s: %w", target, orLost(err, c.Fence))
 	}
 	if err := c.reap(); err != nil {
-		return fmt.Errorf("remove old checkpoints: %w", err)
+		return fmt.Errorf("remove old checkpoints: %w", orLost(err, c.Fence))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package runs
 
 import (
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"syscall"
@@ -87,6 +88,67 @@ func TestTrainingSurvivesEveryPowerFailure(t *testing.T) {
 			break
 		}
 	}
+}
+
+// The process is stopped before each operation in its turn, for longer than its lease holds; another takes the run over and
+// finishes it; and the first one wakes up in the middle of what it was about. It is told, and nothing that the other has
+// written changes.
+func TestStoppedAnywhereCommitsNothing(t *testing.T) {
+	for k := 1; ; k++ {
+		d := faultfs.New()
+		var left map[string]string
+		last := func() int {
+			run := &Run{Dir: "/runs/" + toyID, store: second(d).withDefaults()}
+			last, err := run.lastAttempt()
+			require.NoError(t, err)
+			return last
+		}
+		had := 0 // the number of its lease
+		d.StopAt, d.Meanwhile = k, func() {
+			if had = last(); finished(second(d), toyID, toySteps) != nil {
+				require.NoError(t, train(second(d), toyID, toySteps, nothing), "stopped at operation %d", k)
+			}
+			require.NoError(t, finished(second(d), toyID, toySteps), "stopped at operation %d", k)
+			left = files(t, d, "/runs/"+toyID)
+		}
+		err := train(first(d), toyID, toySteps, nothing)
+		if left == nil {
+			require.NoError(t, err)
+			t.Logf("%d operations", k-1)
+			return
+		}
+		require.NoError(t, finished(second(d), toyID, toySteps), "stopped at operation %d", k)
+		if had == 1 && last() == 2 { // it had the run, and has not taken it again
+			require.ErrorIs(t, err, ErrLost, "stopped at operation %d", k)
+			after := files(t, d, "/runs/"+toyID)
+			for path := range left {
+				if after[path] != left[path] { // it may still take away what is not among the newest that are kept
+					require.Contains(t, path, "step-00000002", "stopped at operation %d", k)
+					require.Empty(t, after[path], "stopped at operation %d", k)
+				}
+			}
+			require.Subset(t, left, after, "stopped at operation %d", k)
+		}
+	}
+}
+
+// files are those below dir with their content, but for what lies aside and the records of leases.
+func files(t *testing.T, d *faultfs.FS, dir string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	entries, err := d.Disk().ReadDir(dir)
+	require.NoError(t, err)
+	for _, entry := range entries {
+		path := filepath.Join(dir, entry.Name())
+		switch {
+		case atomicfile.IsTemp(entry.Name()):
+		case entry.IsDir():
+			maps.Copy(found, files(t, d, path))
+		case entry.Name() != leaseFile:
+			found[path] = string(d.Content(path))
+		}
+	}
+	return found
 }
 
 // The same for one Save, where it can be said which checkpoint must be there.

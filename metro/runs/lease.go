@@ -3,9 +3,12 @@
 package runs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -47,6 +50,7 @@ type record struct {
 	process
 	Since     time.Time `json:"since"`
 	Heartbeat time.Time `json:"heartbeat"`
+	TTL       float64   `json:"ttl_seconds,omitempty"` // for so long the sign of life counts; 0 is the reader's
 	Released  bool      `json:"released,omitempty"`
 	Step      int       `json:"step"`
 	Total     int       `json:"total"`
@@ -54,7 +58,7 @@ type record struct {
 
 // Acquire takes the run, or says who holds it and since when (an error that wraps [ErrHeld], and the user's).
 // A lease whose process is dead is taken over at once; one whose process cannot be seen from here, when its last sign
-// of life is older than the store's TTL. While the lease is held a goroutine gives signs of life.
+// of life is older than the TTL that it was taken with. While the lease is held a goroutine gives signs of life.
 func (r *Run) Acquire() (*Lease, error) {
 	const tries = 100 // each one lost means that another process has won
 	for range tries {
@@ -146,17 +150,28 @@ func (s Store) live(r record) bool {
 		case dead:
 			return false
 		case alive:
-			return true // stopped or slow, perhaps, but it will go on
+			if !s.TakeStopped {
+				return true // stopped or slow, perhaps, but it will go on
+			}
 		}
 	}
+	ttl := s.TTL
+	if r.TTL > 0 {
+		ttl = time.Duration(r.TTL * float64(time.Second))
+	}
 	// A sign of life from the far future comes from a wrong clock and must not hold the run until then.
-	return s.Now().Sub(r.Heartbeat).Abs() < s.TTL
+	return s.Now().Sub(r.Heartbeat).Abs() < ttl
+}
+
+// mayWake reports whether the holder of a record, who has lost it, may still go on: it is not known to be dead.
+func (s Store) mayWake(r record) bool {
+	return !r.Released && !(s.self().sees(r.process) && r.process.state() == dead)
 }
 
 // claim makes the next attempt, or returns nil if another process was quicker.
 func (r *Run) claim(last record) (*Lease, error) {
 	d, now := r.store.disk, r.store.Now()
-	next := record{Attempt: last.Attempt + 1, process: r.store.self(), Since: now, Heartbeat: now, Step: last.Step, Total: last.Total}
+	next := record{Attempt: last.Attempt + 1, process: r.store.self(), Since: now, Heartbeat: now, TTL: r.store.TTL.Seconds(), Step: last.Step, Total: last.Total}
 	text, err := indented(next)
 	if err != nil {
 		return nil, err
@@ -190,6 +205,9 @@ func (r *Run) claim(last record) (*Lease, error) {
 	err = errors.Join(d.SyncDir(r.Path(attemptsDir)), r.tidy(last.Attempt))
 	lease := &Lease{run: r, record: next, quit: make(chan struct{}), ended: make(chan struct{})}
 	go lease.beat()
+	if err == nil && r.store.mayWake(last) {
+		err = lease.renewLog()
+	}
 	if err != nil {
 		return nil, errors.Join(err, lease.Release())
 	}
@@ -317,9 +335,10 @@ func (l *Lease) Attempt() int { return l.record.Attempt }
 // Check returns an error that wraps [ErrLost] if the lease is not held any more. Whoever writes to the run calls it
 // before each commit. It costs a look into a small folder and one for a file name.
 //
-// A process that stops for longer than the TTL between the check and the commit can still commit once on top of
-// another's work; as all commits are whole and equal for equal runs, that costs nothing but the order of the log, which
-// the next resume repairs.
+// A process may stop between the check and the commit, and wake up when the run is another's. Then what it commits is not
+// there any more: a file or a checkpoint has been made aside by the time of the check, and the other removes what lies
+// aside before it begins; and the log that the process has open has got another in its place, a copy. What it can still do
+// is to take a checkpoint away that was not among the newest, or to set one aside that was damaged.
 func (l *Lease) Check() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -368,7 +387,19 @@ func (l *Lease) write(change func(*record)) error {
 	}
 	change(&l.record)
 	l.record.Heartbeat = l.run.store.Now()
-	return writeJSON(l.run.store.disk, filepath.Join(l.run.attemptDir(l.record.Attempt), leaseFile), l.record)
+	err := writeJSON(l.run.store.disk, filepath.Join(l.run.attemptDir(l.record.Attempt), leaseFile), l.record)
+	return orLost(err, l.check)
+}
+
+// orLost says of a write that has failed that the lease is lost, if that is why: what the write had aside is gone then.
+func orLost(err error, check func() error) error {
+	if err == nil || errors.Is(err, ErrLost) {
+		return err
+	}
+	if lost := check(); errors.Is(lost, ErrLost) {
+		return errors.Join(lost, err)
+	}
+	return err
 }
 
 // stop ends the signs of life.
@@ -415,26 +446,48 @@ func (l *Lease) Remove() error {
 	return d.RemoveAll(gone)
 }
 
-// WriteJSON is [WriteJSON] for one of the run's files, after a Check.
-func (l *Lease) WriteJSON(name string, v any) error {
-	if err := l.Check(); err != nil {
-		return err
-	}
-	return writeJSON(l.run.store.disk, l.run.Path(name), v)
-}
+// WriteJSON is [WriteJSON] for one of the run's files, unless the lease is lost.
+func (l *Lease) WriteJSON(name string, v any) error { return l.commit(name, indented, v) }
 
 // WriteSealed is [Lease.WriteJSON] for an object, with a checksum of its members as the last of them; see [ReadSealed].
-func (l *Lease) WriteSealed(name string, v any) error {
-	if err := l.Check(); err != nil {
-		return err
-	}
+func (l *Lease) WriteSealed(name string, v any) error { return l.commit(name, sealed, v) }
+
+// commit writes one of the run's files. The lease is checked when the new file lies aside: see [Lease.Check].
+func (l *Lease) commit(name string, encode func(any) ([]byte, error), v any) error {
 	path := l.run.Path(name)
-	text, err := sealed(v)
+	text, err := encode(v)
 	if err == nil {
-		err = l.run.store.disk.WriteFile(path, text)
+		err = l.place(path, bytes.NewReader(text))
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+func (l *Lease) place(path string, content io.Reader) error {
+	err := l.run.store.disk.WriteFunc(path, func(w io.Writer) error {
+		if _, err := io.Copy(w, content); err != nil {
+			return err
+		}
+		return l.Check()
+	})
+	return orLost(err, l.Check)
+}
+
+// renewLog puts a copy of the log in its place. A holder before that has the old one open, and wakes up, writes to a file
+// without a name.
+func (l *Lease) renewLog() error {
+	path := l.run.Path(MetricsFile)
+	old, err := l.run.store.disk.OpenFile(path, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = errors.Join(l.place(path, old), old.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("renew %s: %w", path, err)
 	}
 	return nil
 }

@@ -120,6 +120,42 @@ func TestFencing(t *testing.T) {
 	require.NoError(t, taker.Release())
 }
 
+// A process of this machine that lives and gives no sign of life keeps its run, unless the store takes what is stopped. The
+// lease holds for as long as its holder says.
+func TestTakeStopped(t *testing.T) {
+	root := t.TempDir()
+	run, err := Store{Root: root, Now: clock(noon), TTL: time.Minute}.Create("tiny", 1)
+	require.NoError(t, err)
+	stopped, err := run.Acquire()
+	require.NoError(t, err)
+	later := func(age time.Duration) (*Lease, error) {
+		run, err := Store{Root: root, Now: clock(noon.Add(age)), TakeStopped: true, TTL: time.Hour}.Open("tiny")
+		require.NoError(t, err)
+		return run.Acquire()
+	}
+	_, err = later(59 * time.Second)
+	require.ErrorIs(t, err, ErrHeld)
+	taker, err := later(61 * time.Second)
+	require.NoError(t, err)
+	require.ErrorIs(t, stopped.Check(), ErrLost)
+	require.ErrorIs(t, stopped.Release(), ErrLost)
+	require.NoError(t, taker.Release())
+}
+
+func TestClocksThatDisagree(t *testing.T) {
+	store := Store{Root: filepath.Join(t.TempDir(), "runs")}
+	require.NoError(t, store.CheckClock())
+	for _, off := range []time.Duration{-time.Minute, time.Minute} {
+		store.Now = func() time.Time { return time.Now().Add(off) }
+		err := store.CheckClock()
+		require.True(t, usererr.Is(err), "%v", err)
+		require.ErrorContains(t, err, "too much for leases of 2m0s")
+	}
+	entries, err := os.ReadDir(store.Root)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
 // The lease may be lost while a checkpoint is being written; then it does not appear.
 func TestLostDuringSave(t *testing.T) {
 	root := t.TempDir()

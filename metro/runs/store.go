@@ -34,8 +34,12 @@ const (
 type Store struct {
 	Root string
 	// TTL is how long a run whose process cannot be looked at (another machine, another container) counts as held
-	// after its last sign of life; 0 is two minutes. Machines that share a store need clocks that agree better than that.
+	// after its last sign of life; 0 is two minutes. Machines that share a store need clocks that agree better than that,
+	// see [Store.CheckClock].
 	TTL time.Duration
+	// TakeStopped lets a process of this machine lose its run as well if it lives and gives no sign of life for the TTL: one
+	// that is stopped, or whose disk hangs. Without it, such a process keeps its run, as it may go on.
+	TakeStopped bool
 	// Now tells the time; nil is [time.Now].
 	Now func() time.Time
 
@@ -83,6 +87,32 @@ func (s Store) withDefaults() Store {
 		s.self = thisProcess
 	}
 	return s
+}
+
+// CheckClock returns the user's error if the clocks of this machine and of the store's file system differ by a quarter of the
+// TTL or more: signs of life would then be taken for older or younger than they are.
+func (s Store) CheckClock() error {
+	s = s.withDefaults()
+	path := atomicfile.TempPath(filepath.Join(s.Root, "clock"))
+	err := s.disk.MkdirAll(s.Root)
+	before := s.Now()
+	if err == nil {
+		err = s.disk.CreateFile(path, nil)
+	}
+	var info fs.FileInfo
+	if err == nil {
+		info, err = s.disk.Lstat(path)
+	}
+	after := s.Now()
+	if err = errors.Join(err, s.disk.RemoveAll(path)); err != nil {
+		return fmt.Errorf("compare clocks: %w", err)
+	}
+	apart := max(before.Sub(info.ModTime()), info.ModTime().Sub(after))
+	if apart >= s.TTL/4 {
+		return usererr.New("this machine's clock and that of the file system of %s are %s apart, too much for leases of %s: set the clock, or take leases of more than %s",
+			s.Root, apart.Round(time.Millisecond), s.TTL, (4 * apart).Round(time.Second))
+	}
+	return nil
 }
 
 const hashDigits = 10
