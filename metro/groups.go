@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"metrolab/internal/spelling"
 	"metrolab/internal/usererr"
 )
 
@@ -140,7 +141,7 @@ func (inv Inventory) nearestPrefix(prefix string) string {
 		parts := strings.Split(w.Path()[1:], "/")
 		for n := 1; n <= len(parts); n++ {
 			candidate := strings.Join(parts[:n], "/")
-			if d := editDistance(prefix, candidate); d < distance {
+			if d := spelling.Distance(prefix, candidate); d < distance {
 				best, distance = candidate, d
 			}
 		}

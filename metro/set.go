@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"metrolab/internal/spelling"
 	"metrolab/internal/usererr"
 )
 
@@ -35,7 +36,7 @@ func (c *Config) Set(assignment string) error {
 	if set, err := c.setOption(path, value); set || err != nil {
 		return err
 	}
-	return usererr.New("there is no config field %q; did you mean %q?", path, nearest(path, slices.Concat(c.Paths(), slices.Sorted(maps.Keys(shorthands)))))
+	return usererr.New("there is no config field %q; did you mean %q?", path, spelling.Nearest(path, slices.Concat(c.Paths(), slices.Sorted(maps.Keys(shorthands)))))
 }
 
 // setOption sets an option of one of the parts that c names. It reports false if the path is no option's.
@@ -176,58 +177,4 @@ func assign(field reflect.Value, path, value string) error {
 		field.SetFloat(x)
 	}
 	return nil
-}
-
-// nearest returns the path that key most likely stands for. A key may lack the path's section ("steps"), and be its last
-// part's beginning ("batch") or initials ("lr").
-func nearest(key string, paths []string) string {
-	section, leaf := cutLeaf(key)
-	distance := func(path string) int {
-		pathSection, pathLeaf := cutLeaf(path)
-		d := editDistance(leaf, pathLeaf)
-		if strings.HasPrefix(pathLeaf, leaf) || leaf == initials(pathLeaf) {
-			d = 0
-		}
-		if section != "" {
-			d += editDistance(section, pathSection)
-		}
-		return min(d, editDistance(key, path))
-	}
-	return slices.MinFunc(paths, func(a, b string) int { return distance(a) - distance(b) })
-}
-
-// cutLeaf parts a path at its last dot.
-func cutLeaf(path string) (section, leaf string) {
-	dot := strings.LastIndexByte(path, '.')
-	return path[:max(dot, 0)], path[dot+1:]
-}
-
-// initials are the first letters of the words of a name: "lr" of "learning_rate".
-func initials(name string) string {
-	var letters strings.Builder
-	for word := range strings.SplitSeq(name, "_") {
-		letters.WriteString(word[:1])
-	}
-	return letters.String()
-}
-
-// editDistance is Levenshtein's, in bytes.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			substitute := diagonal
-			if a[i] != b[j] {
-				substitute++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

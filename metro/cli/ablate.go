@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"metrolab/ablations"
-	"metrolab/ablations/studies"
 	"metrolab/internal/progress"
 	"metrolab/metro/training"
 	"metrolab/viz"
@@ -29,17 +28,10 @@ func ablateCommand() *cobra.Command {
 	return cmd
 }
 
-// studyFlags change a shipped study.
-type studyFlags struct {
-	arms    []string
-	set     []string
-	seeds   []int64
-	workers int
-}
-
 func ablateRunCommand() *cobra.Command {
 	var w workspaceFlags
 	var f studyFlags
+	var workers int
 	cmd := &cobra.Command{
 		Use:   "run STUDY",
 		Short: "Train what is missing of a study, then write its report",
@@ -50,46 +42,40 @@ The seeds are written down before the first run, in study.json, and verdicts are
 a later call with more seeds trains them, but whoever looks and then adds seeds finds differences that are not there, so the
 table then says "exploratory" in the place of a verdict.
 
-Studies that ship: ` + strings.Join(studies.Names(), ", ") + `. aa and aa-micro compare a recipe with itself: what a change of
-rounding alone gives.`,
+aa and aa-micro compare a recipe with itself: what a change of rounding alone gives.
+
+` + studyHelp,
 		Example: `  metro ablate run quickstart
   metro ablate run quickstart --out runs/five --seeds 10,11,12,13,14
-  metro ablate run quickstart --out runs/bias --arm "no relative position bias" --set training.steps=600`,
+  metro ablate run quickstart --out runs/bias --arm "no relative position bias" --set training.steps=600
+  metro ablate run bias --baseline tiny --change "no bias: positions.relative=none" --grid optimizer.learning_rate=1e-3,3e-3
+  metro ablate run bias.yaml`,
 		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, given []string) error { return runStudy(cmd, w, f, given[0]) },
+		RunE: func(cmd *cobra.Command, given []string) error { return runStudy(cmd, w, f, workers, given[0]) },
 	}
 	w.addFlags(cmd)
-	cmd.Flags().StringArrayVar(&f.arms, "arm", nil, "keep only this change; repeat for more")
-	cmd.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the baseline, and so of every arm, path=value")
-	cmd.Flags().Int64SliceVar(&f.seeds, "seeds", nil, "seeds in the place of the study's own, planned before the first run")
-	cmd.Flags().IntVar(&f.workers, "workers", 0, "runs at a time; 0: one with XLA, which uses all cores itself, one a core in pure Go")
+	f.addFlags(cmd)
+	cmd.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: one with XLA, which uses all cores itself, one a core in pure Go")
 	return cmd
 }
 
-func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, name string) error {
-	draft, err := studies.Get(name, "")
+func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, workers int, name string) error {
+	draft, err := f.study(name, "")
 	if err != nil {
-		return err
-	}
-	if err := draft.Adjust(f.arms, f.set, f.seeds); err != nil {
 		return err
 	}
 	runner, err := w.open(cmd.Context(), draft.Baseline.Data)
 	if err != nil {
 		return err
 	}
-	study, err := studies.Get(name, runner.BackendKind)
+	study, err := f.study(name, runner.BackendKind)
 	if err != nil {
-		return err
-	}
-	if err := study.Adjust(f.arms, f.set, f.seeds); err != nil {
 		return err
 	}
 	dir := filepath.Join(w.out, study.Name)
 	if err := study.Fits(dir); err != nil {
 		return err
 	}
-	workers := f.workers
 	if workers <= 0 {
 		workers = ablations.Workers(runner.BackendKind)
 	}
