@@ -35,6 +35,9 @@ func NewBoard(s Study) *Board {
 
 // Update takes an event. Events come in their order, from one goroutine at a time.
 func (b *Board) Update(e Event) {
+	if e.Held > 0 {
+		return
+	}
 	b.last = e
 	if e.Result != nil {
 		b.Results.Runs = append(b.Results.Runs, Run{Arm: e.Arm, Seed: e.Seed, Result: *e.Result, Ended: true})

@@ -177,6 +177,9 @@ func (r *Results) register(dir string) error {
 		if r.Planned.Hash, err = r.planHash(); err != nil {
 			return err
 		}
+		if found && before.Planned != nil && before.Planned.Hash == r.Planned.Hash {
+			r.Planned = before.Planned // another process was first
+		}
 	}
 	if err := atomicfile.MkdirAll(dir); err != nil {
 		return fmt.Errorf("write the plan: %w", err)

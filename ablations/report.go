@@ -28,22 +28,31 @@ type Files struct {
 }
 
 // Write puts the study's report, its results as CSV (one row a run), its pictures and its plan into dir, each replaced
-// as a whole. What is written is what lies in the run store at that moment, so that of several processes on one study the
-// last leaves the whole of it. A folder that holds another study is the user's error.
+// as a whole. What is written is what lies in the run store at that moment, and again if other processes have ended runs
+// meanwhile, so that of several on one study the last leaves the whole of it. A folder that holds another study is the user's
+// error.
 func (r Results) Write(dir string) (Files, error) {
-	var files Files
-	before, found, err := planIn(dir)
-	if err != nil {
-		return files, err
-	}
-	if found {
-		if err := r.fits(dir); err != nil {
+	for {
+		before, found, err := planIn(dir)
+		if err != nil {
+			return Files{}, err
+		}
+		if found {
+			if err := r.fits(dir); err != nil {
+				return Files{}, err
+			}
+			r.Runs = slices.Clone(r.Runs)
+			r.adopt(before)
+		}
+		r = r.Reload()
+		files, err := r.write(dir)
+		if err != nil || r.Reload().Ended() == r.Ended() {
 			return files, err
 		}
-		r.Runs = slices.Clone(r.Runs)
-		r.adopt(before)
 	}
-	r = r.Reload()
+}
+
+func (r Results) write(dir string) (files Files, err error) {
 	if err := atomicfile.MkdirAll(dir); err != nil {
 		return files, fmt.Errorf("write the report: %w", err)
 	}

@@ -3,11 +3,13 @@
 package ablations
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 
 	"metrolab/metro/runs"
@@ -25,6 +27,7 @@ type Event struct {
 	Found    bool             // the run, and its fine-tuning, had ended before: nothing was trained
 	Done     int              // runs that have ended
 	Total    int
+	Held     int // the runs that other processes have, if all that is left is to wait for them; then nothing else is set
 }
 
 // job is one run of the plan.
@@ -58,11 +61,17 @@ func Workers(kind string) int {
 	return 1
 }
 
-// Run writes the study's plan into the folder of its name in the run store, trains all runs that are not finished, workers
-// at a time, and returns the results. Events are reported from one goroutine at a time. When ctx ends, the runs under way are
-// saved, and the error wraps [training.ErrInterrupted]; Run again goes on from there. Errors of single runs do not stop the
-// others; divergence is a result, not an error. A folder that holds another study is the user's error, see [Study.Fits].
+// Run is [Study.RunShare] for the whole study, workers runs at a time.
 func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, report func(Event)) (Results, error) {
+	return s.RunShare(ctx, runner, Share{Jobs: workers}, report)
+}
+
+// RunShare writes the study's plan into the folder of its name in the run store, trains all runs of a share that are not
+// finished, and returns the results, of all shares. Events are reported from one goroutine at a time. When ctx ends, the runs
+// under way are saved, and the error wraps [training.ErrInterrupted]; RunShare again goes on from there. Errors of single runs
+// do not stop the others; divergence is a result, not an error. A folder that holds another study is the user's error, see
+// [Study.Fits].
+func (s Study) RunShare(ctx context.Context, runner *training.Runner, share Share, report func(Event)) (Results, error) {
 	jobs, err := s.plan()
 	if err != nil {
 		return Results{}, err
@@ -88,54 +97,51 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 	}
 	var mu sync.Mutex // guards what follows, and report
 	done, problems := 0, make([]error, len(jobs))
-	queue := make(chan int)
+	pending := share.Shard.Of(results.Runs)
+	total := len(pending)
 	turns := map[string]*sync.Mutex{} // by run: arms that differ in their fine-tuning alone wait for the same one
 	for _, run := range results.Runs {
 		turns[run.ID] = new(sync.Mutex)
 	}
-	var group sync.WaitGroup
-	for worker := range workers {
-		group.Go(func() {
-			for i := range queue {
-				j := jobs[i]
-				event := Event{Arm: j.arm.Name, Seed: j.seed, Worker: worker, Total: len(jobs), Found: true}
-				progress := func(p training.Progress) {
-					mu.Lock()
-					defer mu.Unlock()
-					event.Progress, event.Done, event.Found = p, done, false
-					report(event)
-				}
-				turn := turns[results.Runs[i].ID]
-				turn.Lock()
-				result, err := runner.Run(ctx, s.Recipe, j.arm.Config, progress)
-				turn.Unlock()
-				var tuned *runs.Run
-				if s.Finetune != nil && err == nil && result.Diverged == "" {
-					result, tuned, err = s.Finetune.train(ctx, runner, task, j.arm, result, progress)
-				}
-				mu.Lock()
-				if tuned != nil {
-					results.Runs[i].Tuned = tuned.ID
-				}
-				if err != nil {
-					problems[i] = fmt.Errorf("%s, seed %d: %w", j.arm.Name, j.seed, err)
-				} else {
-					done++
-					event.Result, event.Done = &result, done
-					report(event)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	for i := range jobs {
-		if ctx.Err() != nil {
-			break
+	train := func(worker, i int) {
+		j := jobs[i]
+		event := Event{Arm: j.arm.Name, Seed: j.seed, Worker: worker, Total: total, Found: true}
+		progress := func(p training.Progress) {
+			mu.Lock()
+			defer mu.Unlock()
+			event.Progress, event.Done, event.Found = p, done, false
+			report(event)
 		}
-		queue <- i
+		turn := turns[results.Runs[i].ID]
+		turn.Lock()
+		result, err := runner.Run(ctx, s.Recipe, j.arm.Config, progress)
+		turn.Unlock()
+		var tuned *runs.Run
+		if s.Finetune != nil && err == nil && result.Diverged == "" {
+			result, tuned, err = s.Finetune.train(ctx, runner, task, j.arm, result, progress)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if tuned != nil {
+			results.Runs[i].Tuned = tuned.ID
+		}
+		problems[i] = nil
+		if err != nil {
+			problems[i] = fmt.Errorf("%s, seed %d: %w", j.arm.Name, j.seed, err)
+		} else {
+			done++
+			event.Result, event.Done = &result, done
+			report(event)
+		}
 	}
-	close(queue)
-	group.Wait()
+	for len(pending) > 0 && ctx.Err() == nil {
+		atATime(ctx, cmp.Or(share.Jobs, Workers(runner.BackendKind)), pending, train)
+		pending = slices.DeleteFunc(pending, func(i int) bool { return !share.waits(problems[i]) })
+		if len(pending) > 0 {
+			report(Event{Held: len(pending)})
+			pause(ctx, runner.Store)
+		}
+	}
 	results = results.Reload()
 	if ctx.Err() != nil {
 		return results, training.ErrInterrupted
@@ -146,6 +152,27 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 		}
 	}
 	return results, errors.Join(problems...)
+}
+
+// atATime calls do with each of the places and the number of a worker, so many at a time, until ctx ends.
+func atATime(ctx context.Context, workers int, places []int, do func(worker, place int)) {
+	queue := make(chan int)
+	var group sync.WaitGroup
+	for worker := range workers {
+		group.Go(func() {
+			for place := range queue {
+				do(worker, place)
+			}
+		})
+	}
+	for _, place := range places {
+		if ctx.Err() != nil {
+			break
+		}
+		queue <- place
+	}
+	close(queue)
+	group.Wait()
 }
 
 // runs are those of the jobs, by the names that they have or will have in the store.

@@ -14,6 +14,7 @@ import (
 
 	"metrolab/ablations"
 	"metrolab/internal/progress"
+	"metrolab/metro/runs"
 	"metrolab/metro/training"
 	"metrolab/viz"
 )
@@ -31,7 +32,7 @@ func ablateCommand() *cobra.Command {
 func ablateRunCommand() *cobra.Command {
 	var w workspaceFlags
 	var f studyFlags
-	var workers int
+	var share shareFlags
 	cmd := &cobra.Command{
 		Use:   "run STUDY",
 		Short: "Train what is missing of a study, then write its report",
@@ -44,22 +45,23 @@ table then says "exploratory" in the place of a verdict.
 
 aa and aa-micro compare a recipe with itself: what a change of rounding alone gives.
 
-` + studyHelp,
+` + studyHelp + shareHelp,
 		Example: `  metro ablate run quickstart
   metro ablate run quickstart --out runs/five --seeds 10,11,12,13,14
   metro ablate run quickstart --out runs/bias --arm "no relative position bias" --set training.steps=600
   metro ablate run bias --baseline tiny --change "no bias: positions.relative=none" --grid optimizer.learning_rate=1e-3,3e-3
-  metro ablate run bias.yaml`,
+  metro ablate run bias.yaml
+  metro ablate run quickstart --out /shared/runs --claim    on each of several machines`,
 		Args: args(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, given []string) error { return runStudy(cmd, w, f, workers, given[0]) },
+		RunE: func(cmd *cobra.Command, given []string) error { return runStudy(cmd, w, f, share, given[0]) },
 	}
 	w.addFlags(cmd)
 	f.addFlags(cmd)
-	cmd.Flags().IntVar(&workers, "workers", 0, "runs at a time; 0: one with XLA, which uses all cores itself, one a core in pure Go")
+	share.addFlags(cmd)
 	return cmd
 }
 
-func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, workers int, name string) error {
+func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, flags shareFlags, name string) error {
 	draft, err := f.study(name, "")
 	if err != nil {
 		return err
@@ -76,15 +78,16 @@ func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, workers int, n
 	if err := study.Fits(dir); err != nil {
 		return err
 	}
-	if workers <= 0 {
-		workers = ablations.Workers(runner.BackendKind)
+	share, err := flags.share(cmd, runner)
+	if err != nil {
+		return err
 	}
-	announce(study, runner.BackendKind, workers)
+	announce(study, runner.BackendKind, share.Jobs)
 	if err := tokenize(cmd.Context(), runner, study.Baseline); err != nil {
 		return err
 	}
 	board := newBoard(study)
-	results, runErr := study.Run(cmd.Context(), runner, workers, board.report)
+	results, runErr := study.RunShare(cmd.Context(), runner, share, board.report)
 	board.finish()
 	if results.Ended() == 0 {
 		return runErr
@@ -94,14 +97,16 @@ func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, workers int, n
 	if _, err := results.Write(dir); err != nil || runErr != nil {
 		return errors.Join(runErr, err)
 	}
-	figure, err := probe(cmd.Context(), runner, results)
-	if err != nil {
-		return err
+	if results.Ended() == len(results.Runs) { // who has a share of it leaves the probe to the last
+		figure, err := probe(cmd.Context(), runner, results)
+		if err != nil && !errors.Is(err, runs.ErrHeld) { // another that has come last has it
+			return err
+		}
+		if figure != nil {
+			results.Extra.Add(*figure)
+		}
 	}
-	if figure != nil {
-		results.Extra.Add(*figure)
-	}
-	return writeStudy(cmd, results, dir)
+	return errors.Join(writeStudy(cmd, results, dir), divergedIn(share.Shard, results))
 }
 
 // announce says what is coming and how long it may take.

@@ -18,6 +18,7 @@ type board struct {
 	*ablations.Board
 	bar   *bar
 	found int // runs that had ended before
+	held  int // runs that others have, as said last
 }
 
 func newBoard(study ablations.Study) *board {
@@ -25,6 +26,13 @@ func newBoard(study ablations.Study) *board {
 }
 
 func (b *board) report(e ablations.Event) {
+	if e.Held > 0 {
+		if e.Held != b.held {
+			fmt.Fprintf(stderr, "waiting for %d runs that other processes hold\n", e.Held)
+		}
+		b.held = e.Held
+		return
+	}
 	b.Update(e)
 	if e.Found {
 		b.found++
@@ -51,7 +59,7 @@ func (b *board) report(e ablations.Event) {
 // said sums up what was trained and what was there.
 func (b *board) said() {
 	if n := len(b.Results.Runs); b.found > 0 {
-		fmt.Fprintf(stderr, "%d of %d runs had ended before and were not trained again\n", b.found, n)
+		fmt.Fprintf(stderr, "%d of %d runs had ended before, or elsewhere, and were not trained again\n", b.found, n)
 	}
 }
 
