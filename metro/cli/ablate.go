@@ -23,9 +23,9 @@ func ablateCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "ablate",
 		Short:   "Run a study: a baseline and named changes at the same seeds, compared with honest statistics",
-		Example: "  metro ablate run quickstart\n  metro ablate report runs/quickstart",
+		Example: "  metro ablate plan quickstart\n  metro ablate run quickstart\n  metro ablate report runs/quickstart",
 	})
-	cmd.AddCommand(ablateRunCommand(), ablateReportCommand())
+	cmd.AddCommand(ablateRunCommand(), ablatePlanCommand(), ablateReportCommand())
 	return cmd
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"metrolab/ablations/studies"
 	"metrolab/metro"
 	"metrolab/metro/bench"
 	"metrolab/metro/recipes"
@@ -39,6 +38,9 @@ var flagValues = map[string]completer{
 	"corpus":    corpora,
 	"set":       assignments,
 	"arm":       arms,
+	"baseline":  func(*cobra.Command, []string, string) []string { return recipes.Names() },
+	"change":    assignments,
+	"grid":      assignments,
 	"model":     models,
 	"init-from": models,
 	"resume":    models,
@@ -50,7 +52,8 @@ var flagValues = map[string]completer{
 
 // arguments knows the words of commands, by their path.
 var arguments = map[string]completer{
-	"metro ablate run":    func(*cobra.Command, []string, string) []string { return studies.Names() },
+	"metro ablate run":    studyNames,
+	"metro ablate plan":   studyNames,
 	"metro ablate report": func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
 	"metro bench compare": files,
 	"metro data show":     corpora,
@@ -102,14 +105,14 @@ func offer(all []string, begun string) ([]string, cobra.ShellCompDirective) {
 // assignments completes --set: paths of the config that the command begins with and, behind "=", the values that have names.
 func assignments(c *cobra.Command, given []string, begun string) (all []string) {
 	config := recipes.Tiny()
-	if f := c.Flag("recipe"); f != nil {
+	if f := cmp.Or(c.Flag("recipe"), c.Flag("baseline")); f != nil && f.Value.String() != "" {
 		recipe, _, _ := strings.Cut(f.Value.String(), "@")
 		given = []string{recipe}
 	}
 	if len(given) > 0 {
 		if found, err := recipes.Get(given[0]); err == nil {
 			config = found
-		} else if study, err := studies.Get(given[0], ""); err == nil {
+		} else if study, err := (studyFlags{}).study(given[0], ""); err == nil {
 			config = study.Baseline
 		}
 	}
@@ -145,7 +148,7 @@ func arms(_ *cobra.Command, given []string, _ string) (names []string) {
 	if len(given) == 0 {
 		return nil
 	}
-	study, err := studies.Get(given[0], "")
+	study, err := studyFlags{}.study(given[0], "")
 	if err != nil {
 		return nil
 	}

@@ -195,3 +195,8 @@ func splitQuoted(text string, separator rune) (parts []string, err error) {
 	}
 	return parts, end()
 }
+
+// studyNames completes the argument of a command that takes a study.
+func studyNames(c *cobra.Command, given []string, begun string) []string {
+	return append(studies.Names(), files(c, given, begun)...)
+}

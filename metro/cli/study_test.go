@@ -78,3 +78,23 @@ func TestStudyFlagsThatAreWrong(t *testing.T) {
 		require.ErrorContains(t, err, "is a study already")
 	}
 }
+
+// A plan says what is there and what is missing, and starts nothing; times are known once a run of the recipe has ended here.
+func TestPlan(t *testing.T) {
+	l := newLab(t)
+	line := []string{"bias", "--baseline", "micro", "--set", "training.steps=12", "--change", "no bias: positions.relative=none", "--seeds", "0,1", "--corpus", "text.txt"}
+	out, said, code := l.inProcess(t.Context(), append([]string{"ablate", "plan"}, line...)...)
+	require.Zero(t, code, said)
+	require.Contains(t, out, "4 of 4 runs are to be trained: 6.1 k tokens")
+	require.Contains(t, out, "no run of micro has ended here")
+	require.NotContains(t, out, "at a time")
+	require.NoDirExists(t, filepath.Join(l.dir, "runs", "bias"))
+
+	_, said, code = l.inProcess(t.Context(), "pretrain", "--recipe", "micro", "--set", "training.steps=12", "--set", "seed=1", "--corpus", "text.txt")
+	require.Zero(t, code, said)
+	out, said, code = l.inProcess(t.Context(), append([]string{"ablate", "plan"}, line...)...)
+	require.Zero(t, code, said)
+	require.Contains(t, out, "3 of 4 runs are to be trained")
+	require.Contains(t, out, "at a time")
+	require.Contains(t, out, "medians of 1 finished runs of micro")
+}
