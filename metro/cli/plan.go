@@ -44,11 +44,11 @@ It takes the arguments of metro ablate run. ` + studyHelp,
 			if err != nil {
 				return err
 			}
-			cost, err := study.Cost(cmd.Context(), runner)
+			estimate, err := study.Estimate(cmd.Context(), runner)
 			if err != nil {
 				return err
 			}
-			printCost(cmd.OutOrStdout(), study, cost, ablations.Workers(runner.BackendKind))
+			printEstimate(cmd.OutOrStdout(), study, estimate, ablations.Workers(runner.BackendKind))
 			return nil
 		},
 	}
@@ -57,33 +57,33 @@ It takes the arguments of metro ablate run. ` + studyHelp,
 	return cmd
 }
 
-// printCost prints what a study takes, a row an arm and the sum of what is left.
-func printCost(w io.Writer, s ablations.Study, cost ablations.Cost, workers int) {
+// printEstimate prints what a study takes, a row an arm and the sum of what is left.
+func printEstimate(w io.Writer, s ablations.Study, estimate ablations.Estimate, workers int) {
 	fmt.Fprintf(w, "study %s: %s\n", s.Name, s.Question)
 	t := table.Table{Columns: []table.Column{
 		{Name: "arm"}, {Name: "runs", Align: table.Right}, {Name: "finished", Align: table.Right}, {Name: "tokens a run", Align: table.Right},
 		{Name: "operations a run", Align: table.Right}, {Name: "time a run", Align: table.Right}, {Name: "disk a run", Align: table.Right},
 	}}
-	for _, arm := range cost.Arms {
-		t.Rows = append(t.Rows, costRow(arm.Name, arm))
+	for _, arm := range estimate.Arms {
+		t.Rows = append(t.Rows, estimateRow(arm.Name, arm))
 	}
 	printTable(w, t)
-	left := cost.Left()
+	left := estimate.Left()
 	missing := left.Runs - left.Finished
 	fmt.Fprintf(w, "\n%d of %d runs are to be trained", missing, left.Runs)
 	if missing > 0 {
 		fmt.Fprintf(w, ": %s tokens, %s, %s of disk", known(left.Tokens, ""), known(left.FLOPs, "FLOP"), bytesOf(left.Bytes))
-		if left, ok := cost.Time(workers); ok {
+		if left, ok := estimate.Time(workers); ok {
 			fmt.Fprintf(w, ", about %s with %d at a time", progress.Duration(left), workers)
 		}
 	}
-	fmt.Fprintf(w, "\n%s\n", cost.Basis(s.Recipe))
-	if cost.Finetune > 0 {
-		fmt.Fprintf(w, "each run is followed by a fine-tuning of %d steps, which is not counted here\n", cost.Finetune)
+	fmt.Fprintf(w, "\n%s\n", estimate.Basis(s.Recipe))
+	if estimate.Finetune > 0 {
+		fmt.Fprintf(w, "each run is followed by a fine-tuning of %d steps, which is not counted here\n", estimate.Finetune)
 	}
 }
 
-func costRow(name string, arm ablations.ArmCost) []any {
+func estimateRow(name string, arm ablations.ArmEstimate) []any {
 	row := []any{name, arm.Runs, arm.Finished, known(arm.Tokens, ""), known(arm.FLOPs, "FLOP"), nil, bytesOf(arm.Bytes)}
 	if !math.IsNaN(arm.Seconds) {
 		row[5] = progress.Duration(time.Duration(arm.Seconds * float64(time.Second)))

@@ -17,15 +17,15 @@ import (
 	"metrolab/metro/training"
 )
 
-// Cost is what a study takes, said before anything starts. What is not known is NaN.
-type Cost struct {
-	Arms     []ArmCost
+// Estimate is what a study takes, said before anything starts. What is not known is NaN.
+type Estimate struct {
+	Arms     []ArmEstimate
 	Finetune int // steps of the fine-tuning that follows each run, which is not counted here; 0 for none
 	Measured int // runs of the recipe in the store, made on this machine by this engine, which times and disk are taken from
 }
 
-// ArmCost is that of one arm.
-type ArmCost struct {
+// ArmEstimate is that of one arm.
+type ArmEstimate struct {
 	Name     string
 	Runs     int     // one a seed
 	Finished int     // of which so many lie in the store already
@@ -36,10 +36,10 @@ type ArmCost struct {
 }
 
 // missing is the number of runs that are to be trained.
-func (a ArmCost) missing() float64 { return float64(a.Runs - a.Finished) }
+func (a ArmEstimate) missing() float64 { return float64(a.Runs - a.Finished) }
 
 // Left is what the runs that are to be trained take together: NaN where it is not known of one of them.
-func (c Cost) Left() (left ArmCost) {
+func (c Estimate) Left() (left ArmEstimate) {
 	for _, arm := range c.Arms {
 		left.Runs, left.Finished = left.Runs+arm.Runs, left.Finished+arm.Finished
 		if n := arm.missing(); n > 0 {
@@ -51,7 +51,7 @@ func (c Cost) Left() (left ArmCost) {
 }
 
 // Time is the clock's time that is left for so many runs at a time; ok is false where it is not known.
-func (c Cost) Time(workers int) (left time.Duration, ok bool) {
+func (c Estimate) Time(workers int) (left time.Duration, ok bool) {
 	seconds := c.Left().Seconds / float64(workers)
 	if math.IsNaN(seconds) {
 		return 0, false
@@ -59,23 +59,23 @@ func (c Cost) Time(workers int) (left time.Duration, ok bool) {
 	return time.Duration(seconds * float64(time.Second)), true
 }
 
-// Cost looks up which runs of the study have ended, and what a run takes: tokens and operations follow from its config, time and
+// Estimate looks up which runs of the study have ended, and what a run takes: tokens and operations follow from its config, time and
 // disk from earlier runs of the recipe. Nothing is trained; a tokenizer that is not there is learned. Arms that differ in their
 // fine-tuning alone have their runs in common, which count once.
-func (s Study) Cost(ctx context.Context, runner *training.Runner) (Cost, error) {
+func (s Study) Estimate(ctx context.Context, runner *training.Runner) (Estimate, error) {
 	jobs, err := s.plan()
 	if err != nil {
-		return Cost{}, err
+		return Estimate{}, err
 	}
 	list, err := s.runs(ctx, runner, jobs)
 	if err != nil {
-		return Cost{}, err
+		return Estimate{}, err
 	}
 	before, err := earlierRuns(runner, s.Recipe)
 	if err != nil {
-		return Cost{}, err
+		return Estimate{}, err
 	}
-	cost := Cost{Finetune: s.Finetune.steps(), Measured: len(before)}
+	estimate := Estimate{Finetune: s.Finetune.steps(), Measured: len(before)}
 	at := map[string]int{}
 	seen := map[string]bool{}
 	for i, run := range list {
@@ -84,28 +84,28 @@ func (s Study) Cost(ctx context.Context, runner *training.Runner) (Cost, error) 
 		}
 		seen[run.ID] = true
 		if _, there := at[run.Arm]; !there {
-			at[run.Arm] = len(cost.Arms)
-			cost.Arms = append(cost.Arms, costOf(jobs[i].arm, before))
+			at[run.Arm] = len(estimate.Arms)
+			estimate.Arms = append(estimate.Arms, estimateArm(jobs[i].arm, before))
 		}
-		arm := &cost.Arms[at[run.Arm]]
+		arm := &estimate.Arms[at[run.Arm]]
 		arm.Runs++
 		if err := run.read(runner.Store, false); err == nil && run.Ended {
 			arm.Finished++
 		}
 	}
-	return cost, nil
+	return estimate, nil
 }
 
-func costOf(arm Arm, before []earlierRun) ArmCost {
+func estimateArm(arm Arm, before []earlierRun) ArmEstimate {
 	c := arm.Config
 	steps := float64(c.Training.Steps)
-	cost := ArmCost{Name: arm.Name, Tokens: steps * float64(c.Training.BatchSize*c.Data.SeqLen), FLOPs: math.NaN(), Seconds: math.NaN(), Bytes: math.NaN()}
+	estimate := ArmEstimate{Name: arm.Name, Tokens: steps * float64(c.Training.BatchSize*c.Data.SeqLen), FLOPs: math.NaN(), Seconds: math.NaN(), Bytes: math.NaN()}
 	perStep := flopsOfStep(c)
-	cost.FLOPs = steps * perStep
+	estimate.FLOPs = steps * perStep
 	if inventory, complete := c.Inventory(c.Data.VocabSize); complete {
 		const weightAndMoments = 3 * 4
 		for _, w := range inventory {
-			cost.Bytes = math.Max(cost.Bytes, 0) + float64(weightAndMoments*w.Size()*max(1, c.Training.KeepCheckpoints))
+			estimate.Bytes = math.Max(estimate.Bytes, 0) + float64(weightAndMoments*w.Size()*max(1, c.Training.KeepCheckpoints))
 		}
 	}
 	var alike, perOperation, sizes []float64
@@ -116,11 +116,11 @@ func costOf(arm Arm, before []earlierRun) ArmCost {
 		perOperation = append(perOperation, run.secondsAStep/run.flops)
 	}
 	if len(alike) > 0 {
-		cost.Seconds, cost.Bytes = steps*median(alike), median(sizes)
+		estimate.Seconds, estimate.Bytes = steps*median(alike), median(sizes)
 	} else {
-		cost.Seconds = cost.FLOPs * median(perOperation)
+		estimate.Seconds = estimate.FLOPs * median(perOperation)
 	}
-	return cost
+	return estimate
 }
 
 // flopsOfStep is NaN for a config whose operations cannot be counted.
@@ -184,7 +184,7 @@ func median(numbers []float64) float64 {
 }
 
 // Basis says where times and disk come from.
-func (c Cost) Basis(recipe string) string {
+func (c Estimate) Basis(recipe string) string {
 	if c.Measured == 0 {
 		return fmt.Sprintf("no run of %s has ended here on this machine and engine, so that the time is not known and the disk is reckoned from the weights", recipe)
 	}
