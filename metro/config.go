@@ -265,9 +265,15 @@ type Training struct {
 	ActivationCheckpointing bool   `json:"activation_checkpointing" class:"graph" neutral:"false"` // layers are computed again for the gradient; saves memory
 	MatMul                  string `json:"matmul" class:"graph" neutral:"float32"`                 // MatMulFloat32 or MatMulBFloat16
 
+	KeepAt int `json:"keep_at" class:"operation" neutral:"0" since:"2"` // step whose checkpoint is saved and stays beside the newest, for forks; 0 for none
+
 	InitFrom       string `json:"init_from" class:"data" neutral:"" path:"true"`                                               // first weights: a run, or a Hugging Face pair; empty draws them
 	GeneratorSteps int    `json:"generator_steps" class:"input" neutral:"0" when:"pretraining"`                                // two-stage training: the generator alone for so many steps, then the main model alone; 0 = jointly
 	CopyGenerator  bool   `json:"copy_generator" class:"input" neutral:"false" when:"pretraining training.generator_steps!=0"` // the second stage starts from the generator's weights
+
+	// Fork goes on from a step of another run, "RUN@STEP": with its weights, its moments and its records, under this config. RUN
+	// is the name of a run in the same folder of runs, or a path. See [Config.CheckFork] for what a fork can change.
+	Fork string `json:"fork" class:"data" neutral:"" path:"true" when:"pretraining" since:"2"`
 }
 
 // Values of Training.MatMul. Weights, optimizer, losses and all else stay in float32.

@@ -11,3 +11,11 @@ func (p *Pass) TermsOf(objective, form string) []Term {
 
 // Invert is the step that [SampleReplacements] takes twice.
 var Invert = invert
+
+// ForkPrefixes are the beginnings of paths that the rules of forks are about.
+func ForkPrefixes() (prefixes []string) {
+	for _, rule := range forkRules {
+		prefixes = append(prefixes, rule.prefix)
+	}
+	return prefixes
+}

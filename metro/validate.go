@@ -256,6 +256,9 @@ func (v *validation) training(c Config) {
 	v.positive("training.eval_every", t.EvalEvery)
 	v.positive("training.checkpoint_every", t.CheckpointEvery)
 	v.positive("training.keep_checkpoints", t.KeepCheckpoints)
+	if t.KeepAt < 0 || t.KeepAt > t.Steps {
+		v.bad("training.keep_at must be a step, at most training.steps (%d), or 0 for none; it is %d", t.Steps, t.KeepAt)
+	}
 	if t.Accumulate <= 0 || t.BatchSize%t.Accumulate != 0 {
 		v.bad("training.accumulate must divide training.batch_size (%d), it is %d", t.BatchSize, t.Accumulate)
 	}
@@ -272,6 +275,14 @@ func (v *validation) stages(c Config) {
 		v.bad("training.generator_steps must be between 0 and training.steps−1 (%d), it is %d", t.Steps-1, t.GeneratorSteps)
 	}
 	v.positive("evaluation.rows", c.Evaluation.Rows)
+	if t.Fork == "" {
+		return
+	}
+	if _, step, err := ParseFork(t.Fork); err != nil {
+		v.problems = append(v.problems, err)
+	} else if step >= t.Steps {
+		v.bad("training.fork=%s goes on after step %d, and training.steps=%d leaves nothing to train; set training.steps above %d", t.Fork, step, t.Steps, step)
+	}
 }
 
 func (v *validation) task(c Config) {

@@ -5,7 +5,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +12,7 @@ import (
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/recipes"
+	"metrolab/metro/runs"
 	"metrolab/metro/training"
 )
 
@@ -33,12 +33,28 @@ func (f *recipeFlags) addFlags(cmd *cobra.Command) {
 	f.changed = cmd.Flags().Changed
 }
 
-func (f *recipeFlags) config() (metro.Config, error) {
+// config is that of the recipe with what was set; that of a fork, unless a recipe is named, is that of its trunk, which is
+// looked for in the store.
+func (f *recipeFlags) config(store runs.Store) (metro.Config, error) {
 	c, err := recipes.Get(f.recipe)
 	if err != nil {
 		return c, err
 	}
 	c.Seed = f.seed
+	if fork, ok := f.assigned("training.fork"); ok && !f.changed("recipe") {
+		trunk, err := training.FindTrunk(store, fork)
+		if err != nil {
+			return c, err
+		}
+		f.recipe, c = trunk.Identity.Name, trunk.Identity.Config
+		c.Training.KeepAt = 0
+		if f.changed("seed") {
+			c.Seed = f.seed
+		}
+		if f.changed("corpus") {
+			c.Data.Corpus = ""
+		}
+	}
 	if f.initFrom != "" {
 		p, err := training.LoadPretrained(f.initFrom)
 		if err != nil {
@@ -48,12 +64,21 @@ func (f *recipeFlags) config() (metro.Config, error) {
 		c.Training.InitFrom = f.initFrom
 	}
 	for path, flag := range map[string]string{"seed": "seed", "training.init_from": "init-from", "data.corpus": "corpus"} {
-		i := slices.IndexFunc(f.set, func(a string) bool { return strings.HasPrefix(strings.TrimSpace(a), path+"=") })
-		if i >= 0 && f.changed(flag) {
-			return c, usererr.New("--set %s and --%s both say it; leave one out", f.set[i], flag)
+		if value, ok := f.assigned(path); ok && f.changed(flag) {
+			return c, usererr.New("--set %s=%s and --%s both say it; leave one out", path, value, flag)
 		}
 	}
 	return c, errors.Join(c.SetAll(f.set...), c.Validate())
+}
+
+// assigned is what --set gives a path.
+func (f *recipeFlags) assigned(path string) (value string, ok bool) {
+	for _, a := range f.set {
+		if name, value, _ := strings.Cut(a, "="); strings.TrimSpace(name) == path {
+			return strings.TrimSpace(value), true
+		}
+	}
+	return "", false
 }
 
 func pretrainCommand() *cobra.Command {
@@ -65,18 +90,24 @@ func pretrainCommand() *cobra.Command {
 		Long: `Trains one config and leaves a folder that ` + "`metro finetune`" + ` takes: config.json, metrics.jsonl, checkpoints,
 tokenizer.json, result.json and provenance.json. Ctrl-C finishes the step and saves; the same command goes on.
 A run that is finished is not trained again: its folder is named after the hash of all that decides its numbers. How often
-things are written down and how many checkpoints stay decide none: with other such settings it is the same run.`,
+things are written down and how many checkpoints stay decide none: with other such settings it is the same run.
+
+--set training.fork=RUN@STEP goes on from a step of another run: with its weights and moments, and with its config unless
+--recipe names one, but for what --set changes. Both share every step before, in their logs too. What the steps before were made
+with (seed, text, batch size) and the shape of the model stay. RUN must have a checkpoint of that step: --set
+training.keep_at=STEP keeps one while RUN is trained, and metro runs checkpoint RUN@STEP makes it later.`,
 		Example: `  metro pretrain --recipe tiny
   metro pretrain --recipe tiny --seed 7 --set objective.rtd_weight=10 --set training.steps=600
   metro pretrain --recipe mini --corpus ~/books
   metro pretrain --resume runs/tiny-0123456789    go on with a run whose command is not at hand
-  metro pretrain --recipe tiny --init-from runs/tiny-0123456789 --set optimizer.learning_rate=5e-4`,
+  metro pretrain --recipe tiny --init-from runs/tiny-0123456789 --set optimizer.learning_rate=5e-4
+  metro pretrain --set training.fork=tiny-0123456789@400 --set objective.rtd_weight=10`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.resume != "" {
 				return resume(cmd, w, f.resume)
 			}
-			config, err := f.config()
+			config, err := f.config(runs.Store{Root: w.out})
 			if err != nil {
 				return err
 			}

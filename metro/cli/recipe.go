@@ -178,6 +178,7 @@ func otherValues() valuesOf {
 	values["replacements.checkpoint"] = []string{"a run, or a Hugging Face folder"}
 	values["data.corpus"] = []string{"a text, as --corpus takes it"}
 	values["training.init_from"] = []string{"a run, or a Hugging Face pair"}
+	values["training.fork"] = []string{"RUN@STEP, a run and one of its steps with a checkpoint"}
 	values["masking.rule"] = []string{"100/0/0", "85/15/0", "80/10/10", "any mask/keep/random in per cent"}
 	return values
 }

@@ -20,6 +20,8 @@ type Checkpoints struct {
 	Dir string
 	// Keep is how many of the newest stay; all do if it is 0.
 	Keep int
+	// Spare, unless nil, says of a step that its checkpoint stays, and is not counted among the newest.
+	Spare func(step int) bool
 	// Fence, unless nil, is asked before each change that others can see, and its error refuses it.
 	// [Lease.Checkpoints] sets it to the lease's Check.
 	Fence func() error
@@ -140,6 +142,9 @@ func (c Checkpoints) reap() error {
 	}
 	kept := 0
 	for _, checkpoint := range all {
+		if c.Spare != nil && c.Spare(checkpoint.Step) {
+			continue
+		}
 		if _, err := checkSizes(c.disk, checkpoint.Dir, checkpoint.Step); err != nil {
 			continue
 		}
@@ -167,6 +172,41 @@ func (c Checkpoints) reap() error {
 func (c Checkpoints) Latest(report func(damaged string, err error)) (Checkpoint, bool, error) {
 	found, _, err := c.newest(func(Checkpoint) error { return nil }, report)
 	return found, found.Dir != "", err
+}
+
+// At returns the checkpoint of a step; false if there is none. One whose files are not as they were saved is an error.
+func (c Checkpoints) At(step int) (Checkpoint, bool, error) {
+	c = c.withDefaults()
+	found := Checkpoint{Step: step, Dir: c.path(step)}
+	if there, err := c.disk.Exists(found.Dir); err != nil || !there {
+		return Checkpoint{}, false, err
+	}
+	if err := verify(c.disk, found.Dir, step); err != nil {
+		return Checkpoint{}, false, fmt.Errorf("checkpoint %s is damaged: %w", found.Dir, err)
+	}
+	return found, true, nil
+}
+
+// Steps lists the steps of which there are checkpoints, damaged ones too, in their order.
+func (c Checkpoints) Steps() (steps []int, err error) {
+	all, err := c.withDefaults().list()
+	for _, checkpoint := range slices.Backward(all) {
+		steps = append(steps, checkpoint.Step)
+	}
+	return steps, err
+}
+
+// Sum is the SHA-256 sum with which one of the checkpoint's files was saved.
+func (c Checkpoint) Sum(name string) (string, error) {
+	m, err := checkSizes(atomicfile.OS, c.Dir, c.Step)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(m.Files, func(f manifestItem) bool { return f.Name == name })
+	if i < 0 {
+		return "", fmt.Errorf("checkpoint %s has no file %s", c.Dir, name)
+	}
+	return m.Files[i].SHA256, nil
 }
 
 // Resume is [Checkpoints.Latest] for who goes on saving: a checkpoint that fit finds something wrong with is passed over too.

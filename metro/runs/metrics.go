@@ -121,6 +121,48 @@ func (m *Metrics) Record(step int, values Values) error {
 	return nil
 }
 
+// Inherit makes an empty log begin with what the log at a path held at a mark, to the bit: the steps that a run shares with the
+// one that it goes on with. The mark is the log's own then.
+func (m *Metrics) Inherit(path string, mark Mark) error {
+	err := m.writable()
+	if err == nil && m.size > 0 {
+		err = fmt.Errorf("it holds %d bytes already", m.size)
+	}
+	if err == nil {
+		err = holds(m.disk, path, mark)
+	}
+	if err != nil {
+		return fmt.Errorf("begin metrics %s with %s: %w", m.path, path, err)
+	}
+	if err := m.copyFrom(path, mark.Bytes); err != nil {
+		err = fmt.Errorf("begin metrics %s with %d bytes of %s: %w", m.path, mark.Bytes, path, err)
+		if undo := m.file.Truncate(0); undo != nil {
+			m.err = errors.Join(err, undo)
+		}
+		return err
+	}
+	return m.scan(func(l line) bool {
+		if l.err == nil {
+			m.last = l.row.Step
+		}
+		return true
+	})
+}
+
+func (m *Metrics) copyFrom(path string, size int64) error {
+	file, err := m.disk.OpenFile(path, os.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.CopyN(io.MultiWriter(m.file, sum), file, size); err != nil {
+		return err
+	}
+	m.size, m.sum = size, sum
+	return nil
+}
+
 // Mark returns what the log holds now.
 func (m *Metrics) Mark() Mark { return Mark{m.size, hex.EncodeToString(m.sum.Sum(nil))} }
 

@@ -72,10 +72,17 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 		workload: w, config: c, program: program, report: report, changes: changes,
 		lease: lease, metrics: metrics, checkpoints: lease.Checkpoints(c.Training.KeepCheckpoints),
 	}
+	l.checkpoints.Spare = func(step int) bool { return step == c.Training.KeepAt }
+	if p, ok := w.(*Pretraining); ok {
+		l.trunk = p.origins.trunk
+	}
 	l.sink = runs.Sinks{metrics, &l.progress}
 	values, err := l.run(ctx)
 	err = outOfMemory(err)
 	result := Result{Steps: l.state.Step, Metrics: values, Seconds: l.state.Seconds, Run: j.Run}
+	if l.trunk != nil {
+		result.Before = l.trunk.state.Seconds
+	}
 	if divergence, ok := errors.AsType[*Divergence](err); ok {
 		result.Steps, result.Diverged = divergence.Step, divergence.Error() // not when it was noticed
 	} else if err != nil {

@@ -40,6 +40,7 @@ type loop struct {
 	program  *Program
 	report   func(Progress)
 	changes  []string // in what the machine is unlike that of an attempt before
+	trunk    *Trunk   // that the run forks from; nil for none
 
 	lease       *runs.Lease
 	metrics     *runs.Metrics
@@ -112,7 +113,7 @@ func (l *loop) step(batches <-chan prefetched) error {
 			return err
 		}
 	}
-	if due(t.CheckpointEvery) {
+	if due(t.CheckpointEvery) || l.state.Step == t.KeepAt {
 		if err := l.save(); err != nil {
 			return err
 		}
@@ -249,6 +250,9 @@ func (l *loop) resume() error {
 		return usererr.New("%w", err)
 	}
 	l.clock.started = time.Now()
+	if !found && l.trunk != nil {
+		return l.branch()
+	}
 	if !found {
 		if err := l.workload.Begin(l.program); err != nil {
 			return err
@@ -266,6 +270,26 @@ func (l *loop) resume() error {
 			strings.Join(l.changes, "; "))
 	}
 	return l.metrics.TruncateAfter(l.state.Step)
+}
+
+// branch puts the program into the state of the trunk's checkpoint, and begins the log with the trunk's records, so that a fork
+// is like a run of its own that was stopped after that step.
+func (l *loop) branch() error {
+	if err := readVariables(l.trunk.path(variablesFile), l.program.Variables()); err != nil {
+		return usererr.New("%s: %w; a fork has the weights and moments of the run that it goes on with", forkPath, err)
+	}
+	l.state = l.trunk.state
+	if l.config.Training.Steps != l.trunk.Identity.Config.Training.Steps {
+		l.state.LastLoss = 0 // its last tenth is another
+	}
+	err := l.metrics.TruncateAfter(-1)
+	if err == nil {
+		err = l.metrics.Inherit(filepath.Join(l.trunk.Dir, runs.MetricsFile), l.state.Log)
+	}
+	if err != nil {
+		return usererr.New("%s: %w", forkPath, err)
+	}
+	return nil
 }
 
 // save writes a checkpoint of the present step.

@@ -15,6 +15,7 @@ import (
 type origins struct {
 	first  *Pretrained // training.init_from
 	frozen *Pretrained // replacements.checkpoint
+	trunk  *Trunk      // training.fork
 }
 
 // loadOrigins looks at the folders that c names. Models that read text with different tokenizers cannot be put together.
@@ -82,6 +83,12 @@ func (o origins) hashes() (map[string]string, error) {
 			hashes = map[string]string{}
 		}
 		hashes[path] = hash
+	}
+	if o.trunk != nil {
+		if hashes == nil {
+			hashes = map[string]string{}
+		}
+		hashes[forkPath] = o.trunk.Hash
 	}
 	return hashes, nil
 }

@@ -66,6 +66,7 @@ type Result struct {
 	Seconds  float64         `json:"seconds"`            // wall time of all attempts
 	Diverged string          `json:"diverged,omitempty"` // why it ended early, if it did
 	Details  json.RawMessage `json:"details,omitempty"`  // see [Workload.Details]
+	Before   float64         `json:"before,omitempty"`   // of Seconds, those of the steps that a fork shares with the run that it goes on with
 	Log      runs.Mark       `json:"log,omitzero"`       // what the log holds at the end
 
 	Run *runs.Run `json:"-"`
@@ -111,6 +112,7 @@ func (r *Runner) Resume(ctx context.Context, dir string) (*Job, error) {
 	if err := stored.Verify(dir); err != nil {
 		return nil, err
 	}
+	stored.Config.Training.Fork = besideRun(dir, stored.Config.Training.Fork)
 	identity, workload, err := r.pretraining(ctx, stored.Config)
 	if err != nil {
 		return nil, err
@@ -136,10 +138,21 @@ func (r *Runner) pretraining(ctx context.Context, config metro.Config) (RunIdent
 	if err := r.fits(config); err != nil {
 		return RunIdentity{}, nil, err
 	}
+	var trunk *Trunk
+	if config.Training.Fork != "" {
+		var err error
+		if trunk, err = FindTrunk(r.Store, config.Training.Fork); err != nil {
+			return RunIdentity{}, nil, err
+		}
+		if err = trunk.allows(config); err != nil {
+			return RunIdentity{}, nil, err
+		}
+	}
 	o, err := loadOrigins(config)
 	if err != nil {
 		return RunIdentity{}, nil, err
 	}
+	o.trunk = trunk
 	dataset, err := r.dataset(ctx, config.Data, o.tokenizer(), nil)
 	if err != nil {
 		return RunIdentity{}, nil, err
@@ -148,6 +161,11 @@ func (r *Runner) pretraining(ctx context.Context, config metro.Config) (RunIdent
 	identity.Corpus, identity.Tokenizer = dataset.Corpus.Hash, dataset.Tokenizer.Hash()
 	if identity.Weights, err = o.hashes(); err != nil {
 		return RunIdentity{}, nil, err
+	}
+	if trunk != nil {
+		if err := trunk.fits(identity); err != nil {
+			return RunIdentity{}, nil, err
+		}
 	}
 	return identity, func() (Workload, error) { return r.newPretraining(config, dataset, o) }, nil
 }

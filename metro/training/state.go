@@ -5,6 +5,7 @@ package training
 import (
 	"math"
 	"path/filepath"
+	"slices"
 
 	"github.com/gomlx/gomlx/ml/model"
 
@@ -48,6 +49,9 @@ type window struct {
 }
 
 func (w *window) add(t metro.Tally, gradientNorm float64) {
+	if !slices.Equal(w.Tally.Names, t.Names) {
+		*w = window{} // a fork counts other things than the steps before it
+	}
 	w.Tally = w.Tally.Add(t)
 	w.GradientNorm += gradientNorm
 	w.Steps++
