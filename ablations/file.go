@@ -37,6 +37,7 @@ var studyKeys = []studyKey{
 	{"arms", []string{"Changes"}, studyFile.arms, writtenArms},
 	{"seeds", []string{"Seeds"}, studyFile.seeds, writtenSeeds},
 	{"outcome", []string{"Outcome"}, studyFile.outcome, writtenOutcome},
+	{"margin", []string{"Margin"}, studyFile.margin, writtenMargin},
 	{"finetune", []string{"Finetune"}, studyFile.finetune, writtenFinetune},
 }
 
@@ -66,6 +67,7 @@ func ReadStudy(path string) (Study, error) {
 //	      - {name: and half the masks, set: {masking.rate: 0.075}}
 //	seeds: [0, 1, 2]
 //	outcome: frozen_auc_unigram
+//	margin: 0.02
 //
 // one_factor, grid and ladder are [OneFactor], [Grid] and [Ladder]. An outcome is a metric's key, or a mapping of metric,
 // label and better. A value is taken as it is written, as --set takes it.
@@ -244,6 +246,11 @@ func (d studyFile) seeds(s *Study, n *yaml.Node) error {
 	})
 }
 
+func (d studyFile) margin(s *Study, n *yaml.Node) (err error) {
+	s.Margin, err = d.Number(n)
+	return err
+}
+
 func (d studyFile) outcome(s *Study, n *yaml.Node) error {
 	if n.Kind == yaml.ScalarNode {
 		metric, err := d.Text(n)
@@ -358,6 +365,13 @@ func writtenSeeds(s Study) (*yaml.Node, error) {
 		n.Content = append(n.Content, strictyaml.Scalar(strconv.FormatInt(seed, 10)))
 	}
 	return n, nil
+}
+
+func writtenMargin(s Study) (*yaml.Node, error) {
+	if s.Margin == 0 {
+		return nil, nil
+	}
+	return strictyaml.Scalar(valueText(s.Margin)), nil
 }
 
 func writtenOutcome(s Study) (*yaml.Node, error) {

@@ -42,6 +42,7 @@ outcome:
   metric: val_generator_loss
   label: loss of the generator
   better: lower
+margin: 0.02
 finetune:
   task: families
   steps: 100

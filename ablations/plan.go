@@ -30,6 +30,7 @@ type Plan struct {
 	Recipe   string  `json:"recipe"`
 	Outcome  Outcome `json:"outcome"`
 	Seeds    []int64 `json:"seeds"`
+	Margin   float64 `json:"margin,omitempty"`
 	Corpus   string  `json:"corpus,omitempty"` // content hash of the runner's text
 	Arms     []Arm   `json:"arms"`
 	Runs     []Run   `json:"runs"`
@@ -44,14 +45,14 @@ type Plan struct {
 type Planned struct {
 	Seeds []int64   `json:"seeds"`
 	Date  time.Time `json:"date"`
-	Hash  string    `json:"hash"` // of the seeds, the arms, the outcome and the fine-tuning
+	Hash  string    `json:"hash"` // of the seeds, the arms, the outcome, the margin and the fine-tuning
 }
 
 // Plan returns what [Load] needs.
 func (r Results) Plan() Plan {
 	s := r.Study
 	return Plan{
-		Name: s.Name, Question: s.Question, Recipe: s.Recipe, Outcome: s.Outcome, Seeds: s.Seeds, Corpus: r.Corpus,
+		Name: s.Name, Question: s.Question, Recipe: s.Recipe, Outcome: s.Outcome, Seeds: s.Seeds, Margin: s.Margin, Corpus: r.Corpus,
 		Arms: r.Arms, Runs: r.Runs, Extra: r.Extra, Finetune: s.Finetune, Planned: r.Planned,
 	}
 }
@@ -118,6 +119,9 @@ func (p Plan) differs(before Plan) string {
 	}
 	if p.Outcome.Metric != before.Outcome.Metric || p.Outcome.Better != before.Outcome.Better {
 		return fmt.Sprintf("it was planned on %q, and an outcome that is chosen afterwards decides nothing", before.Outcome.Metric)
+	}
+	if p.Margin != before.Margin {
+		return fmt.Sprintf("it was planned with a margin of equivalence of %g, and one that is chosen afterwards decides nothing", before.Margin)
 	}
 	if !reflect.DeepEqual(p.Finetune, before.Finetune) {
 		return "it has another fine-tuning"
@@ -206,9 +210,13 @@ func (r *Results) adopt(before Plan) {
 
 // planHash is that of what is planned.
 func (r Results) planHash() (string, error) {
-	text, err := runs.Canonical(map[string]any{
+	planned := map[string]any{
 		"seeds": r.Planned.Seeds, "arms": armTexts(r.Arms), "outcome": r.Study.Outcome, "finetune": r.Study.Finetune,
-	})
+	}
+	if r.Study.Margin != 0 { // plans from before there were margins keep their hash
+		planned["margin"] = r.Study.Margin
+	}
+	text, err := runs.Canonical(planned)
 	if err != nil {
 		return "", fmt.Errorf("write the plan: %w", err)
 	}
@@ -217,7 +225,7 @@ func (r Results) planHash() (string, error) {
 }
 
 func (p Plan) study() Study {
-	s := Study{Name: p.Name, Question: p.Question, Recipe: p.Recipe, Outcome: p.Outcome, Seeds: p.Seeds, Finetune: p.Finetune}
+	s := Study{Name: p.Name, Question: p.Question, Recipe: p.Recipe, Outcome: p.Outcome, Seeds: p.Seeds, Margin: p.Margin, Finetune: p.Finetune}
 	for _, arm := range p.Arms {
 		if arm.Name == BaselineName {
 			s.Baseline = arm.Config

@@ -41,10 +41,11 @@ type Verdict string
 // The verdicts. Undecided means that the data do not tell, not that there is no difference. None means that they may not
 // be asked: [Comparison.Reason] says why.
 const (
-	Better    Verdict = "better"
-	Worse     Verdict = "worse"
-	Undecided Verdict = "undecided"
-	None      Verdict = "none"
+	Better     Verdict = "better"
+	Worse      Verdict = "worse"
+	Equivalent Verdict = "equivalent" // whatever the difference is, it is smaller than the margin
+	Undecided  Verdict = "undecided"
+	None       Verdict = "none"
 )
 
 // Outcomes are the results of one arm: the outcome of each ended run by its seed. A run that has not ended is absent;
@@ -55,6 +56,14 @@ type Outcomes struct {
 	Missing []int64 // seeds whose run ended well but has not measured the outcome, which is a gap and no failure
 	// Withheld says, as a column of verdicts does, why there is to be none, whatever the numbers are; empty for a verdict.
 	Withheld string
+}
+
+// Design is how verdicts are come to. It is part of a study's plan, written down before its first run.
+type Design struct {
+	Better Direction
+	// Margin is the size of a difference, on the outcome's scale, that is too small to matter. An arm whose difference is shown
+	// to be smaller is [Equivalent]; 0 asks for differences alone.
+	Margin float64
 }
 
 // Comparison is an arm against the baseline, paired by seed. Means, difference, interval and test are over the complete
@@ -73,6 +82,10 @@ type Comparison struct {
 	Low, High      float64 // 95 % interval of Diff by Student's t, for this arm alone (not corrected for the number of arms)
 	P              float64 // two-sided
 	HolmP          float64 // P adjusted over all arms of the study; the verdict is by this one
+	Margin         float64 // of the [Design]; 0 for none, and then what follows of equivalence is NaN
+	EquivalenceP   float64 // of the two one-sided tests against a difference of Margin or more
+	HolmEquivP     float64 // EquivalenceP adjusted over all arms, together with P
+	Low90, High90  float64 // 90 % interval of Diff: it lies within ±Margin where EquivalenceP < 0.05
 	Verdict        Verdict
 	Reason         string // why the verdict is [None]; empty for the others
 	// Caution says what speaks against trusting the test, and so a verdict; it may be empty.
@@ -83,22 +96,53 @@ type Comparison struct {
 	// SeedsNeeded is the number of pairs of a study that would give a verdict with probability [Power] on a true difference
 	// of the size of Diff, SD being an estimate; MaxSeeds+1 for more than MaxSeeds, 0 where there is no telling or no need.
 	SeedsNeeded int
+	// EquivalenceSeeds is the number of pairs of a study that would find the arm equivalent with probability [Power] if there
+	// is no difference at all; MaxSeeds+1 for more than MaxSeeds, 0 where there is no telling, no need or no margin.
+	EquivalenceSeeds int
+	// MorePairs is about how many pairs, beyond those there are, decide with probability [Power], either way, if the true
+	// difference is Diff; more than MaxSeeds for too many, 0 where there is no telling or no need.
+	MorePairs int
 	// Note says in words what the numbers cannot: failed runs, no interval, how far from a verdict. It may be empty.
 	Note string
 
 	baselineSeeds int // finite outcomes of the baseline
 }
 
-// Says is the verdict as a table shows it: "worse", "worse, with caution", or why there is none.
+// Says is the verdict as a table shows it: "worse", "worse, with caution", "equivalent within ±0.02", "undecided (about 9 more
+// pairs)", or why there is none.
 func (c Comparison) Says() string {
 	switch {
 	case c.Verdict == None:
 		return c.Reason
-	case c.Caution != "" && c.Verdict != Undecided:
-		return string(c.Verdict) + ", with caution"
-	default:
-		return string(c.Verdict)
+	case c.Verdict == Undecided:
+		return string(c.Verdict) + c.more()
 	}
+	words := string(c.Verdict)
+	if c.Verdict == Equivalent {
+		words += fmt.Sprintf(" within ±%.4g", c.Margin)
+	}
+	if c.Caution != "" {
+		words += ", with caution"
+	}
+	return words
+}
+
+// more says in brackets how many more pairs a verdict takes; empty where that is not known.
+func (c Comparison) more() string {
+	switch {
+	case c.MorePairs == 0:
+		return ""
+	case c.Pairs+c.MorePairs > MaxSeeds:
+		return fmt.Sprintf(" (more than %d pairs)", MaxSeeds)
+	case c.MorePairs == 1:
+		return " (about 1 more pair)"
+	}
+	return fmt.Sprintf(" (about %d more pairs)", c.MorePairs)
+}
+
+// Compare compares by a design without a margin, see [Design.Compare].
+func Compare(baseline Outcomes, arms []Outcomes, better Direction) []Comparison {
+	return Design{Better: better}.Compare(baseline, arms)
 }
 
 // Compare compares every arm with the baseline on one outcome and returns one Comparison an arm, in order.
@@ -112,31 +156,48 @@ func (c Comparison) Says() string {
 // with failed runs is never given a verdict in its favor, since the runs that survive flatter it; the other way a
 // verdict stands. Where every run of a side has failed there is no verdict, and the reason says so.
 //
+// With a margin, each arm is also tested for equivalence: see equivalence.go. An arm is [Equivalent] if both one-sided tests
+// reject, also where its difference is significant: the margin was stated beforehand as what does not matter, and the note says
+// that the difference is there. Equivalence is in the favor of both sides, so that failed runs of either leave it undecided.
+//
 // MinDetectable and SeedsNeeded are by the noncentral t distribution at level Alpha/len(arms), the level that Holm's
 // method asks of an arm in the worst case, whatever the other arms show. SD is an estimate from Pairs differences; both
 // are averages over what σ may be, so that the chance that they are stated for is the one that they have.
-func Compare(baseline Outcomes, arms []Outcomes, better Direction) []Comparison {
+func (d Design) Compare(baseline Outcomes, arms []Outcomes) []Comparison {
 	cs := make([]Comparison, len(arms))
-	ps := make([]float64, len(arms))
 	for i, arm := range arms {
-		cs[i] = pair(baseline, arm)
-		ps[i] = cs[i].P
+		cs[i] = d.pair(baseline, arm)
 	}
-	for i, p := range holm(ps) {
-		cs[i].HolmP = p
+	d.adjust(cs)
+	for i := range cs {
 		cs[i].Reason = cmp.Or(everyRunFailed(arms[i], ""), everyRunFailed(baseline, "baseline "), baseline.Withheld, arms[i].Withheld)
-		cs[i].decide(better)
+		cs[i].decide(d.Better)
 		cs[i].plan(Alpha / float64(len(arms)))
-		cs[i].annotate(better)
+		cs[i].annotate(d.Better)
 	}
 	return cs
 }
 
+// adjust fills the adjusted p values.
+func (d Design) adjust(cs []Comparison) {
+	ps, equivalence := make([]float64, len(cs)), make([]float64, len(cs))
+	for i, c := range cs {
+		ps[i], equivalence[i] = c.P, c.EquivalenceP
+	}
+	if d.Margin == 0 {
+		ps = holm(ps)
+	} else {
+		ps, equivalence = holmOfTwo(ps, equivalence)
+	}
+	for i := range cs {
+		cs[i].HolmP, cs[i].HolmEquivP = ps[i], equivalence[i]
+	}
+}
+
 // pair fills what can be said about one arm without looking at the others.
-func pair(baseline, arm Outcomes) Comparison {
-	nan := math.NaN()
-	c := Comparison{Name: arm.Name, BaselineMean: nan, Mean: nan, Diff: nan, SD: nan, Low: nan, High: nan, P: nan,
-		Failed: failedSeeds(arm), BaselineFailed: failedSeeds(baseline)}
+func (d Design) pair(baseline, arm Outcomes) Comparison {
+	c := unknown(arm.Name)
+	c.Margin, c.Failed, c.BaselineFailed = d.Margin, failedSeeds(arm), failedSeeds(baseline)
 	c.Missing = slices.Compact(slices.Sorted(slices.Values(slices.Concat(arm.Missing, baseline.Missing))))
 	c.baselineSeeds = len(baseline.BySeed) - len(c.BaselineFailed)
 	var base, own, diff []float64
@@ -162,6 +223,13 @@ func pair(baseline, arm Outcomes) Comparison {
 	return c
 }
 
+// unknown is a comparison of which nothing is known.
+func unknown(name string) Comparison {
+	nan := math.NaN()
+	return Comparison{Name: name, BaselineMean: nan, Mean: nan, Diff: nan, SD: nan, Low: nan, High: nan, P: nan, HolmP: nan,
+		EquivalenceP: nan, HolmEquivP: nan, Low90: nan, High90: nan, MinDetectable: nan}
+}
+
 // test fills SD, interval and P from n ≥ 2 differences of outcomes no larger than scale.
 func (c *Comparison) test(diff []float64, scale float64) {
 	n := float64(len(diff))
@@ -173,6 +241,9 @@ func (c *Comparison) test(diff []float64, scale float64) {
 		if math.Abs(c.Diff) <= rounding*scale {
 			c.P = 1
 		}
+		if c.Margin > 0 {
+			c.EquivalenceP = signEquivalence(len(diff), c.Diff, c.Margin)
+		}
 		return
 	}
 	c.SD = stat.StdDev(diff, nil)
@@ -181,6 +252,11 @@ func (c *Comparison) test(diff []float64, scale float64) {
 	half := -t.Quantile(Alpha/2) * stderr
 	c.Low, c.High = c.Diff-half, c.Diff+half
 	c.P = 2 * t.CDF(-math.Abs(c.Diff)/stderr)
+	if c.Margin > 0 {
+		half = -t.Quantile(Alpha) * stderr
+		c.Low90, c.High90 = c.Diff-half, c.Diff+half
+		c.EquivalenceP = tost(t, c.Diff, stderr, c.Margin)
+	}
 }
 
 // holm returns the step-down adjusted p values: the k-th smallest of m becomes max over j ≤ k of min(1, (m−j+1)·p_j)
@@ -224,7 +300,8 @@ func (c *Comparison) decide(better Direction) {
 		c.Verdict = None
 		return
 	}
-	if c.Verdict == Better && len(c.Failed) > 0 || c.Verdict == Worse && len(c.BaselineFailed) > 0 {
+	inFavor, against := c.Verdict != Worse, c.Verdict != Better
+	if inFavor && len(c.Failed) > 0 || against && len(c.BaselineFailed) > 0 {
 		c.Verdict = Undecided
 	}
 }
@@ -232,6 +309,8 @@ func (c *Comparison) decide(better Direction) {
 // leaning is the verdict of the test alone.
 func (c *Comparison) leaning(better Direction) Verdict {
 	switch {
+	case c.HolmEquivP < Alpha:
+		return Equivalent
 	case math.IsNaN(c.HolmP) || c.HolmP >= Alpha:
 		return Undecided
 	case (c.Diff > 0) == (better == HigherIsBetter):
@@ -244,12 +323,17 @@ func (c *Comparison) leaning(better Direction) Verdict {
 // plan fills MinDetectable and SeedsNeeded of an arm that the test left undecided at level alpha.
 func (c *Comparison) plan(alpha float64) {
 	c.MinDetectable = math.NaN()
-	if c.Verdict != Undecided || c.Pairs < 2 || c.HolmP < Alpha || c.SD == 0 {
+	if c.Verdict != Undecided || c.Pairs < 2 || c.HolmP < Alpha || c.HolmEquivP < Alpha || c.SD == 0 {
 		return
 	}
 	spread := newSpread(c.Pairs)
 	c.MinDetectable = spread.detectable(alpha) * c.SD
 	c.SeedsNeeded = spread.seedsNeeded(c.Diff/c.SD, alpha)
+	c.MorePairs = c.SeedsNeeded - c.Pairs
+	if c.Margin > 0 {
+		c.EquivalenceSeeds = spread.seedsForEquivalence(0, c.Margin/c.SD, alpha)
+		c.MorePairs = min(c.MorePairs, spread.seedsForEquivalence(c.Diff/c.SD, c.Margin/c.SD, alpha)-c.Pairs)
+	}
 }
 
 // spread is what an estimated standard deviation s says of the true one, σ: quantiles of s/σ, whose square is
@@ -298,10 +382,13 @@ func (s spread) detectable(alpha float64) float64 {
 // seedsNeeded is the smallest number of pairs, more than there are, that decides a true difference of d estimated
 // standard deviations with the chance [Power].
 func (s spread) seedsNeeded(d, alpha float64) int {
+	return s.leastPairs(func(n int) bool { return s.power(n, math.Abs(d), alpha) >= Power })
+}
+
+// leastPairs is the smallest number of pairs, more than there are, that is enough; MaxSeeds+1 if MaxSeeds are not.
+func (s spread) leastPairs(enough func(n int) bool) int {
 	least := s.pairs + 1
-	return least + sort.Search(max(0, MaxSeeds+1-least), func(k int) bool {
-		return s.power(least+k, math.Abs(d), alpha) >= Power
-	})
+	return least + sort.Search(max(0, MaxSeeds+1-least), func(k int) bool { return enough(least + k) })
 }
 
 // tPower is the power of the two-sided one-sample t test of n differences at level alpha if the true mean is δ standard
@@ -362,6 +449,15 @@ func (c *Comparison) annotate(better Direction) {
 			MaxSeeds)
 	case c.SeedsNeeded > 0:
 		add("%d pairs could tell a difference of %.2g; one of this size needs about %d seeds", c.Pairs, c.MinDetectable, c.SeedsNeeded)
+	}
+	if c.Verdict == Equivalent && c.HolmP < Alpha {
+		add("the difference is there (p %.2g), and smaller than the margin", c.HolmP)
+	}
+	switch {
+	case c.EquivalenceSeeds > MaxSeeds:
+		add("equivalence within ±%.4g needs more than %d seeds, if there is no difference at all", c.Margin, MaxSeeds)
+	case c.EquivalenceSeeds > 0:
+		add("equivalence within ±%.4g needs about %d seeds, if there is no difference at all", c.Margin, c.EquivalenceSeeds)
 	}
 	if c.Pairs > 0 && c.Pairs < c.baselineSeeds {
 		add("over these %s the baseline's mean is %.4g", pairsInWords(c.Pairs), c.BaselineMean)

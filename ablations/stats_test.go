@@ -20,6 +20,9 @@ func outcomes(vs ...float64) Outcomes {
 	return o
 }
 
+// pair compares one arm by a design without a margin.
+func pair(baseline, arm Outcomes) Comparison { return Design{}.pair(baseline, arm) }
+
 // filler are arms without results, which only count in the number of comparisons.
 func filler(first Outcomes, arms int) []Outcomes {
 	return append([]Outcomes{first}, make([]Outcomes, arms-1)...)

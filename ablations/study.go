@@ -25,6 +25,9 @@ type Study struct {
 	Baseline metro.Config
 	Changes  []Change
 	Seeds    []int64
+	// Margin is the size of a difference in the outcome that is too small to matter; an arm that is shown to differ by less is
+	// [Equivalent]. It is stated before the first run; 0 asks for differences alone.
+	Margin float64
 
 	Finetune *Finetuning // what follows each run; nil for nothing
 }
@@ -63,7 +66,7 @@ const BaselineName = "baseline"
 // a study without seeds or with one seed twice, an outcome without a direction, and one that an arm would be measured by on
 // another text or other tokens than the baseline are the user's errors.
 func (s Study) Arms() ([]Arm, error) {
-	problems := []error{s.checkName(), s.checkSeeds(), s.Outcome.check()}
+	problems := []error{s.checkName(), s.checkSeeds(), s.Outcome.check(), s.checkMargin()}
 	arms := []Arm{{Name: BaselineName, Config: s.Baseline}}
 	seen := map[string]string{armText(arms[0]): BaselineName}
 	names := map[string]bool{BaselineName: true}
@@ -179,6 +182,16 @@ func (s Study) checkSeeds() error {
 	}
 	return nil
 }
+
+func (s Study) checkMargin() error {
+	if s.Margin < 0 || !finite(s.Margin) {
+		return usererr.New("study %q: a margin of equivalence is a size, such as 0.02, and not %g", s.Name, s.Margin)
+	}
+	return nil
+}
+
+// design is how the study's verdicts are come to.
+func (s Study) design() Design { return Design{Better: s.Outcome.Better, Margin: s.Margin} }
 
 // armText is equal for arms whose runs are the same: what a config holds that has no effect does not tell them apart.
 func armText(a Arm) string {

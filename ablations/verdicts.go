@@ -46,7 +46,7 @@ func (r Results) compare(keep func(seed int64) bool) []Comparison {
 		o.Withheld = r.withheld(arm.Name, keep != nil)
 		arms = append(arms, o)
 	}
-	cs := Compare(baseline, arms, r.Study.Outcome.Better)
+	cs := r.Study.design().Compare(baseline, arms)
 	edge, learned := r.plateau()
 	for i := range cs {
 		if why := r.apart(r.Arms[i+1]); why != "" {
@@ -68,9 +68,10 @@ func (r Results) compare(keep func(seed int64) bool) []Comparison {
 
 // part leaves nothing of a comparison of two sides that were measured on different sets, but the arm's own mean and why.
 func (c *Comparison) part(why string) {
-	nan := math.NaN()
-	*c = Comparison{Name: c.Name, Failed: c.Failed, BaselineFailed: c.BaselineFailed, BaselineMean: nan, Mean: c.Mean, Diff: nan, SD: nan,
-		Low: nan, High: nan, P: nan, HolmP: nan, MinDetectable: nan, Verdict: None, Reason: otherSet, Note: why}
+	before := *c
+	*c = unknown(before.Name)
+	c.Failed, c.BaselineFailed, c.Mean, c.Margin = before.Failed, before.BaselineFailed, before.Mean, before.Margin
+	c.Verdict, c.Reason, c.Note = None, otherSet, why
 }
 
 // say adds to the note.

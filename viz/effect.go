@@ -13,13 +13,14 @@ import (
 // Verdict is what a study knows about one arm against its baseline.
 type Verdict string
 
-// The verdicts. Undecided means that the data do not tell, not that there is no difference. None means that they may not
-// be asked; the effect's Words say why.
+// The verdicts. Undecided means that the data do not tell, not that there is no difference; Equivalent that there is none as
+// large as a margin. None means that they may not be asked; the effect's Words say why.
 const (
-	Better    Verdict = "better"
-	Worse     Verdict = "worse"
-	Undecided Verdict = "undecided"
-	None      Verdict = "none"
+	Better     Verdict = "better"
+	Worse      Verdict = "worse"
+	Equivalent Verdict = "equivalent"
+	Undecided  Verdict = "undecided"
+	None       Verdict = "none"
 )
 
 // Effect is the paired difference of one arm to the baseline on the outcome that was fixed beforehand. NaN stands for
@@ -41,9 +42,9 @@ func (e Effect) Says() string { return cmp.Or(e.Words, string(e.Verdict)) }
 
 func (e Effect) check() error {
 	switch e.Verdict {
-	case Better, Worse, Undecided, None:
+	case Better, Worse, Equivalent, Undecided, None:
 	default:
-		return fmt.Errorf("%q has the verdict %q; it must be better, worse or undecided", e.Name, e.Verdict)
+		return fmt.Errorf("%q has the verdict %q; it must be better, worse, equivalent or undecided", e.Name, e.Verdict)
 	}
 	if typeset.Finite(e.Low) != typeset.Finite(e.High) || typeset.Finite(e.Low) && !(e.Low <= e.Diff && e.Diff <= e.High) {
 		return fmt.Errorf("%q has a difference of %g outside its interval [%g, %g]", e.Name, e.Diff, e.Low, e.High)

@@ -147,10 +147,10 @@ func TestForestRefusesWhatMakesNoSense(t *testing.T) {
 	}
 	for want, f := range map[string]Forest{
 		`viz: forest "f" has no arms`: {Name: "f"},
-		`viz: forest "f": arm "a" has the verdict "good"; it must be better, worse or undecided`: with(func(e *Effect) { e.Verdict = "good" }),
-		`viz: forest "f": arm "a" has a difference of 3 outside its interval [0, 2]`:             with(func(e *Effect) { e.Diff = 3 }),
-		`viz: forest "f": arm "a" has a difference of NaN outside its interval [0, 2]`:           with(func(e *Effect) { e.Diff = nan }),
-		`viz: forest "f": arm "a" has a difference of 1 outside its interval [NaN, 2]`:           with(func(e *Effect) { e.Low = nan }),
+		`viz: forest "f": arm "a" has the verdict "good"; it must be better, worse, equivalent or undecided`: with(func(e *Effect) { e.Verdict = "good" }),
+		`viz: forest "f": arm "a" has a difference of 3 outside its interval [0, 2]`:                         with(func(e *Effect) { e.Diff = 3 }),
+		`viz: forest "f": arm "a" has a difference of NaN outside its interval [0, 2]`:                       with(func(e *Effect) { e.Diff = nan }),
+		`viz: forest "f": arm "a" has a difference of 1 outside its interval [NaN, 2]`:                       with(func(e *Effect) { e.Low = nan }),
 	} {
 		_, err := f.Figure()
 		require.EqualError(t, err, want)

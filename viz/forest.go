@@ -186,13 +186,15 @@ func verdictFace(e Effect) text.Style {
 	return bold(labelFace)
 }
 
-// verdictLook is color and shape: a triangle up is better, one down is worse, a ring is open.
+// verdictLook is color and shape: a triangle up is better, one down is worse, a square is equivalent, a ring is open.
 func verdictLook(v Verdict) (color.NRGBA, draw.GlyphDrawer) {
 	switch v {
 	case Better:
 		return betterInk, draw.PyramidGlyph{}
 	case Worse:
 		return worseInk, invertedPyramid{}
+	case Equivalent:
+		return equivalentInk, draw.BoxGlyph{}
 	default:
 		return undecidedInk, hollow{draw.CircleGlyph{}}
 	}

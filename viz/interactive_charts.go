@@ -42,10 +42,10 @@ func (f Forest) pointable() (mime string, form []byte, err error) {
 			"pairs": e.Pairs, "verdict": string(e.Verdict)})
 	}
 	label := "difference in " + f.Outcome
-	arm, verdicts := nominal("arm", ""), []Verdict{Better, Worse, Undecided}
+	arm, verdicts := nominal("arm", ""), []Verdict{Better, Worse, Equivalent, Undecided}
 	by := object{"field": "verdict", "type": "nominal", "title": nil,
-		"scale": object{"domain": verdicts, "range": []string{"#008662", "#c45200", "#6b727c"}}}
-	shape := object{"field": "verdict", "type": "nominal", "title": nil, "scale": object{"domain": verdicts, "range": []string{"triangle-up", "triangle-down", "circle"}}}
+		"scale": object{"domain": verdicts, "range": []string{"#008662", "#c45200", "#2f6db5", "#6b727c"}}}
+	shape := object{"field": "verdict", "type": "nominal", "title": nil, "scale": object{"domain": verdicts, "range": []string{"triangle-up", "triangle-down", "square", "circle"}}}
 	return vegaLite(f.Title, f.Caption, rows, layers(rowHeight,
 		object{"mark": mark("rule", nil), "encoding": object{"y": arm, "x": field("low", label, false), "x2": object{"field": "high"}, "color": by}},
 		object{"mark": mark("point", object{"filled": true, "size": 60}),

@@ -51,6 +51,7 @@ aa and aa-micro compare a recipe with itself: what a change of rounding alone gi
   metro ablate run quickstart --out runs/bias --arm "no relative position bias" --set training.steps=600
   metro ablate run bias --baseline tiny --change "no bias: positions.relative=none" --grid optimizer.learning_rate=1e-3,3e-3
   metro ablate run bias.yaml
+  metro ablate run quickstart --out runs/same --margin 0.02 --seeds 0,1,2,3,4,5
   metro ablate run quickstart --out /shared/runs --claim    on each of several machines`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error { return runStudy(cmd, w, f, share, given[0]) },

@@ -5,6 +5,7 @@ package cli
 import (
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ type studyFlags struct {
 	arms     []string
 	set      []string
 	seeds    []int64
+	margin   *float64 // nil: the study's own
 }
 
 func (f *studyFlags) addFlags(cmd *cobra.Command) {
@@ -34,6 +36,11 @@ func (f *studyFlags) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.arms, "arm", nil, "keep only this change of the study; repeat for more")
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the baseline, and so of every arm, path=value")
 	cmd.Flags().Int64SliceVar(&f.seeds, "seeds", nil, "seeds in the place of the study's own, planned before the first run (0,1,2 where the flags make the study)")
+	cmd.Flags().Func("margin", "`size` of a difference in the outcome that is too small to matter, such as 0.02, planned before the first run: a verdict may then be \"equivalent\"", func(text string) error {
+		margin, err := strconv.ParseFloat(text, 64)
+		f.margin = &margin
+		return err
+	})
 }
 
 // studyHelp explains the argument and the flags of a command that takes a study.
@@ -59,7 +66,11 @@ A file says the same, strictly: a key that is not known is refused.
         - {name: RTD alone, set: {objective.name: rtd}}
         - {name: and fewer masks, set: {masking.rate: 0.1}}
   seeds: [0, 1, 2]
-  outcome: frozen_auc_unigram`
+  outcome: frozen_auc_unigram
+  margin: 0.02
+
+With a margin an arm may also be shown to be equivalent: two one-sided tests find that it differs by less. It is stated before
+the first run; one that is chosen afterwards is refused.`
 
 // study is the study that an argument and the flags name, cut to what a kind of backend can do; "" for any.
 func (f studyFlags) study(name, backend string) (s ablations.Study, err error) {
@@ -98,6 +109,9 @@ func (f studyFlags) study(name, backend string) (s ablations.Study, err error) {
 	}
 	if f.outcome != "" {
 		s.Outcome = ablations.OutcomeOf(f.outcome)
+	}
+	if f.margin != nil {
+		s.Margin = *f.margin
 	}
 	_, err = s.Arms()
 	return s, err

@@ -111,15 +111,16 @@ func (r Report) headline() string {
 		return fmt.Sprintf("Undecided: these runs cannot tell %s from the baseline.", map[bool]string{true: "the change", false: "any change"}[all == 1])
 	}
 	const longest = 80 // bytes of names
-	decided := append(slices.Clone(names[viz.Better]), names[viz.Worse]...)
+	decided := slices.Concat(names[viz.Better], names[viz.Worse], names[viz.Equivalent])
 	var parts []string
-	for _, verdict := range []viz.Verdict{viz.Better, viz.Worse} {
+	for _, verdict := range []viz.Verdict{viz.Better, viz.Worse, viz.Equivalent} {
 		who := strings.Join(names[verdict], ", ")
 		if len(strings.Join(decided, ", ")) > longest {
 			who = typeset.Plural(len(names[verdict]), "change")
 		}
 		if len(names[verdict]) > 0 {
-			parts = append(parts, fmt.Sprintf("%s than %s: %s.", verdict, r.Baseline.Name, who))
+			than := map[bool]string{false: "than", true: "to"}[verdict == viz.Equivalent]
+			parts = append(parts, fmt.Sprintf("%s %s %s: %s.", verdict, than, r.Baseline.Name, who))
 		}
 	}
 	if open > 0 {
