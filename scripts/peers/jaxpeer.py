@@ -122,7 +122,7 @@ class Model:
         z, replaced = self.rtd_logits(w, states), corrupted != b["tokens"]
         terms = {
             "generator": cross_entropy(logits, originals, b["weights"]),
-            "rtd": mean(jnp.maximum(z, 0) - z * replaced + jnp.log1p(jnp.exp(-jnp.abs(z))), b["tokens"] != self.task.pad),
+            "rtd": mean(jax.nn.softplus(z) - z * replaced, b["tokens"] != self.task.pad),
         }
         if o["name"] == "rtd_clm":
             corrected = pick(states) @ w["shared.token_embedding"].T + w["main.clm.output_bias"]
