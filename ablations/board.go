@@ -40,7 +40,9 @@ func (b *Board) Update(e Event) {
 	}
 	b.last = e
 	if e.Result != nil {
-		b.Results.Runs = append(b.Results.Runs, Run{Arm: e.Arm, Seed: e.Seed, Result: *e.Result, Ended: true})
+		run := Run{Arm: e.Arm, Seed: e.Seed, Result: *e.Result, Ended: true}
+		_ = run.measure(b.Results.Study.Outcome.Metric, b.Results.config(e.Arm)) // what cannot be read is missing, and said at the end
+		b.Results.Runs = append(b.Results.Runs, run)
 		b.ended += b.lengths[e.Arm]
 		delete(b.under, e.Worker)
 	} else {

@@ -89,7 +89,7 @@ func (s Study) Estimate(ctx context.Context, runner *training.Runner) (Estimate,
 		}
 		arm := &estimate.Arms[at[run.Arm]]
 		arm.Runs++
-		if err := run.read(runner.Store, false); err == nil && run.Ended {
+		if err := run.load(runner.Store, false); err == nil && run.Ended {
 			arm.Finished++
 		}
 	}

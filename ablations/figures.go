@@ -52,6 +52,7 @@ func (r Results) curves(logs logs, metric string) viz.Curves {
 	if metric == r.Study.Outcome.Metric {
 		m.Label = r.Study.Outcome.Label
 	}
+	how, _ := readingOf(r.Study.Outcome.Metric)
 	c := viz.Curves{
 		Name: metric, Title: capitalized(m.Label), Caption: "Thin lines are seeds, the band is their range.", Band: viz.MinMax,
 		X: viz.Axis{Label: "training step"}, Y: viz.Axis{Label: m.Label},
@@ -61,6 +62,9 @@ func (r Results) curves(logs logs, metric string) viz.Curves {
 	}
 	if m.Chance != 0 {
 		c.Levels = []viz.Level{{Y: m.Chance, Label: "guessing"}}
+	}
+	if how.resource != "" && metric == how.metric {
+		c.Levels = append(c.Levels, viz.Level{Y: how.target, Label: "target"})
 	}
 	if references := r.referencesOf(metric); len(references) > 0 {
 		c.Levels = append(c.Levels, viz.Level{Y: references[0].Value, Label: references[0].Label})
@@ -107,11 +111,12 @@ func (r Results) figures() (figures []viz.Figure, problems []string, err error) 
 		}
 		return err
 	}
-	if err := draw(r.Study.Outcome.Metric, ""); err != nil {
+	outcome := baseMetric(r.Study.Outcome.Metric)
+	if err := draw(outcome, ""); err != nil {
 		return nil, nil, err
 	}
 	for _, c := range reported {
-		if c.metric == r.Study.Outcome.Metric {
+		if c.metric == outcome {
 			continue
 		}
 		if err := draw(c.metric, c.remark); err != nil {

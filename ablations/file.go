@@ -38,6 +38,14 @@ var studyKeys = []studyKey{
 	{"seeds", []string{"Seeds"}, studyFile.seeds, writtenSeeds},
 	{"outcome", []string{"Outcome"}, studyFile.outcome, writtenOutcome},
 	{"margin", []string{"Margin"}, studyFile.margin, writtenMargin},
+	{"matching", []string{"Matching"},
+		func(d studyFile, s *Study, n *yaml.Node) (err error) { s.Matching, err = d.Text(n); return err },
+		func(s Study) (*yaml.Node, error) {
+			if s.Matching == "" {
+				return nil, nil
+			}
+			return strictyaml.Scalar(s.Matching), nil
+		}},
 	{"finetune", []string{"Finetune"}, studyFile.finetune, writtenFinetune},
 }
 
@@ -69,8 +77,8 @@ func ReadStudy(path string) (Study, error) {
 //	outcome: frozen_auc_unigram
 //	margin: 0.02
 //
-// one_factor, grid and ladder are [OneFactor], [Grid] and [Ladder]. An outcome is a metric's key, or a mapping of metric,
-// label and better. A value is taken as it is written, as --set takes it.
+// one_factor, grid and ladder are [OneFactor], [Grid] and [Ladder]. An outcome is a name of [OutcomeOf], or a mapping of metric,
+// label and better; matching is one of [Matchings]. A value is taken as it is written, as --set takes it.
 //
 // It is strict: a key that is not known or stands twice, a value of another kind, an anchor, an alias, a tag and a second
 // document are the user's errors, with the line, and so is a study that [Study.Arms] refuses.

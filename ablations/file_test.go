@@ -31,6 +31,7 @@ arms:
       - {name: RTD, set: {objective.name: rtd}}
       - {name: and groups, set: {optimizer.groups: "main/rtd: lr=2; generator: lr=0.5"}}
 seeds: [3, 1, 4]
+matching: tokens
 baseline:
   recipe: tiny
   set:
@@ -55,6 +56,7 @@ func TestParseStudy(t *testing.T) {
 	require.Equal(t, "What does all of it do: much?", s.Question)
 	require.Equal(t, 1200, s.Baseline.Training.Steps)
 	require.Equal(t, []int64{3, 1, 4}, s.Seeds)
+	require.Equal(t, ablations.MatchTokens, s.Matching)
 	require.Equal(t, ablations.Outcome{Metric: "val_generator_loss", Label: "loss of the generator", Better: ablations.LowerIsBetter}, s.Outcome)
 	require.Equal(t, &ablations.Finetuning{Task: "families", Steps: 100, Set: []string{"optimizer.learning_rate=1e-3"}}, s.Finetune)
 	var names []string

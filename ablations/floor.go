@@ -31,12 +31,12 @@ type Floor struct {
 	Date    string   `json:"date"`
 }
 
-// floorsFile is written by scripts/floors, from studies of package studies.
+// floorsFile is written by metro ablate noise --floors, from the A/A studies of package studies.
 //
 //go:embed floors.json
 var floorsFile []byte
 
-// Floors are those that were measured, one a recipe and metric.
+// Floors are those that were measured, one a recipe and outcome.
 func Floors() []Floor {
 	var list []Floor
 	if err := json.Unmarshal(floorsFile, &list); err != nil {
@@ -70,7 +70,7 @@ func (f Floor) Of(n int) float64 {
 func (r Results) FloorNote() string {
 	f, ok := r.Floor()
 	if !ok {
-		return fmt.Sprintf("A/A floor: not measured for the recipe %q and %s. What a change of rounding alone gives is measured by a study of the baseline against training.accumulate=2, such as metro ablate run aa.",
+		return fmt.Sprintf("A/A floor: not measured for the recipe %q and %s. What a change of rounding alone gives is measured by a study of the baseline against training.accumulate=2, by metro ablate noise.",
 			r.Study.Recipe, r.Study.Outcome.Metric)
 	}
 	n := len(r.Study.Seeds)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"metrolab/metro/metrics"
 	"metrolab/metro/text"
 	"metrolab/viz"
 )
@@ -38,6 +37,7 @@ func (s Study) extra(corpus *text.Corpus) Extra {
 			corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words), c.Training.Steps, c.Training.BatchSize, c.Data.SeqLen),
 		Notes: []string{
 			s.Outcome.note(),
+			s.matchingNote(),
 			"Seeds count by the plan that was written down before the first run: who adds seeds after looking, until there is a verdict, finds one too often.",
 			"Times, and the last digits of all else, are those of the machine that is named under provenance; another machine rounds in another way.",
 			"A model of this size says what matters early and small. It does not say what matters at the size of the published models.",
@@ -49,7 +49,7 @@ func (s Study) extra(corpus *text.Corpus) Extra {
 // note says what the outcome is.
 func (o Outcome) note() string {
 	note := "The outcome was fixed before any run: " + o.Label
-	if meaning := metrics.Of(o.Metric).Meaning; meaning != "" {
+	if meaning := describe(o.Metric).Meaning; meaning != "" {
 		note += ", " + meaning
 	}
 	if o.Metric == "frozen_auc_unigram" {

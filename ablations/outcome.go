@@ -14,9 +14,10 @@ import (
 	"metrolab/metro/training"
 )
 
-// heldOutOf is the set of held-out text that a metric is measured on, as [training.HeldOut.Sets] names it; empty for a metric
-// of no such set.
-func heldOutOf(metric string) string {
+// heldOutOf is the set of held-out text that an outcome is measured on, as [training.HeldOut.Sets] names it; empty for one of
+// no such set.
+func heldOutOf(outcome string) string {
+	metric := strings.TrimPrefix(baseMetric(outcome), training.Averaged)
 	switch {
 	case metric == training.FrozenUnigram, metric == training.FrozenBigram, metric == training.FrozenWords:
 		return metric

@@ -36,6 +36,7 @@ type Plan struct {
 	Runs     []Run   `json:"runs"`
 	Extra    Extra   `json:"extra"`
 
+	Matching string      `json:"matching,omitempty"`
 	Finetune *Finetuning `json:"finetune,omitempty"`
 	Planned  *Planned    `json:"planned,omitempty"`
 }
@@ -53,7 +54,7 @@ func (r Results) Plan() Plan {
 	s := r.Study
 	return Plan{
 		Name: s.Name, Question: s.Question, Recipe: s.Recipe, Outcome: s.Outcome, Seeds: s.Seeds, Margin: s.Margin, Corpus: r.Corpus,
-		Arms: r.Arms, Runs: r.Runs, Extra: r.Extra, Finetune: s.Finetune, Planned: r.Planned,
+		Arms: r.Arms, Runs: r.Runs, Extra: r.Extra, Matching: s.Matching, Finetune: s.Finetune, Planned: r.Planned,
 	}
 }
 
@@ -225,7 +226,7 @@ func (r Results) planHash() (string, error) {
 }
 
 func (p Plan) study() Study {
-	s := Study{Name: p.Name, Question: p.Question, Recipe: p.Recipe, Outcome: p.Outcome, Seeds: p.Seeds, Margin: p.Margin, Finetune: p.Finetune}
+	s := Study{Name: p.Name, Question: p.Question, Recipe: p.Recipe, Outcome: p.Outcome, Seeds: p.Seeds, Margin: p.Margin, Matching: p.Matching, Finetune: p.Finetune}
 	for _, arm := range p.Arms {
 		if arm.Name == BaselineName {
 			s.Baseline = arm.Config

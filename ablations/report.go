@@ -91,7 +91,7 @@ func (r Results) Report() (report.Report, error) {
 		Outcome: r.Study.Outcome.Label, LowerIsBetter: r.Study.Outcome.Better == LowerIsBetter,
 		Baseline: report.Baseline{Name: BaselineName, Mean: mean, Runs: n},
 		Effects:  r.effects(), Remark: r.FloorNote(),
-		Runs: r.RunTable(), RunLabels: runLabels, Failed: map[int]string{}, Notes: slices.Concat(r.Extra.Notes, r.referenceNote()),
+		Costs: r.CostTable(), Runs: r.RunTable(), RunLabels: runLabels, Failed: map[int]string{}, Notes: slices.Concat(r.Extra.Notes, r.referenceNote()),
 	}
 	for i, run := range r.Runs {
 		if why := r.without(run); why != "" {

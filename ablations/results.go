@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"metrolab/metro"
 	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
@@ -26,6 +28,7 @@ type Run struct {
 	Result training.Result `json:"-"`                   // with what the fine-tuning measured
 	Ended  bool            `json:"-"`
 
+	read    read   // of the study's outcome, where it is not that of the last evaluation alone
 	problem string // why its result cannot be read; empty if it can, or there is none
 }
 
@@ -46,7 +49,11 @@ func (r Results) Reload() Results {
 	r.Runs, r.Problems = slices.Clone(r.Runs), nil
 	for i := range r.Runs {
 		run := &r.Runs[i]
-		if err := run.read(r.Store, r.Study.Finetune != nil); err != nil {
+		err := run.load(r.Store, r.Study.Finetune != nil)
+		if err == nil && run.Ended {
+			err = run.measure(r.Study.Outcome.Metric, r.config(run.Arm))
+		}
+		if err != nil {
 			run.problem = oneLine(err)
 			r.Problems = append(r.Problems, fmt.Sprintf("%s, seed %d: %s", run.Arm, run.Seed, run.problem))
 		}
@@ -63,10 +70,10 @@ func (r Run) begun(root string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// read takes the run's result from its directory, with what its fine-tuning has measured if there is to be one: without
+// load takes the run's result from its directory, with what its fine-tuning has measured if there is to be one: without
 // that the run has not ended.
-func (r *Run) read(store runs.Store, tuned bool) error {
-	r.Result, r.Ended, r.problem = training.Result{}, false, ""
+func (r *Run) load(store runs.Store, tuned bool) error {
+	r.Result, r.Ended, r.read, r.problem = training.Result{}, false, read{}, ""
 	result, ended, err := resultIn(store, *r, r.ID)
 	if err != nil {
 		return err
@@ -80,6 +87,29 @@ func (r *Run) read(store runs.Store, tuned bool) error {
 		r.Result = withFinetuning(r.Result, fine)
 	}
 	return err
+}
+
+// measure puts an outcome that is made of more than the last evaluation among what a run of c that has ended has measured.
+func (r *Run) measure(outcome string, c metro.Config) error {
+	how, err := readingOf(outcome)
+	if err != nil || how.plain() || r.Result.Run == nil || r.Result.Diverged != "" {
+		return err
+	}
+	rows, err := r.Result.Run.ReadMetrics()
+	if err != nil {
+		return err
+	}
+	found, ok, err := how.of(rows, c)
+	if err != nil || !ok {
+		return err
+	}
+	measured := maps.Clone(r.Result.Metrics)
+	if measured == nil {
+		measured = runs.Values{}
+	}
+	measured[outcome] = found.value
+	r.Result.Metrics, r.read = measured, found
+	return nil
 }
 
 // resultIn is the result of the run of that ID; a run that has no directory yet has none.
@@ -98,12 +128,18 @@ func resultIn(store runs.Store, r Run, id string) (result training.Result, ended
 // outcomes are an arm's, at those of its seeds that keep, nil for all, says yes to.
 func (r Results) outcomes(arm string, keep func(seed int64) bool) Outcomes {
 	o := Outcomes{Name: arm, BySeed: map[int64]float64{}}
+	if how, err := readingOf(r.Study.Outcome.Metric); err == nil && how.resource != "" {
+		o.Censored = map[int64]bool{}
+	}
 	for _, run := range r.Runs {
 		if run.Arm != arm || !run.Ended || keep != nil && !keep(run.Seed) {
 			continue
 		}
 		if v, measured := run.metric(r.Study.Outcome.Metric); measured {
 			o.BySeed[run.Seed] = v
+			if run.read.censored {
+				o.Censored[run.Seed] = true
+			}
 		} else {
 			o.Missing = append(o.Missing, run.Seed)
 		}
@@ -111,15 +147,19 @@ func (r Results) outcomes(arm string, keep func(seed int64) bool) Outcomes {
 	return o
 }
 
+// config is that of an arm.
+func (r Results) config(arm string) metro.Config {
+	i := slices.IndexFunc(r.Arms, func(a Arm) bool { return a.Name == arm })
+	if i < 0 {
+		return metro.Config{}
+	}
+	return r.Arms[i].Config
+}
+
 // baseline returns the mean outcome of the baseline's ended runs and their number.
 func (r Results) baseline() (mean float64, n int) {
-	for _, v := range r.outcomes(BaselineName, nil).BySeed {
-		if finite(v) {
-			mean += v
-			n++
-		}
-	}
-	return mean / float64(n), n // NaN where there is none
+	o := r.outcomes(BaselineName, nil)
+	return meanOf(o), len(o.BySeed) - len(failedSeeds(o))
 }
 
 // metric returns a number of the last evaluation, NaN for a run that diverged, and whether there is one.

@@ -51,9 +51,11 @@ const (
 // Outcomes are the results of one arm: the outcome of each ended run by its seed. A run that has not ended is absent;
 // one that ended without a usable number, because it diverged, is NaN or ±Inf.
 type Outcomes struct {
-	Name    string
-	BySeed  map[int64]float64
-	Missing []int64 // seeds whose run ended well but has not measured the outcome, which is a gap and no failure
+	Name   string
+	BySeed map[int64]float64
+	// Censored are the seeds whose run spent BySeed without reaching a target; nil for outcomes that are no such cost. See [Compare].
+	Censored map[int64]bool
+	Missing  []int64 // seeds whose run ended well but has not measured the outcome, which is a gap and no failure
 	// Withheld says, as a column of verdicts does, why there is to be none, whatever the numbers are; empty for a verdict.
 	Withheld string
 }
@@ -160,6 +162,8 @@ func Compare(baseline Outcomes, arms []Outcomes, better Direction) []Comparison 
 // reject, also where its difference is significant: the margin was stated beforehand as what does not matter, and the note says
 // that the difference is there. Equivalence is in the favor of both sides, so that failed runs of either leave it undecided.
 //
+// Costs to reach a target, some of which may be censored, are tested by ranks, and have no interval; see [OutcomeOf].
+//
 // MinDetectable and SeedsNeeded are by the noncentral t distribution at level Alpha/len(arms), the level that Holm's
 // method asks of an arm in the worst case, whatever the other arms show. SD is an estimate from Pairs differences; both
 // are averages over what σ may be, so that the chance that they are stated for is the one that they have.
@@ -207,6 +211,7 @@ func (d Design) pair(baseline, arm Outcomes) Comparison {
 			b = v
 		}
 		if finite(a) && finite(b) {
+			a, b = restrict(a, arm.Censored[seed], b, baseline.Censored[seed])
 			base, own, diff = append(base, b), append(own, a), append(diff, a-b)
 		}
 	}
@@ -217,7 +222,10 @@ func (d Design) pair(baseline, arm Outcomes) Comparison {
 		return c
 	}
 	c.BaselineMean, c.Mean, c.Diff = stat.Mean(base, nil), stat.Mean(own, nil), stat.Mean(diff, nil)
-	if c.Pairs > 1 {
+	switch {
+	case c.Pairs > 1 && arm.Censored != nil:
+		c.rank(diff, arm, baseline)
+	case c.Pairs > 1:
 		c.test(diff, max(maxAbs(base), maxAbs(own)))
 	}
 	return c
@@ -323,7 +331,7 @@ func (c *Comparison) leaning(better Direction) Verdict {
 // plan fills MinDetectable and SeedsNeeded of an arm that the test left undecided at level alpha.
 func (c *Comparison) plan(alpha float64) {
 	c.MinDetectable = math.NaN()
-	if c.Verdict != Undecided || c.Pairs < 2 || c.HolmP < Alpha || c.HolmEquivP < Alpha || c.SD == 0 {
+	if c.Verdict != Undecided || c.Pairs < 2 || c.HolmP < Alpha || c.HolmEquivP < Alpha || c.SD == 0 || !finite(c.Low) {
 		return
 	}
 	spread := newSpread(c.Pairs)
@@ -422,6 +430,9 @@ func integrate(f func(float64) float64, a, b float64, points int) float64 {
 // annotate sets the note.
 func (c *Comparison) annotate(better Direction) {
 	var notes []string
+	if c.Note != "" {
+		notes = append(notes, c.Note)
+	}
 	add := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	if len(c.Failed) > 0 {
 		add("failed at %s", seedList(c.Failed))

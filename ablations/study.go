@@ -11,7 +11,6 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
 )
 
@@ -27,7 +26,8 @@ type Study struct {
 	Seeds    []int64
 	// Margin is the size of a difference in the outcome that is too small to matter; an arm that is shown to differ by less is
 	// [Equivalent]. It is stated before the first run; 0 asks for differences alone.
-	Margin float64
+	Margin   float64
+	Matching string // what every arm has as much of as the baseline: MatchSteps, which "" is, MatchTokens or MatchFLOPs
 
 	Finetune *Finetuning // what follows each run; nil for nothing
 }
@@ -40,16 +40,9 @@ type Change struct {
 
 // Outcome is the one number by which arms are compared.
 type Outcome struct {
-	Metric string    `json:"metric"` // of the run's last evaluation
+	Metric string    `json:"metric"` // of the run's last evaluation, or what is made of all its evaluations; see [OutcomeOf]
 	Label  string    `json:"label"`  // for people
 	Better Direction `json:"better"`
-}
-
-// OutcomeOf is the metric of that key as an outcome, with the label and the direction that [metrics.Of] gives it. A
-// metric without a direction needs an Outcome that says which way is better.
-func OutcomeOf(key string) Outcome {
-	m := metrics.Of(key)
-	return Outcome{Metric: key, Label: m.Label, Better: m.Better}
 }
 
 // Arm is the baseline or one change, made whole.
@@ -66,7 +59,7 @@ const BaselineName = "baseline"
 // a study without seeds or with one seed twice, an outcome without a direction, and one that an arm would be measured by on
 // another text or other tokens than the baseline are the user's errors.
 func (s Study) Arms() ([]Arm, error) {
-	problems := []error{s.checkName(), s.checkSeeds(), s.Outcome.check(), s.checkMargin()}
+	problems := []error{s.checkName(), s.checkSeeds(), s.checkMatching(), s.Outcome.check(), s.checkMargin()}
 	arms := []Arm{{Name: BaselineName, Config: s.Baseline}}
 	seen := map[string]string{armText(arms[0]): BaselineName}
 	names := map[string]bool{BaselineName: true}
@@ -78,6 +71,8 @@ func (s Study) Arms() ([]Arm, error) {
 		}
 		if err := assign(&arm.Config, pretraining); err != nil {
 			problems = append(problems, fmt.Errorf("arm %q: %w", change.Name, err))
+		} else {
+			problems = append(problems, s.match(&arm))
 		}
 		if names[arm.Name] || arm.Name == "" {
 			problems = append(problems, usererr.New("study %q: every arm needs a name of its own, %q is not", s.Name, arm.Name))
@@ -92,7 +87,7 @@ func (s Study) Arms() ([]Arm, error) {
 		if err := arm.Config.Validate(); err != nil {
 			problems = append(problems, fmt.Errorf("arm %q: %w", arm.Name, err))
 		}
-		problems = append(problems, s.checkOutcome(arm))
+		problems = append(problems, s.checkOutcome(arm), s.checkReading(arm))
 	}
 	return arms, errors.Join(problems...)
 }
@@ -159,7 +154,8 @@ func (o Outcome) check() error {
 	if o.Better != HigherIsBetter && o.Better != LowerIsBetter {
 		return usererr.New("outcome %q: which way is better? say %q or %q, not %q", o.Metric, HigherIsBetter, LowerIsBetter, o.Better)
 	}
-	return nil
+	_, err := readingOf(o.Metric)
+	return err
 }
 
 func (s Study) checkName() error {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"metrolab/metro/metrics"
 	"metrolab/viz/table"
 )
 
@@ -53,16 +52,23 @@ func (r Results) Table() table.Table {
 const runLabels = 2
 
 // RunTable is one row a run: its arm and seed, the outcome, then the other metrics of the last evaluation, then what else
-// the run is.
+// the run is and what it cost. Where the outcome is the cost of a target, a column says which runs never reached it.
 func (r Results) RunTable() table.Table {
 	names := r.metricNames()
 	t := table.Table{Columns: []table.Column{{Name: "arm"}, {Name: "seed", Align: table.Right}}}
 	for _, name := range names {
-		t.Columns = append(t.Columns, table.Column{Name: name, Align: table.Right, Format: metrics.Of(name).Format})
+		t.Columns = append(t.Columns, table.Column{Name: name, Align: table.Right, Format: describe(name).Format})
 	}
-	for _, name := range []string{"steps", "seconds", "state", "run"} {
-		t.Columns = append(t.Columns, table.Column{Name: name, Format: "%.1f"})
+	t.Columns = append(t.Columns, table.Column{Name: "steps"}, table.Column{Name: "seconds", Format: "%.1f"})
+	more := slices.DeleteFunc(r.known(), func(c cost) bool { return c.key == "seconds" })
+	for _, c := range more {
+		t.Columns = append(t.Columns, table.Column{Name: c.key, Align: table.Right, Format: "%.4g"})
 	}
+	how, _ := readingOf(r.Study.Outcome.Metric)
+	if how.resource != "" {
+		t.Columns = append(t.Columns, table.Column{Name: "censored"})
+	}
+	t.Columns = append(t.Columns, table.Column{Name: "state"}, table.Column{Name: "run"})
 	for _, run := range r.Runs {
 		row := []any{run.Arm, run.Seed}
 		for _, name := range names {
@@ -72,7 +78,18 @@ func (r Results) RunTable() table.Table {
 				row = append(row, nil)
 			}
 		}
-		t.Rows = append(t.Rows, append(row, run.Result.Steps, run.Result.Seconds, run.state(), run.ID))
+		row = append(row, run.Result.Steps, run.Result.Seconds)
+		for _, c := range more {
+			if v := c.of(run, r.config(run.Arm)); run.Ended && v > 0 {
+				row = append(row, v)
+			} else {
+				row = append(row, nil)
+			}
+		}
+		if how.resource != "" {
+			row = append(row, map[bool]any{true: run.read.censored, false: nil}[run.Ended && run.Result.Diverged == ""])
+		}
+		t.Rows = append(t.Rows, append(row, run.state(), run.ID))
 	}
 	return t
 }

@@ -3,11 +3,10 @@
 package ablations
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
-
-	"metrolab/metro/metrics"
 )
 
 // Why there is no verdict, as the column of verdicts says it.
@@ -49,7 +48,7 @@ func (r Results) compare(keep func(seed int64) bool) []Comparison {
 	cs := r.Study.design().Compare(baseline, arms)
 	edge, learned := r.plateau()
 	for i := range cs {
-		if why := r.apart(r.Arms[i+1]); why != "" {
+		if why := cmp.Or(r.apart(r.Arms[i+1]), r.elsewhere(r.Arms[i+1])); why != "" {
 			cs[i].part(why)
 			continue
 		}
@@ -64,6 +63,21 @@ func (r Results) compare(keep func(seed int64) bool) []Comparison {
 		}
 	}
 	return cs
+}
+
+// elsewhere says that an arm's outcome is the mean of evaluations at other parts of a run than the baseline's; empty if not.
+func (r Results) elsewhere(arm Arm) string {
+	const near = 0.01 // of a run: where steps are matched, they are rounded
+	for _, seed := range r.Study.Seeds {
+		own, base := r.at(arm.Name, seed), r.at(BaselineName, seed)
+		for i := range min(len(own.read.at), len(base.read.at)) {
+			if math.Abs(own.read.at[i]-base.read.at[i]) > near {
+				return fmt.Sprintf("at seed %d %s is a mean over other parts of training than the baseline's (from %.0f %% on, and from %.0f %%), because the run that was found has another training.eval_every",
+					seed, r.Study.Outcome.Metric, 100*own.read.at[0], 100*base.read.at[0])
+			}
+		}
+	}
+	return ""
 }
 
 // part leaves nothing of a comparison of two sides that were measured on different sets, but the arm's own mean and why.
@@ -157,7 +171,7 @@ func (r Results) at(arm string, seed int64) Run {
 // run. ok is false where the outcome has no level of guessing, or no run has left it.
 func (r Results) plateau() (edge float64, ok bool) {
 	const leastWay = 0.1 // of the outcome, below which no run has
-	m := metrics.Of(r.Study.Outcome.Metric)
+	m := describe(r.Study.Outcome.Metric)
 	best := 0.0
 	for _, arm := range r.Arms {
 		for _, v := range r.outcomes(arm.Name, nil).BySeed {

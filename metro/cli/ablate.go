@@ -23,9 +23,9 @@ func ablateCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "ablate",
 		Short:   "Run a study: a baseline and named changes at the same seeds, compared with honest statistics",
-		Example: "  metro ablate plan quickstart\n  metro ablate run quickstart\n  metro ablate report runs/quickstart",
+		Example: "  metro ablate plan quickstart\n  metro ablate run quickstart\n  metro ablate report runs/quickstart\n  metro ablate noise runs/aa",
 	})
-	cmd.AddCommand(ablateRunCommand(), ablatePlanCommand(), ablateReportCommand())
+	cmd.AddCommand(ablateRunCommand(), ablatePlanCommand(), ablateReportCommand(), ablateNoiseCommand())
 	return cmd
 }
 
@@ -43,11 +43,18 @@ The seeds are written down before the first run, in study.json, and verdicts are
 a later call with more seeds trains them, but whoever looks and then adds seeds finds differences that are not there, so the
 table then says "exploratory" in the place of a verdict.
 
+An outcome is a metric of the last evaluation, such as frozen_auc_unigram; its mean over the last K evaluations,
+lastK:METRIC; or what it took until an evaluation first reached a target, such as tokens_to:frozen_auc_unigram=0.75, which a
+run that never reaches it leaves open ("censored"): then arms are compared by ranks. How quiet each is, metro ablate noise tells.
+With --matching tokens or flops, an arm trains for as many steps as cost what the baseline costs, and its schedule follows.
+
 aa and aa-micro compare a recipe with itself: what a change of rounding alone gives.
 
 ` + studyHelp + shareHelp,
 		Example: `  metro ablate run quickstart
   metro ablate run quickstart --out runs/five --seeds 10,11,12,13,14
+  metro ablate run quickstart --out runs/mean --outcome last3:frozen_auc_unigram
+  metro ablate run quickstart --out runs/equal --matching flops
   metro ablate run quickstart --out runs/bias --arm "no relative position bias" --set training.steps=600
   metro ablate run bias --baseline tiny --change "no bias: positions.relative=none" --grid optimizer.learning_rate=1e-3,3e-3
   metro ablate run bias.yaml
@@ -117,6 +124,11 @@ func announce(s ablations.Study, kind string, workers int) {
 	for _, change := range s.Changes {
 		fmt.Fprintf(stderr, "  %s: %s\n", change.Name, strings.Join(change.Set, " "))
 	}
+	if arms, err := s.Arms(); err == nil && s.Matching != "" {
+		for _, arm := range arms[1:] {
+			fmt.Fprintf(stderr, "  %s: %d steps, for as many %s as the baseline\n", arm.Name, arm.Config.Training.Steps, s.Matching)
+		}
+	}
 	if kind == "go" {
 		// 0.37 s a step: quickstart, two runs at a time on two AVX2 cores (docs/results.md).
 		expected := time.Duration((1+len(s.Changes))*len(s.Seeds)*s.Baseline.Training.Steps) * 370 * time.Millisecond
@@ -151,6 +163,7 @@ func writeStudy(cmd *cobra.Command, results ablations.Results, dir string) error
 	}
 	out := cmd.OutOrStdout()
 	printTable(out, results.Table())
+	printTable(out, results.CostTable())
 	for _, c := range results.Compare() {
 		if c.Note != "" {
 			fmt.Fprintf(out, "  %s: %s\n", c.Name, c.Note)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"metrolab/ablations"
 	"metrolab/metro"
 	"metrolab/metro/bench"
 	"metrolab/metro/recipes"
@@ -41,6 +42,8 @@ var flagValues = map[string]completer{
 	"baseline":  func(*cobra.Command, []string, string) []string { return recipes.Names() },
 	"change":    assignments,
 	"grid":      assignments,
+	"matching":  func(*cobra.Command, []string, string) []string { return ablations.Matchings() },
+	"outcome":   func(*cobra.Command, []string, string) []string { return ablations.NamedOutcomes() },
 	"model":     models,
 	"init-from": models,
 	"resume":    models,
@@ -54,6 +57,7 @@ var flagValues = map[string]completer{
 var arguments = map[string]completer{
 	"metro ablate run":    studyNames,
 	"metro ablate plan":   studyNames,
+	"metro ablate noise":  func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
 	"metro ablate report": func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
 	"metro bench compare": files,
 	"metro data show":     corpora,

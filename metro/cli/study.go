@@ -22,6 +22,7 @@ type studyFlags struct {
 	changes  []string
 	grids    []string
 	outcome  string
+	matching string
 	arms     []string
 	set      []string
 	seeds    []int64
@@ -32,7 +33,8 @@ func (f *studyFlags) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.baseline, "baseline", "", "make a study of this recipe, under the name that is given")
 	cmd.Flags().StringArrayVar(&f.changes, "change", nil, `add an arm, "NAME: path=value path=value"; without NAME it is named by what it sets; repeat for more`)
 	cmd.Flags().StringArrayVar(&f.grids, "grid", nil, "add an arm for each value, path=value,value; several multiply")
-	cmd.Flags().StringVar(&f.outcome, "outcome", "", "metric in the place of the study's own outcome ("+studies.FrozenAUC.Metric+" where the flags make the study)")
+	cmd.Flags().StringVar(&f.outcome, "outcome", "", "outcome in the place of the study's own: METRIC, lastK:METRIC, or tokens_to:, flops_to: or steps_to:METRIC=TARGET ("+studies.FrozenAUC.Metric+" where the flags make the study)")
+	cmd.Flags().StringVar(&f.matching, "matching", "", "what every arm has as much of as the baseline, "+strings.Join(ablations.Matchings(), ", ")+", in the place of the study's own")
 	cmd.Flags().StringArrayVar(&f.arms, "arm", nil, "keep only this change of the study; repeat for more")
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the baseline, and so of every arm, path=value")
 	cmd.Flags().Int64SliceVar(&f.seeds, "seeds", nil, "seeds in the place of the study's own, planned before the first run (0,1,2 where the flags make the study)")
@@ -112,6 +114,9 @@ func (f studyFlags) study(name, backend string) (s ablations.Study, err error) {
 	}
 	if f.margin != nil {
 		s.Margin = *f.margin
+	}
+	if f.matching != "" {
+		s.Matching = f.matching
 	}
 	_, err = s.Arms()
 	return s, err

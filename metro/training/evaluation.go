@@ -47,6 +47,7 @@ const (
 	FrozenBigram  = "frozen_auc_bigram"  // tokens, with fakes that go well with both neighbours
 	FrozenWords   = "frozen_auc_words"   // words, for models that cut the same text in different ways
 	Validation    = "val_"               // begins the names of those metrics
+	Averaged      = "ema_"               // begins the names of what the averaged weights reach; see config field training.ema
 )
 
 // NewHeldOut prepares the held-out sets of config on d: rows of the validation split for the losses and for RTD

@@ -77,9 +77,11 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 		l.trunk = p.origins.trunk
 	}
 	l.sink = runs.Sinks{metrics, &l.progress}
+	process.enter()
 	values, err := l.run(ctx)
+	process.leave()
 	err = outOfMemory(err)
-	result := Result{Steps: l.state.Step, Metrics: values, Seconds: l.state.Seconds, Run: j.Run}
+	result := Result{Steps: l.state.Step, Metrics: values, Seconds: l.state.Seconds, Usage: l.state.Usage, Run: j.Run}
 	if l.trunk != nil {
 		result.Before = l.trunk.state.Seconds
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"metrolab/internal/machine"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/metrics"
@@ -58,6 +59,16 @@ type loop struct {
 type clock struct {
 	started          time.Time
 	training, loader time.Duration
+	processor        time.Duration // of the meter when it started
+}
+
+func startClock() clock { return clock{started: time.Now(), processor: process.processor()} }
+
+// addTo adds what was taken since the clock was started.
+func (c clock) addTo(s *state) {
+	s.Seconds += time.Since(c.started).Seconds()
+	s.ProcessorSeconds += (process.processor() - c.processor).Seconds()
+	s.Memory = max(s.Memory, machine.PeakMemory())
 }
 
 // run trains from the last checkpoint, or from the start, to the last step, and returns the last evaluation.
@@ -164,11 +175,11 @@ func (l *loop) evaluate() (runs.Values, error) {
 }
 
 func (l *loop) addTimings(values runs.Values) {
-	l.state.Seconds += time.Since(l.clock.started).Seconds()
+	l.clock.addTo(&l.state)
 	values["seconds"] = l.state.Seconds
 	values["tokens_per_second"] = l.state.Window.Tally.Tokens / max(l.clock.training.Seconds(), 1e-9)
 	values["loader_wait_seconds"] = l.clock.loader.Seconds()
-	l.clock = clock{started: time.Now()}
+	l.clock = startClock()
 }
 
 // drain reads the counts of the steps since the last time and adds them to the window. It is where a run that has
@@ -249,7 +260,7 @@ func (l *loop) resume() error {
 	if err != nil {
 		return usererr.New("%w", err)
 	}
-	l.clock.started = time.Now()
+	l.clock = startClock()
 	if !found && l.trunk != nil {
 		return l.branch()
 	}
@@ -302,7 +313,7 @@ func (l *loop) save() error {
 	}
 	state := l.state
 	state.Log = l.metrics.Mark()
-	state.Seconds += time.Since(l.clock.started).Seconds()
+	l.clock.addTo(&state)
 	return l.checkpoints.Save(state.Step, func(dir string) error {
 		return writeState(dir, state, l.program.Variables())
 	})

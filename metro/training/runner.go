@@ -61,15 +61,22 @@ func (r *Runner) kept() *Runner { return cmp.Or(r.keeper, r) }
 
 // Result is what a finished run leaves in result.json.
 type Result struct {
-	Steps    int             `json:"steps"`
-	Metrics  runs.Values     `json:"metrics"`            // the last evaluation
-	Seconds  float64         `json:"seconds"`            // wall time of all attempts
+	Steps   int         `json:"steps"`
+	Metrics runs.Values `json:"metrics"` // the last evaluation
+	Seconds float64     `json:"seconds"` // wall time of all attempts
+	Usage
 	Diverged string          `json:"diverged,omitempty"` // why it ended early, if it did
 	Details  json.RawMessage `json:"details,omitempty"`  // see [Workload.Details]
 	Before   float64         `json:"before,omitempty"`   // of Seconds, those of the steps that a fork shares with the run that it goes on with
 	Log      runs.Mark       `json:"log,omitzero"`       // what the log holds at the end
 
 	Run *runs.Run `json:"-"`
+}
+
+// Usage is what a run has taken of the machine, over all attempts; 0 where that is not known.
+type Usage struct {
+	ProcessorSeconds float64 `json:"processor_seconds,omitempty"` // of all cores; where runs are trained side by side in a process, an equal share
+	Memory           uint64  `json:"memory,omitempty"`            // most bytes that its process held at once
 }
 
 // Run pretrains config, or goes on with it, or returns the result of the run that is finished already. The run's directory is

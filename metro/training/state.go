@@ -25,11 +25,12 @@ func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // state is what a checkpoint holds beside the variables. Nothing random is in it: that follows from seed and step.
 type state struct {
-	Step    int       `json:"step"`
-	Tokens  float64   `json:"tokens"`  // real tokens trained on
-	Seconds float64   `json:"seconds"` // wall time of all attempts
-	Window  window    `json:"window"`
-	Log     runs.Mark `json:"log"` // what the log holds at this step
+	Step    int     `json:"step"`
+	Tokens  float64 `json:"tokens"`  // real tokens trained on
+	Seconds float64 `json:"seconds"` // wall time of all attempts
+	Usage
+	Window window    `json:"window"`
+	Log    runs.Mark `json:"log"` // what the log holds at this step
 
 	LastLoss float64 `json:"last_loss,omitempty"` // mean loss over the last tenth of the steps, as far as they have come
 }

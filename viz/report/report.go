@@ -25,6 +25,7 @@ type Report struct {
 	Remark        string      // a sentence below the effects, such as what rounding alone gives; may be empty
 	Missing       []string    // what should stand here and cannot be read, one line each
 	Figures       []viz.Figure
+	Costs         table.Table    // one row an arm: its outcome and what it cost; none to leave it out
 	Runs          table.Table    // one row a run: RunLabels columns that say which, then the outcome, then the rest
 	RunLabels     int            // these stay in view while the others are scrolled
 	Failed        map[int]string // rows of Runs, from 0, that have no outcome, and why
@@ -95,6 +96,11 @@ func (r Report) check() error {
 	for i, f := range r.Figures {
 		if len(f.PNG) == 0 || f.Alt == "" {
 			return fmt.Errorf("figure %d (%q) has no picture or no caption", i+1, f.Name)
+		}
+	}
+	if len(r.Costs.Rows) > 0 {
+		if err := r.Costs.Check(); err != nil {
+			return err
 		}
 	}
 	for row := range r.Failed {

@@ -28,6 +28,8 @@ type view struct {
 	RunRows  []runView
 	Ended    int // without an outcome
 	Changes  []configView
+
+	CostTable template.HTML
 }
 
 type effectView struct {
@@ -81,6 +83,9 @@ func (r Report) view() view {
 	for _, f := range r.Figures {
 		source := template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(f.PNG))
 		v.Pictures = append(v.Pictures, pictureView{f, source})
+	}
+	if len(r.Costs.Rows) > 0 {
+		v.CostTable, _ = r.Costs.HTML() // that it can be shown was checked
 	}
 	for k, c := range r.Runs.Columns {
 		v.RunHeads = append(v.RunHeads, cellView{c.Name, c.Align == table.Right, k < r.RunLabels})

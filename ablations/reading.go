@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ablations
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro"
+	"metrolab/metro/metrics"
+	"metrolab/metro/runs"
+	"metrolab/metro/training"
+)
+
+// reading is how an outcome is read off the evaluations of a run.
+type reading struct {
+	metric   string
+	last     int     // evaluations whose mean it is, from the end; 1 for the last alone
+	resource string  // what it takes to reach target, MatchSteps, MatchTokens or MatchFLOPs; empty where there is no target
+	target   float64 // of metric
+}
+
+var (
+	lastEvaluations = regexp.MustCompile(`^last([1-9][0-9]?):(.+)$`)
+	toTarget        = regexp.MustCompile(`^(steps|tokens|flops)_to:([^=]+)=(.+)$`)
+)
+
+// readingOf takes the name of an outcome apart; see [OutcomeOf].
+func readingOf(name string) (reading, error) {
+	how, _, named := strings.Cut(name, ":")
+	if !named {
+		return reading{metric: name, last: 1}, nil
+	}
+	if m := lastEvaluations.FindStringSubmatch(name); m != nil {
+		k, err := strconv.Atoi(m[1])
+		return reading{metric: m[2], last: k}, err
+	}
+	if m := toTarget.FindStringSubmatch(name); m != nil {
+		target, err := strconv.ParseFloat(m[3], 64)
+		if err != nil || math.IsNaN(target) || math.IsInf(target, 0) {
+			return reading{}, usererr.New("outcome %q: %q is not a number to reach", name, m[3])
+		}
+		if metrics.Of(m[2]).Better == "" {
+			return reading{}, usererr.New("outcome %q: which way %s is better is not known, so neither is when it has reached %s", name, m[2], m[3])
+		}
+		return reading{metric: m[2], last: 1, resource: m[1], target: target}, nil
+	}
+	return reading{}, usererr.New("outcome %q: %q is no way to read a metric; there are METRIC, lastK:METRIC with K from 1 to 99, and steps_to:, tokens_to: and flops_to:METRIC=TARGET", name, how)
+}
+
+// baseMetric is the metric that an outcome is made of.
+func baseMetric(outcome string) string {
+	if r, err := readingOf(outcome); err == nil {
+		return r.metric
+	}
+	return outcome
+}
+
+// OutcomeOf is the outcome of that name, with its label and direction. The names are
+//
+//	METRIC                     of the last evaluation, such as frozen_auc_unigram
+//	lastK:METRIC               its mean over the last K evaluations, such as last3:frozen_auc_unigram
+//	tokens_to:METRIC=TARGET    the tokens that were trained on when an evaluation first reached TARGET; so do
+//	                           flops_to: and steps_to:. A run that never reaches it is censored at what it had in all
+//
+// A metric to which [metrics.Of] gives no direction needs an Outcome that says which way is better.
+func OutcomeOf(name string) Outcome {
+	m := describe(name)
+	return Outcome{Metric: name, Label: m.Label, Better: m.Better}
+}
+
+// describe says what an outcome is, as [metrics.Of] does of a metric.
+func describe(name string) metrics.Metric {
+	r, err := readingOf(name)
+	m := metrics.Of(r.metric)
+	switch {
+	case err != nil:
+		return metrics.Of(name)
+	case r.resource != "":
+		to := fmt.Sprintf("%s to %s %g", r.resource, m.Label, r.target)
+		return metrics.Metric{Key: name, Label: to, Format: "%.4g", Better: LowerIsBetter,
+			Meaning: "what was spent when an evaluation first reached the target, or all that was, where none has"}
+	case r.last > 1:
+		m.Label = fmt.Sprintf("%s, mean of the last %d evaluations", m.Label, r.last)
+		if m.Meaning != "" {
+			m.Meaning += fmt.Sprintf("; the mean of the last %d evaluations", r.last)
+		}
+	}
+	m.Key = name
+	return m
+}
+
+// checkReading returns the user's error for an arm that is not evaluated as often as its outcome asks.
+func (s Study) checkReading(arm Arm) error {
+	how, err := readingOf(s.Outcome.Metric)
+	if err != nil || how.plain() {
+		return nil // said elsewhere
+	}
+	if s.Finetune != nil && strings.HasPrefix(how.metric, "test_") {
+		return usererr.New("outcome %q: %s is measured once, at the end of a fine-tuning, so that there is no course of it to read", s.Outcome.Metric, how.metric)
+	}
+	t := arm.Config.Training
+	if t.EvalEvery <= 0 {
+		return nil
+	}
+	if n := (t.Steps + t.EvalEvery - 1) / t.EvalEvery; n < how.last {
+		return usererr.New("arm %q: %d steps with training.eval_every=%d give %d evaluations, and %s is the mean of %d", arm.Name, t.Steps, t.EvalEvery, n, s.Outcome.Metric, how.last)
+	}
+	return nil
+}
+
+// plain says whether the last evaluation, which a run's result holds, is all that is read.
+func (r reading) plain() bool { return r.last == 1 && r.resource == "" }
+
+// read is what a reading gives.
+type read struct {
+	value    float64
+	censored bool      // the target was never reached: value is all that was spent
+	at       []float64 // parts of the run at which the evaluations lie that the value is the mean of
+}
+
+// of reads the log of a run of config c; false where it lacks the evaluations.
+func (r reading) of(rows []runs.Row, c metro.Config) (read, bool, error) {
+	steps, values := runs.Curve(rows, r.metric)
+	if r.resource != "" {
+		return r.reaching(steps, values, c)
+	}
+	first := len(values) - r.last
+	if first < 0 {
+		return read{}, false, nil
+	}
+	var mean read
+	for i, v := range values[first:] {
+		mean.value += v / float64(r.last)
+		mean.at = append(mean.at, steps[first+i]/float64(c.Training.Steps))
+	}
+	return mean, true, nil
+}
+
+// reaching is what was spent at the first evaluation that has reached the target.
+func (r reading) reaching(steps, values []float64, c metro.Config) (read, bool, error) {
+	cost := 1.0
+	if r.resource != MatchSteps {
+		var err error
+		if cost, err = costOf(c, r.resource); err != nil {
+			return read{}, false, err
+		}
+	}
+	higher := metrics.Of(r.metric).Better == HigherIsBetter
+	for i, v := range values {
+		if higher && v >= r.target || !higher && v <= r.target {
+			return read{value: cost * steps[i]}, true, nil
+		}
+	}
+	return read{value: cost * float64(c.Training.Steps), censored: true}, len(values) > 0, nil
+}
+
+// NamedOutcomes are the names of the outcomes that every pretraining run can be asked for, and that [Noise] measures by itself:
+// each frozen set, as it is at the last evaluation and as the mean of the last few.
+func NamedOutcomes() (names []string) {
+	for _, set := range frozenSets {
+		names = append(names, set)
+	}
+	for _, k := range []int{2, 3} {
+		for _, set := range frozenSets {
+			names = append(names, fmt.Sprintf("last%d:%s", k, set))
+		}
+	}
+	return names
+}
+
+// frozenSets are the metrics of the sets whose fakes no run has made.
+var frozenSets = []string{training.FrozenUnigram, training.FrozenBigram, training.FrozenWords}
