@@ -174,6 +174,31 @@ func (m *Metrics) Holds(mark Mark) error {
 	return nil
 }
 
+// MarkAfter is the mark of what the run's log holds up to the last record of a step or before it.
+func (r *Run) MarkAfter(step int) (Mark, error) {
+	path := r.Path(MetricsFile)
+	file, err := r.store.disk.OpenFile(path, os.O_RDONLY)
+	if err != nil {
+		return Mark{}, fmt.Errorf("read metrics: %w", err)
+	}
+	defer file.Close()
+	end := int64(0)
+	if err := scanLines(file, func(l line) bool {
+		if l.err != nil || l.row.Step > step {
+			return false
+		}
+		end = l.end
+		return true
+	}); err != nil {
+		return Mark{}, fmt.Errorf("read metrics %s: %w", path, err)
+	}
+	sum, err := sumOfLog(r.store.disk, path, end)
+	if err != nil {
+		return Mark{}, fmt.Errorf("read metrics %s: %w", path, err)
+	}
+	return Mark{end, hex.EncodeToString(sum.Sum(nil))}, nil
+}
+
 func holds(d atomicfile.Disk, path string, mark Mark) error {
 	sum, err := sumOfLog(d, path, mark.Bytes)
 	if errors.Is(err, io.EOF) {

@@ -3,6 +3,7 @@
 package training
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +22,7 @@ type Job struct {
 	runner   *Runner
 	identity RunIdentity
 	workload func() (Workload, error)
+	trunk    *Trunk // where a replay begins; nil for where the config says
 }
 
 // Identity is what decides the run's numbers.
@@ -74,7 +76,7 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 	}
 	l.checkpoints.Spare = func(step int) bool { return step == c.Training.KeepAt }
 	if p, ok := w.(*Pretraining); ok {
-		l.trunk = p.origins.trunk
+		l.trunk = cmp.Or(j.trunk, p.origins.trunk)
 	}
 	l.sink = runs.Sinks{metrics, &l.progress}
 	process.enter()
