@@ -27,7 +27,7 @@ func NewBoard(s Study) *Board {
 	b := &Board{Results: Results{Study: s}, lengths: map[string]int{}, under: map[int]int{}}
 	b.Results.Arms, _ = s.Arms()
 	for _, arm := range b.Results.Arms {
-		b.lengths[arm.Name] = arm.Config.Training.Steps + s.Finetune.steps()
+		b.lengths[arm.Name] = arm.Config.Training.Steps - s.Fork.shared(arm.Name) + s.Finetune.steps()
 		b.Total += len(s.Seeds) * b.lengths[arm.Name]
 	}
 	return b
@@ -46,10 +46,11 @@ func (b *Board) Update(e Event) {
 		b.ended += b.lengths[e.Arm]
 		delete(b.under, e.Worker)
 	} else {
-		if before, known := b.under[e.Worker]; known && e.Progress.Step > before {
-			b.estimate.Add(e.Progress.Step - before)
+		step := max(0, e.Progress.Step-b.Results.Study.Fork.shared(e.Arm))
+		if before, known := b.under[e.Worker]; known && step > before {
+			b.estimate.Add(step - before)
 		}
-		b.under[e.Worker] = e.Progress.Step
+		b.under[e.Worker] = step
 	}
 	b.Done = b.ended
 	for _, step := range b.under {

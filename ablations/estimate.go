@@ -85,7 +85,7 @@ func (s Study) Estimate(ctx context.Context, runner *training.Runner) (Estimate,
 		seen[run.ID] = true
 		if _, there := at[run.Arm]; !there {
 			at[run.Arm] = len(estimate.Arms)
-			estimate.Arms = append(estimate.Arms, estimateArm(jobs[i].arm, before))
+			estimate.Arms = append(estimate.Arms, estimateArm(jobs[i].arm, s.Fork, before))
 		}
 		arm := &estimate.Arms[at[run.Arm]]
 		arm.Runs++
@@ -96,9 +96,9 @@ func (s Study) Estimate(ctx context.Context, runner *training.Runner) (Estimate,
 	return estimate, nil
 }
 
-func estimateArm(arm Arm, before []earlierRun) ArmEstimate {
+func estimateArm(arm Arm, fork *Fork, before []earlierRun) ArmEstimate {
 	c := arm.Config
-	steps := float64(c.Training.Steps)
+	steps := float64(c.Training.Steps - fork.shared(arm.Name))
 	estimate := ArmEstimate{Name: arm.Name, Tokens: steps * float64(c.Training.BatchSize*c.Data.SeqLen), FLOPs: math.NaN(), Seconds: math.NaN(), Bytes: math.NaN()}
 	perStep := flopsOfStep(c)
 	estimate.FLOPs = steps * perStep

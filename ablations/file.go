@@ -47,6 +47,7 @@ var studyKeys = []studyKey{
 			return strictyaml.Scalar(s.Matching), nil
 		}},
 	{"finetune", []string{"Finetune"}, studyFile.finetune, writtenFinetune},
+	{"fork", []string{"Fork"}, studyFile.fork, writtenFork},
 }
 
 // ReadStudy reads a study from a YAML file; see [ParseStudy].

@@ -74,9 +74,13 @@ func TestAFileHoldsAllOfAStudy(t *testing.T) {
 	require.NoError(t, err)
 	value := reflect.ValueOf(s)
 	for i := range value.NumField() {
-		require.False(t, value.Field(i).IsZero(), "%s: give it a key in studyKeys, and set it in everyKey", value.Type().Field(i).Name)
+		require.False(t, value.Field(i).IsZero() && value.Type().Field(i).Name != "Fork", "%s: give it a key in studyKeys, and set it in everyKey", value.Type().Field(i).Name)
 	}
 	requireRoundTrip(t, s)
+	forks, err := ablations.ParseStudy("forks.yaml", []byte("name: x\nbaseline: {recipe: tiny}\narms: [set: {objective.rtd_weight: 10}]\nfork: {step: 400}\nseeds: [0]\noutcome: val_loss"))
+	require.NoError(t, err)
+	require.Equal(t, &ablations.Fork{Step: 400}, forks.Fork, "everyKey has arms that cannot be forks")
+	requireRoundTrip(t, forks)
 }
 
 func requireRoundTrip(t *testing.T, s ablations.Study) {

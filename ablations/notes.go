@@ -32,7 +32,7 @@ func (e Extra) has(name string) bool {
 // extra says what the runs alone do not tell: the text, the size, and what they cannot show.
 func (s Study) extra(corpus *text.Corpus) Extra {
 	c, total := s.Baseline, corpus.Stats.Total()
-	return Extra{
+	extra := Extra{
 		Summary: fmt.Sprintf("Text: %s, %s paragraphs, %s words. Each run sees %d steps of %d rows of %d tokens.",
 			corpus.Source, humanize.Comma(total.Documents), humanize.Comma(total.Words), c.Training.Steps, c.Training.BatchSize, c.Data.SeqLen),
 		Notes: []string{
@@ -44,6 +44,10 @@ func (s Study) extra(corpus *text.Corpus) Extra {
 			"Few seeds decide large differences only. An arm that is undecided is not shown to be equal.",
 		},
 	}
+	if s.Fork != nil {
+		extra.Notes = append(extra.Notes, s.Fork.note())
+	}
+	return extra
 }
 
 // note says what the outcome is.

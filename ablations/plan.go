@@ -38,6 +38,7 @@ type Plan struct {
 
 	Matching string      `json:"matching,omitempty"`
 	Finetune *Finetuning `json:"finetune,omitempty"`
+	Fork     *Fork       `json:"fork,omitempty"`
 	Planned  *Planned    `json:"planned,omitempty"`
 }
 
@@ -54,7 +55,7 @@ func (r Results) Plan() Plan {
 	s := r.Study
 	return Plan{
 		Name: s.Name, Question: s.Question, Recipe: s.Recipe, Outcome: s.Outcome, Seeds: s.Seeds, Margin: s.Margin, Corpus: r.Corpus,
-		Arms: r.Arms, Runs: r.Runs, Extra: r.Extra, Matching: s.Matching, Finetune: s.Finetune, Planned: r.Planned,
+		Arms: r.Arms, Runs: r.Runs, Extra: r.Extra, Matching: s.Matching, Finetune: s.Finetune, Fork: s.Fork, Planned: r.Planned,
 	}
 }
 
@@ -127,10 +128,16 @@ func (p Plan) differs(before Plan) string {
 	if !reflect.DeepEqual(p.Finetune, before.Finetune) {
 		return "it has another fine-tuning"
 	}
+	if !reflect.DeepEqual(p.Fork, before.Fork) {
+		return "its arms leave the baseline's run at another step"
+	}
 	if p.Corpus != "" && before.Corpus != "" && p.Corpus != before.Corpus {
 		return "it was trained on another text"
 	}
 	for _, run := range p.Runs {
+		if p.Fork != nil && run.Arm != BaselineName {
+			continue // its name follows from the baseline's run, which may not be there yet
+		}
 		if was, ok := find(before.Runs, run.Arm, run.Seed); ok && run.ID != "" && was.ID != "" && run.ID != was.ID {
 			return fmt.Sprintf("%s at seed %d is the run %s there and %s here, so text, weights, engine or version are others", run.Arm, run.Seed, was.ID, run.ID)
 		}
@@ -217,6 +224,9 @@ func (r Results) planHash() (string, error) {
 	if r.Study.Margin != 0 { // plans from before there were margins keep their hash
 		planned["margin"] = r.Study.Margin
 	}
+	if r.Study.Fork != nil {
+		planned["fork"] = r.Study.Fork
+	}
 	text, err := runs.Canonical(planned)
 	if err != nil {
 		return "", fmt.Errorf("write the plan: %w", err)
@@ -226,7 +236,10 @@ func (r Results) planHash() (string, error) {
 }
 
 func (p Plan) study() Study {
-	s := Study{Name: p.Name, Question: p.Question, Recipe: p.Recipe, Outcome: p.Outcome, Seeds: p.Seeds, Margin: p.Margin, Matching: p.Matching, Finetune: p.Finetune}
+	s := Study{
+		Name: p.Name, Question: p.Question, Recipe: p.Recipe, Outcome: p.Outcome, Seeds: p.Seeds, Margin: p.Margin, Matching: p.Matching,
+		Finetune: p.Finetune, Fork: p.Fork,
+	}
 	for _, arm := range p.Arms {
 		if arm.Name == BaselineName {
 			s.Baseline = arm.Config

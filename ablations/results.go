@@ -47,6 +47,7 @@ type Results struct {
 // Reload returns the results as they lie in the run store now, whoever has trained them.
 func (r Results) Reload() Results {
 	r.Runs, r.Problems = slices.Clone(r.Runs), nil
+	r.nameForks()
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		err := run.load(r.Store, r.Study.Finetune != nil)

@@ -97,12 +97,14 @@ func (s Study) RunShare(ctx context.Context, runner *training.Runner, share Shar
 	}
 	var mu sync.Mutex // guards what follows, and report
 	done, problems := 0, make([]error, len(jobs))
-	pending := share.Shard.Of(results.Runs)
+	pending := s.inTurn(share.Shard.Of(results.Runs), jobs)
 	total := len(pending)
+	planned := slices.Clone(results.Runs)
 	turns := map[string]*sync.Mutex{} // by run: arms that differ in their fine-tuning alone wait for the same one
 	for _, run := range results.Runs {
 		turns[run.ID] = new(sync.Mutex)
 	}
+	turn := func(i int) *sync.Mutex { return turns[planned[i].ID] }
 	train := func(worker, i int) {
 		j := jobs[i]
 		event := Event{Arm: j.arm.Name, Seed: j.seed, Worker: worker, Total: total, Found: true}
@@ -112,10 +114,18 @@ func (s Study) RunShare(ctx context.Context, runner *training.Runner, share Shar
 			event.Progress, event.Done, event.Found = p, done, false
 			report(event)
 		}
-		turn := turns[results.Runs[i].ID]
-		turn.Lock()
-		result, err := runner.Run(ctx, s.Recipe, j.arm.Config, progress)
-		turn.Unlock()
+		config, err := s.keeping(j.arm.Config), error(nil)
+		if s.Fork != nil && j.arm.Name != BaselineName {
+			baseline, _ := find(planned, BaselineName, j.seed)
+			config, err = s.trunk(ctx, runner, baseline, turns[baseline.ID], j.arm.Config, progress)
+		}
+		var result training.Result
+		if err == nil {
+			turn := turn(i)
+			turn.Lock()
+			result, err = runner.Run(ctx, s.Recipe, config, progress)
+			turn.Unlock()
+		}
 		var tuned *runs.Run
 		if s.Finetune != nil && err == nil && result.Diverged == "" {
 			result, tuned, err = s.Finetune.train(ctx, runner, task, j.arm, result, progress)
@@ -124,6 +134,9 @@ func (s Study) RunShare(ctx context.Context, runner *training.Runner, share Shar
 		defer mu.Unlock()
 		if tuned != nil {
 			results.Runs[i].Tuned = tuned.ID
+		}
+		if result.Run != nil {
+			results.Runs[i].ID = result.Run.ID // of a fork, the name that it has now
 		}
 		problems[i] = nil
 		if err != nil {
@@ -179,6 +192,9 @@ func atATime(ctx context.Context, workers int, places []int, do func(worker, pla
 func (s Study) runs(ctx context.Context, runner *training.Runner, jobs []job) ([]Run, error) {
 	list := make([]Run, len(jobs))
 	identities := map[string]training.RunIdentity{} // by arm
+	if s.Fork != nil {
+		return s.forks(ctx, runner, jobs)
+	}
 	for i, j := range jobs {
 		identity, known := identities[j.arm.Name]
 		if !known {

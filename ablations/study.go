@@ -30,6 +30,7 @@ type Study struct {
 	Matching string // what every arm has as much of as the baseline: MatchSteps, which "" is, MatchTokens or MatchFLOPs
 
 	Finetune *Finetuning // what follows each run; nil for nothing
+	Fork     *Fork       // where the arms leave the baseline's run; nil for the first step
 }
 
 // Change is one arm: assignments to the baseline's fields, as [metro.Config.Set] takes them.
@@ -88,6 +89,9 @@ func (s Study) Arms() ([]Arm, error) {
 			problems = append(problems, fmt.Errorf("arm %q: %w", arm.Name, err))
 		}
 		problems = append(problems, s.checkOutcome(arm), s.checkReading(arm))
+		if err := s.checkFork(arm); err != nil {
+			problems = append(problems, fmt.Errorf("arm %q: %w", arm.Name, err))
+		}
 	}
 	return arms, errors.Join(problems...)
 }

@@ -4,6 +4,7 @@ package training
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -105,6 +106,18 @@ func withoutStep(dir string, step int, checkpoints runs.Checkpoints) error {
 	words := strings.Trim(fmt.Sprint(steps), "[]")
 	return usererr.New("run %s has no checkpoint of step %d, it has those of steps %s; name one of these, or make it with metro runs checkpoint %s@%d",
 		dir, step, strings.ReplaceAll(words, " ", ", "), dir, step)
+}
+
+// Fork is the identity of the run of config that goes on from t.
+func (t *Trunk) Fork(config metro.Config) RunIdentity {
+	fork := t.Identity
+	fork.Config, fork.Components, fork.KeyHash = config, config.Components(), ""
+	fork.Weights = maps.Clone(fork.Weights)
+	if fork.Weights == nil {
+		fork.Weights = map[string]string{}
+	}
+	fork.Weights[forkPath] = t.Hash
+	return fork
 }
 
 func (t *Trunk) path(name string) string { return filepath.Join(t.checkpoint.Dir, name) }
