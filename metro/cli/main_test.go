@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"metrolab/ablations"
 	"metrolab/internal/backendtest"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
@@ -149,46 +147,6 @@ func TestKilledRunGoesOnExactly(t *testing.T) {
 			require.True(t, variables == again, "the variables differ")
 			require.Equal(t, metrics, metricsAgain)
 		})
-	}
-}
-
-// A study that is killed again and again, at moments drawn with a fixed seed, ends in the runs and the table of one that is not.
-func TestKilledStudyEndsTheSame(t *testing.T) {
-	l := newLab(t)
-	study := func(out string) []string {
-		return []string{"ablate", "run", "aa-micro", "--corpus", l.text, "--out", out, "--backend", "go", "--seeds", "0,1",
-			"--set", "training.steps=20", "--set", "training.eval_every=10", "--set", "training.checkpoint_every=5",
-			"--set", "evaluation.rows=16", "--set", "optimizer.warmup_steps=2"}
-	}
-	_, stderr, code := l.metro(study("whole")...)
-	require.Zero(t, code, stderr)
-
-	moments, killed := rand.New(rand.NewPCG(10, 0)), 0
-	for range 12 {
-		victim := l.command(study("killed")...)
-		require.NoError(t, victim.Start())
-		time.Sleep(time.Duration(100+moments.IntN(1500)) * time.Millisecond)
-		require.NoError(t, victim.Process.Kill())
-		if victim.Wait() != nil {
-			killed++
-		}
-	}
-	require.Greater(t, killed, 3, "killed too rarely to prove anything")
-	_, stderr, code = l.metro(study("killed")...)
-	require.Zero(t, code, stderr)
-
-	whole, err := ablations.Open(filepath.Join(l.dir, "whole", "aa-micro"))
-	require.NoError(t, err)
-	again, err := ablations.Open(filepath.Join(l.dir, "killed", "aa-micro"))
-	require.NoError(t, err)
-	require.Equal(t, whole.Table().Rows, again.Table().Rows)
-	require.Len(t, again.Runs, len(whole.Runs))
-	for i, run := range whole.Runs {
-		require.Equal(t, run.ID, again.Runs[i].ID)
-		variables, metrics := l.state(filepath.Join(l.dir, "whole", run.ID))
-		variablesAgain, metricsAgain := l.state(filepath.Join(l.dir, "killed", run.ID))
-		require.True(t, variables == variablesAgain, "the variables of %s differ", run.ID)
-		require.Equal(t, metrics, metricsAgain, run.ID)
 	}
 }
 
