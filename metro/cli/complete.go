@@ -32,7 +32,8 @@ var flagValues = map[string]completer{
 		}
 		return recipes.Names()
 	},
-	"axis": func(*cobra.Command, []string, string) []string { return bench.Axes() },
+	"axis":   func(*cobra.Command, []string, string) []string { return bench.Axes() },
+	"engine": func(*cobra.Command, []string, string) []string { return []string{"kubernetes", "slurm"} },
 	"backend": func(*cobra.Command, []string, string) []string {
 		return []string{"auto", "go", "xla", "xla:cpu", "xla:cuda"}
 	},
@@ -58,6 +59,7 @@ var arguments = map[string]completer{
 	"metro ablate run":    studyNames,
 	"metro ablate plan":   studyNames,
 	"metro ablate noise":  func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
+	"metro ablate submit": studyNames,
 	"metro ablate report": func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
 	"metro bench compare": files,
 	"metro data show":     corpora,
