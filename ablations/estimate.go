@@ -190,3 +190,18 @@ func (c Estimate) Basis(recipe string) string {
 	}
 	return fmt.Sprintf("times are medians of %d finished runs of %s here, by the operations of a step where none is like it", c.Measured, recipe)
 }
+
+// Reckon is what all runs of the study take together, as far as it follows from their configs: tokens and operations.
+func (s Study) Reckon() (sum ArmEstimate, err error) {
+	arms, err := s.Arms()
+	if err != nil {
+		return sum, err
+	}
+	for _, arm := range arms {
+		one, n := estimateArm(arm, nil), float64(len(s.Seeds))
+		sum.Runs += len(s.Seeds)
+		sum.Tokens, sum.FLOPs = sum.Tokens+n*one.Tokens, sum.FLOPs+n*one.FLOPs
+	}
+	sum.Seconds, sum.Bytes = math.NaN(), math.NaN()
+	return sum, nil
+}

@@ -82,7 +82,7 @@ func (l Ledger) Write(path string) error {
 	if err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
 	}
-	return atomicfile.Write(path, append(text, '\n'))
+	return atomicfile.WriteFile(path, append(text, '\n'))
 }
 
 // With returns the ledger with an entry in the place of that of its claim and variant.

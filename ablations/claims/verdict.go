@@ -79,7 +79,7 @@ func (l Ledger) Standings(all []Claim) []Standing {
 	var list []Standing
 	var outcomes []ablations.Outcomes
 	for _, claim := range all {
-		s := l.standing(claim, claim.Variants()[0])
+		s := l.Standing(claim, claim.Variants()[0])
 		list, outcomes = append(list, s), append(outcomes, s.Entry.outcomes())
 	}
 	for i, c := range compare(all, outcomes) {
@@ -92,7 +92,7 @@ func (l Ledger) Standings(all []Claim) []Standing {
 }
 
 // Standing is a claim's at a variant.
-func (l Ledger) standing(claim Claim, v Variant) Standing {
+func (l Ledger) Standing(claim Claim, v Variant) Standing {
 	s := Standing{Claim: claim, Variant: v, Status: NotRun}
 	entry, found := l.Of(claim.ID, v)
 	s.Comparison = compare([]Claim{claim}, []ablations.Outcomes{entry.outcomes()})[0]
@@ -149,7 +149,7 @@ func (l Ledger) elsewhere(claim Claim) string {
 		parts = append(parts, "at one rate")
 	}
 	for _, v := range claim.Variants()[1:] {
-		if s := l.standing(claim, v); s.Status != NotRun {
+		if s := l.Standing(claim, v); s.Status != NotRun {
 			name := v.Recipe
 			if v.Rate != "" {
 				name = v.Rate + " rate"

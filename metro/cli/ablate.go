@@ -83,24 +83,10 @@ func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, flags shareFla
 		return err
 	}
 	dir := filepath.Join(w.out, study.Name)
-	if err := study.Fits(dir); err != nil {
-		return err
-	}
-	share, err := flags.share(cmd, runner)
-	if err != nil {
-		return err
-	}
-	announce(study, runner.BackendKind, share.Jobs)
-	if err := tokenize(cmd.Context(), runner, study.Baseline); err != nil {
-		return err
-	}
-	board := newBoard(study)
-	results, runErr := study.RunShare(cmd.Context(), runner, share, board.report)
-	board.finish()
+	results, share, runErr := trainStudy(cmd, runner, study, flags, dir)
 	if results.Ended() == 0 {
 		return runErr
 	}
-	board.said()
 	// Written before the probe as well, so that whatever ends that leaves a report.
 	if _, err := results.Write(dir); err != nil || runErr != nil {
 		return errors.Join(runErr, err)
@@ -115,6 +101,27 @@ func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, flags shareFla
 		}
 	}
 	return errors.Join(writeStudy(cmd, results, dir), divergedIn(share.Shard, results))
+}
+
+// trainStudy trains what is missing of a study whose folder is dir, with a board. Where no run has ended, the error says why.
+func trainStudy(cmd *cobra.Command, runner *training.Runner, study ablations.Study, flags shareFlags, dir string) (results ablations.Results, share ablations.Share, err error) {
+	if err := study.Fits(dir); err != nil {
+		return results, share, err
+	}
+	if share, err = flags.share(cmd, runner); err != nil {
+		return results, share, err
+	}
+	announce(study, runner.BackendKind, share.Jobs)
+	if err := tokenize(cmd.Context(), runner, study.Baseline); err != nil {
+		return results, share, err
+	}
+	board := newBoard(study)
+	results, err = study.RunShare(cmd.Context(), runner, share, board.report)
+	board.finish()
+	if results.Ended() > 0 {
+		board.said()
+	}
+	return results, share, err
 }
 
 // announce says what is coming and how long it may take.

@@ -62,6 +62,8 @@ var arguments = map[string]completer{
 	"metro ablate submit": studyNames,
 	"metro ablate report": func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
 	"metro bench compare": files,
+	"metro claims run":    claimIDs,
+	"metro claims show":   claimIDs,
 	"metro data show":     corpora,
 	"metro data export":   files,
 	"metro recipe show":   func(*cobra.Command, []string, string) []string { return recipes.Names() },
