@@ -251,6 +251,7 @@ func (c Claim) Study(v Variant) (ablations.Study, error) {
 			strictyaml.Put(root, part, n)
 		}
 	}
+	strictyaml.Put(root, "margin", strictyaml.Scalar(fmt.Sprint(c.Margin)))
 	if c.parts["outcome"] == nil {
 		strictyaml.Put(root, "outcome", strictyaml.Scalar(studies.FrozenAUC.Metric))
 	}

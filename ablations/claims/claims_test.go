@@ -3,12 +3,38 @@
 package claims_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/rivo/uniseg"
 	"github.com/stretchr/testify/require"
 
+	"metrolab/ablations"
 	"metrolab/ablations/claims"
+	"metrolab/internal/backendtest"
+	"metrolab/internal/usererr"
+	"metrolab/metro/runs"
+	"metrolab/metro/text"
+	"metrolab/metro/training"
 )
+
+// lab is a runner in pure Go on a small text.
+func lab(t *testing.T) *training.Runner {
+	t.Helper()
+	var prose strings.Builder
+	for i := range 400 {
+		fmt.Fprintf(&prose, "caller %d waits for %d locks and then holds %d of them.\n\n", i%7, i%5, i%3)
+	}
+	path := filepath.Join(t.TempDir(), "text.txt")
+	require.NoError(t, os.WriteFile(path, []byte(prose.String()), 0o600))
+	runner := &training.Runner{Backend: backendtest.Go(t), BackendKind: "go", CacheDir: t.TempDir(), Store: runs.Store{Root: filepath.Join(t.TempDir(), "runs")}}
+	require.NoError(t, runner.OpenCorpus(t.Context(), path, text.Options{}))
+	t.Cleanup(func() { require.NoError(t, runner.Close()) })
+	return runner
+}
 
 // What is planned is committed: a change of a claim's arms, seeds, outcome or contrast, or of the recipe beneath, is another
 // plan. Whoever means it puts the hash that this test prints into the claim's file, before the first run.
@@ -27,5 +53,181 @@ func TestPlansAreAsPreregistered(t *testing.T) {
 			}
 		}
 		require.LessOrEqual(t, len(claim.Preregistered), len(variants), "%s: a variant that there is not", claim.ID)
+	}
+}
+
+// One margin for all, so that the ledger's contrasts are tested together; and each plan is a file's.
+func TestClaimsAreAlike(t *testing.T) {
+	all, err := claims.All()
+	require.NoError(t, err)
+	require.Greater(t, len(all), 12)
+	for i, claim := range all {
+		require.Equal(t, all[0].Margin, claim.Margin, claim.ID)
+		if i > 0 {
+			require.NotEqual(t, all[i-1].ID, claim.ID)
+		}
+		study, err := claim.Study(claims.Variant{Recipe: "tiny"})
+		require.NoError(t, err)
+		require.Equal(t, claim.Margin, study.Margin)
+		half, err := claim.Study(claims.Variant{Recipe: "tiny", Rate: "half"})
+		require.NoError(t, err)
+		require.Equal(t, study.Baseline.Optimizer.LearningRate/2, half.Baseline.Optimizer.LearningRate)
+		require.Less(t, len(half.Seeds), len(study.Seeds))
+	}
+	require.Equal(t, []string{"C1", "C3", "C3b", "C4"}, []string{all[0].ID, all[1].ID, all[2].ID, all[3].ID})
+}
+
+// What a verdict on the contrast is to a claim.
+func TestStatus(t *testing.T) {
+	all, err := claims.All()
+	require.NoError(t, err)
+	v := claims.Variant{Recipe: "tiny"}
+	status := func(expects claims.Expectation, plan string, values ...float64) claims.Standing {
+		claim := all[0]
+		claim.Expects = expects
+		e := claims.Entry{Claim: claim.ID, Recipe: "tiny", Plan: claim.Preregistered["tiny"], BySeed: map[int64]float64{}}
+		if plan != "" {
+			e.Plan = plan
+		}
+		for seed, value := range values {
+			e.BySeed[int64(seed)] = value
+		}
+		return claims.Ledger{e}.Standing(claim, v)
+	}
+	up, down := []float64{0.2, 0.21, 0.22}, []float64{-0.2, -0.21, -0.22}
+	none, wide := []float64{0.001, -0.001, 0.002, -0.002}, []float64{0.5, -0.4, 0.1}
+	for _, c := range []struct {
+		expects                claims.Expectation
+		up, down, none, nobody claims.Status
+	}{
+		{claims.Better, claims.Confirmed, claims.Contradicted, claims.EquivalentThere, claims.Undecided},
+		{claims.Equivalent, claims.Contradicted, claims.Contradicted, claims.Confirmed, claims.Undecided},
+		{claims.NotWorse, claims.Confirmed, claims.Contradicted, claims.Confirmed, claims.Undecided},
+	} {
+		require.Equal(t, c.up, status(c.expects, "", up...).Status, c.expects)
+		require.Equal(t, c.down, status(c.expects, "", down...).Status, c.expects)
+		require.Equal(t, c.none, status(c.expects, "", none...).Status, c.expects)
+		require.Equal(t, c.nobody, status(c.expects, "", wide...).Status, c.expects)
+	}
+	require.Contains(t, status(claims.Better, "", wide...).Says(), "undecided (")
+	other := status(claims.Better, "another", up...)
+	require.Equal(t, claims.Withheld, other.Status)
+	require.Equal(t, "no verdict: another plan than the one that is committed", other.Says())
+	require.Equal(t, claims.NotRun, claims.Ledger{}.Standing(all[0], v).Status)
+}
+
+// The table corrects over the whole ledger, and fits terminals.
+func TestLedgerTable(t *testing.T) {
+	all, err := claims.All()
+	require.NoError(t, err)
+	var ledger claims.Ledger
+	for i, claim := range all[:4] {
+		e := claims.Entry{Claim: claim.ID, Recipe: "tiny", Plan: claim.Preregistered["tiny"], BySeed: map[int64]float64{}, Hours: 1.25}
+		for seed := range int64(6) {
+			e.BySeed[seed] = 0.02*float64(i) + 0.01*float64(seed%3)
+		}
+		ledger = ledger.With(e).With(e)
+	}
+	half := ledger[0]
+	half.Rate, half.Plan = "half", all[0].Preregistered["tiny half"]
+	ledger = ledger.With(half)
+	require.Len(t, ledger, 5)
+
+	standings := ledger.Standings(all)
+	for _, s := range standings[1:4] {
+		require.Greater(t, s.HolmP, s.Comparison.P, "corrected for %s", s.Claim.ID)
+	}
+	rows := ledger.Table(all).Rows
+	require.Contains(t, rows[0][8], "half rate")
+	require.Equal(t, "not run", rows[5][3])
+	for _, width := range []int{60, 80, 100, 140} {
+		text, err := ledger.Table(all).Text(width)
+		require.NoError(t, err)
+		for line := range strings.Lines(text) {
+			require.LessOrEqual(t, uniseg.StringWidth(strings.TrimRight(line, "\n")), width, line)
+		}
+	}
+	figure, err := ledger.Forest(all)
+	require.NoError(t, err)
+	require.NotEmpty(t, figure.PNG)
+
+	path := filepath.Join(t.TempDir(), "ledger.json")
+	require.NoError(t, ledger.Write(path))
+	read, err := claims.ReadLedger(path)
+	require.NoError(t, err)
+	require.ElementsMatch(t, ledger, read)
+	none, err := claims.ReadLedger(path + "x")
+	require.NoError(t, err)
+	require.Empty(t, none)
+}
+
+// The page in docs is what the committed ledger says.
+func TestThePageIsTheLedgers(t *testing.T) {
+	all, err := claims.All()
+	require.NoError(t, err)
+	ledger, err := claims.Committed()
+	require.NoError(t, err)
+	want, err := ledger.Page(all)
+	require.NoError(t, err)
+	page, err := os.ReadFile("../../docs/claims.md")
+	require.NoError(t, err)
+	require.Equal(t, want, string(page), "write it with: metro claims record --ledger ablations/claims/ledger.json --page docs/claims.md")
+	for _, e := range ledger {
+		claim, err := claims.Find(e.Claim)
+		require.NoError(t, err)
+		standing := ledger.Standing(claim, claims.Variant{Recipe: e.Recipe, Rate: e.Rate})
+		require.NotContains(t, standing.Says(), "another plan", "%s was run on another plan", e.Claim)
+	}
+}
+
+func TestClaimsThatAreWrong(t *testing.T) {
+	const whole = "id: X\nclaim: y\nsource: z\ncertainty: paper\npublished: w\nexpects: better\nmargin: 0.02\nseeds: [0]\narms:\n  - {name: a, set: {positions.relative: none}}\n"
+	_, err := claims.Parse("x.yaml", []byte(whole+"contrast: {baseline: 1, a: -1}\n"))
+	require.NoError(t, err)
+	for more, says := range map[string]string{
+		"contrast: {baseline: 1, b: -1}\n":                        `names the arm "b"`,
+		"contrast: {baseline: 1, a: -2}\n":                        "add up to 0",
+		"contrast: {baseline: x}\n":                               "x.yaml:11:",
+		"contrst: {}\n":                                           `did you mean "contrast"`,
+		"contrast: {baseline: 1, a: -1}\nset: {trainig.steps: 1}": `did you mean "training.steps"`,
+	} {
+		_, err := claims.Parse("x.yaml", []byte(whole+more))
+		require.True(t, usererr.Is(err), more)
+		require.ErrorContains(t, err, says)
+	}
+	_, err = claims.Find("C99")
+	require.ErrorContains(t, err, "there are C1, C3")
+}
+
+// Every claim's study runs: a few steps of a tiny model for each of its arms, so that none rots unasked.
+func TestEachClaimRuns(t *testing.T) {
+	runner := lab(t)
+	all, err := claims.All()
+	require.NoError(t, err)
+	for _, claim := range all {
+		v := claims.Variant{Recipe: "micro"}
+		study, err := claim.Study(v)
+		require.NoError(t, err)
+		config, reads, err := claim.Auxiliary(study)
+		require.NoError(t, err)
+		if reads {
+			result, err := runner.Run(t.Context(), study.Recipe, config, nil)
+			require.NoError(t, err)
+			study = claims.WithAuxiliary(study, result.Run.Dir)
+		}
+		results, err := study.Run(t.Context(), runner, 2, nil)
+		require.NoError(t, err, claim.ID)
+		require.Equal(t, len(results.Runs), results.Ended(), claim.ID)
+		entry, err := claim.Entry(v, results)
+		require.NoError(t, err)
+		require.Len(t, entry.BySeed, 1, claim.ID)
+		require.Equal(t, "another plan than the one that is committed", entry.Withheld, "nobody has planned this")
+		require.NotEmpty(t, entry.Date)
+
+		loaded, err := ablations.Open(filepath.Join(runner.Store.Root, study.Name))
+		require.NoError(t, err)
+		again, err := claim.Entry(v, loaded)
+		require.NoError(t, err)
+		require.Equal(t, entry, again, "what lies on the disk is enough")
 	}
 }
