@@ -56,6 +56,15 @@ const (
 	NotWorse   Expectation = "not worse"  // better or equivalent
 )
 
+// Holds says what the contrast is where the claim holds.
+func (c Claim) Holds() string {
+	return map[Expectation]string{
+		Better:     "the contrast is above 0",
+		Equivalent: fmt.Sprintf("the contrast is within ±%g", c.Margin),
+		NotWorse:   fmt.Sprintf("the contrast is above 0, or within ±%g", c.Margin),
+	}[c.Expects]
+}
+
 // Variant is a size and a learning rate at which a claim is asked.
 type Variant struct {
 	Recipe string // "tiny" or "mini"
@@ -71,7 +80,7 @@ var sizes = map[string]struct {
 	set   []string
 	seeds int // the first of the claim's; 0 for all
 }{
-	"micro": {[]string{"training.steps=4", "optimizer.warmup_steps=1", "training.eval_every=4", "training.log_every=4"}, 1},
+	"micro": {[]string{"training.steps=4", "optimizer.warmup_steps=1", "training.eval_every=4", "training.log_every=4", "evaluation.rows=8"}, 1},
 	"tiny":  {nil, 0},
 	"mini":  {[]string{"training.steps=5000", "optimizer.warmup_steps=250"}, 3},
 }

@@ -142,7 +142,7 @@ func (e *Entry) describe(r ablations.Results) {
 		if !run.Ended {
 			continue
 		}
-		e.Hours += run.Result.Seconds / 3600
+		e.Hours += run.Result.ProcessorSeconds / 3600
 		attempts, err := run.Result.Run.Attempts()
 		if err != nil || len(attempts) == 0 {
 			continue

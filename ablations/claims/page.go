@@ -67,7 +67,7 @@ become good, or weights that stop growing does not come up at all. And "equivale
 func sourceTable(all []Claim) table.Table {
 	t := table.Table{Columns: []table.Column{{Name: "claim"}, {Name: "source"}, {Name: "sure by"}, {Name: "published"}, {Name: "contrast"}, {Name: "holds if"}, {Name: "note"}}}
 	for _, c := range all {
-		t.Rows = append(t.Rows, []any{c.ID, c.Source, c.Certainty, c.Published, c.Arms(), string(c.Expects), c.Note})
+		t.Rows = append(t.Rows, []any{c.ID, c.Source, c.Certainty, c.Published, c.Arms(), c.Holds(), c.Note})
 	}
 	return t
 }

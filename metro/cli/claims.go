@@ -127,7 +127,7 @@ func showClaim(w io.Writer, claim claims.Claim, ledger claims.Ledger) error {
 	facts := table.Table{Columns: []table.Column{{Name: claim.ID}, {Name: claim.Says}}}
 	for _, row := range [][2]string{
 		{"source", claim.Source}, {"sure by", claim.Certainty}, {"published", claim.Published}, {"note", claim.Note},
-		{"contrast", claim.Arms()}, {"holds if", fmt.Sprintf("the contrast is %s, by a margin of %g", claim.Expects, claim.Margin)},
+		{"contrast", claim.Arms()}, {"holds if", claim.Holds()},
 		{"outcome", study.Outcome.Metric}, {"at one rate", claim.OneRate},
 	} {
 		if row[1] != "" {
