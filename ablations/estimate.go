@@ -198,7 +198,7 @@ func (s Study) Reckon() (sum ArmEstimate, err error) {
 		return sum, err
 	}
 	for _, arm := range arms {
-		one, n := estimateArm(arm, nil), float64(len(s.Seeds))
+		one, n := estimateArm(arm, s.Fork, nil), float64(len(s.Seeds))
 		sum.Runs += len(s.Seeds)
 		sum.Tokens, sum.FLOPs = sum.Tokens+n*one.Tokens, sum.FLOPs+n*one.FLOPs
 	}

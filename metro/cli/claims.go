@@ -355,7 +355,7 @@ func writeClaimsPage(w io.Writer, page string, ledger claims.Ledger, all []claim
 	if err != nil {
 		return err
 	}
-	if err := atomicfile.WriteFile(page, []byte(text)); err != nil {
+	if err := errors.Join(atomicfile.MkdirAll(filepath.Dir(page)), atomicfile.WriteFile(page, []byte(text))); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "page:     %s\n", page)
