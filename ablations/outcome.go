@@ -19,7 +19,7 @@ import (
 func heldOutOf(outcome string) string {
 	metric := strings.TrimPrefix(baseMetric(outcome), training.Averaged)
 	switch {
-	case metric == training.FrozenUnigram, metric == training.FrozenBigram, metric == training.FrozenWords:
+	case metric == training.FrozenUnigram, metric == training.FrozenBigram, metric == training.FrozenTrigram, metric == training.FrozenWords:
 		return metric
 	case strings.HasPrefix(metric, training.Validation):
 		return training.Validation

@@ -174,4 +174,4 @@ func NamedOutcomes() (names []string) {
 }
 
 // frozenSets are the metrics of the sets whose fakes no run has made.
-var frozenSets = []string{training.FrozenUnigram, training.FrozenBigram, training.FrozenWords}
+var frozenSets = []string{training.FrozenUnigram, training.FrozenBigram, training.FrozenTrigram, training.FrozenWords}

@@ -89,7 +89,7 @@ func TestNoiseOfAStudyOfEqualArms(t *testing.T) {
 
 	list, err := NoiseOf([]Results{r})
 	require.NoError(t, err)
-	require.Len(t, list, 6, "three frozen sets, each at the last evaluation and as a mean of two: there is no third")
+	require.Len(t, list, 8, "four frozen sets, each at the last evaluation and as a mean of two: there is no third")
 	list, err = NoiseOf([]Results{r}, "last2:val_loss")
 	require.NoError(t, err)
 	n := list[0]

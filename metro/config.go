@@ -267,6 +267,11 @@ type Training struct {
 
 	KeepAt int `json:"keep_at" class:"operation" neutral:"0" since:"2"` // step whose checkpoint is saved and stays beside the newest, for forks; 0 for none
 
+	// EMA is the part of a running average of the weights that stays at a step: the average is kept beside the weights, which it
+	// changes in nothing, and every evaluation measures it too, by names that begin with ema_. 0 keeps none. It takes the memory of
+	// the weights once more.
+	EMA float64 `json:"ema" class:"input" neutral:"0" when:"pretraining" since:"2"`
+
 	InitFrom       string `json:"init_from" class:"data" neutral:"" path:"true"`                                               // first weights: a run, or a Hugging Face pair; empty draws them
 	GeneratorSteps int    `json:"generator_steps" class:"input" neutral:"0" when:"pretraining"`                                // two-stage training: the generator alone for so many steps, then the main model alone; 0 = jointly
 	CopyGenerator  bool   `json:"copy_generator" class:"input" neutral:"false" when:"pretraining training.generator_steps!=0"` // the second stage starts from the generator's weights

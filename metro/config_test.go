@@ -102,6 +102,7 @@ var invalid = map[string]string{
 	"training.eval_every=0":                "training.eval_every must be positive, it is 0",
 	"training.checkpoint_every=0":          "training.checkpoint_every must be positive, it is 0",
 	"training.keep_checkpoints=0":          "training.keep_checkpoints must be positive, it is 0",
+	"training.ema=1":                       "training.ema is the part of the average that stays at a step",
 	"training.accumulate=0":                "training.accumulate must divide training.batch_size (64), it is 0",
 	"training.accumulate=3":                "training.accumulate must divide training.batch_size (64), it is 3",
 	"training.matmul=int8":                 `training.matmul must be one of ["float32" "bfloat16"], it is "int8"`,

@@ -83,6 +83,7 @@ var forkRules = []forkRule{
 	{prefix: "data.", why: forkRows},
 	{prefix: "training.batch_size", why: "it decides which rows the steps before have read"},
 	{prefix: "evaluation.rows", why: "the steps before were measured on other rows"},
+	{prefix: "training.ema", why: "the average of the weights is over all steps, also those before"},
 	{prefix: "optimizer.name", why: "the moments that it goes on with are of that optimizer"},
 
 	{prefix: "main.dropout"}, {prefix: "generator.dropout"}, {prefix: "positions.scale"},

@@ -36,6 +36,9 @@ func (c Config) Memory(vocab int) (weights, step float64) {
 	if c.Training.Accumulate > 1 {
 		copies++
 	}
+	if c.Training.EMA > 0 {
+		copies++
+	}
 	rows, s := float64(c.Training.BatchSize/max(1, c.Training.Accumulate)), float64(c.Data.SeqLen)
 	encoder := func(e Encoder) float64 {
 		states, attention := rows*s*float64(e.Width), rows*float64(e.Heads)*s*s

@@ -259,6 +259,9 @@ func (v *validation) training(c Config) {
 	if t.KeepAt < 0 || t.KeepAt > t.Steps {
 		v.bad("training.keep_at must be a step, at most training.steps (%d), or 0 for none; it is %d", t.Steps, t.KeepAt)
 	}
+	if !(t.EMA >= 0 && t.EMA < 1) {
+		v.bad("training.ema is the part of the average that stays at a step, from 0, which keeps none, to less than 1, such as 0.995; it is %g", t.EMA)
+	}
 	if t.Accumulate <= 0 || t.BatchSize%t.Accumulate != 0 {
 		v.bad("training.accumulate must divide training.batch_size (%d), it is %d", t.BatchSize, t.Accumulate)
 	}

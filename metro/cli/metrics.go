@@ -31,7 +31,7 @@ func printMetrics(w io.Writer, r training.Result) {
 	t := table.Table{Columns: []table.Column{{Name: "held out"}, {Name: "value", Align: table.Right, Format: "%.4f"}, {Name: "what it is"}}}
 	explained := map[string]bool{} // once is enough: each stands below every set
 	for _, key := range []string{
-		training.FrozenBigram, training.FrozenUnigram, training.FrozenWords, "val_rtd_auc", "val_clm_accuracy_replaced", "val_generator_accuracy", "val_generator_loss",
+		training.FrozenBigram, training.FrozenTrigram, training.FrozenUnigram, training.FrozenWords, "val_rtd_auc", "val_clm_accuracy_replaced", "val_generator_accuracy", "val_generator_loss",
 	} {
 		if value, measured := r.Metrics[key]; measured {
 			t.Rows = append(t.Rows, []any{key, value, metrics.Of(key).Meaning})

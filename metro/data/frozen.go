@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 
 	"metrolab/internal/randstream"
 )
@@ -32,30 +33,47 @@ func Freeze(rows *Rows, n int, rate float64, maskable func(id int32) bool, faker
 		return Frozen{}, fmt.Errorf("freeze: asked for %d rows of %d tokens, the split has %d", n, s, rows.Len())
 	}
 	f := Frozen{SeqLen: s, Corrupted: make([]int32, n*s), Replaced: make([]bool, n*s), Scored: make([]bool, n*s)}
-	original := make([]int32, s)
-	slots, weights := make([]int32, s), make([]float32, s)
-	for i := range n {
-		drawn := Shuffled(frozenSeed, rows.Len(), i)
-		if err := rows.Read(drawn, original); err != nil {
-			return Frozen{}, err
-		}
-		rng := randstream.New(frozenSeed, "frozen", drawn)
-		MaskPositions(rng, original, rate, maskable, slots, weights)
+	err := eachFrozen(rows, n, rate, maskable, func(i int, original []int32, positions []int, rng *rand.Rand) {
 		row := f.Corrupted[i*s : (i+1)*s]
 		copy(row, original)
 		for k, id := range original {
 			f.Scored[i*s+k] = maskable(id)
 		}
-		for k, at := range slots {
-			if weights[k] == 0 {
-				continue
+		for _, at := range positions {
+			u := rng.Float64()
+			if wide, ok := faker.(wideFaker); ok {
+				row[at] = wide.drawIn(u, original, at)
+			} else {
+				left, right := beside(original, at)
+				row[at] = faker.Draw(u, left, right)
 			}
-			left, right := beside(original, int(at))
-			row[at] = faker.Draw(rng.Float64(), left, right)
-			f.Replaced[i*s+int(at)] = row[at] != original[at]
+			f.Replaced[i*s+at] = row[at] != original[at]
 		}
+	})
+	return f, err
+}
+
+// eachFrozen visits n rows drawn at random, with the positions at which each is drawn anew and the noise for that.
+func eachFrozen(rows *Rows, n int, rate float64, maskable func(id int32) bool, visit func(i int, original []int32, positions []int, rng *rand.Rand)) error {
+	s := rows.SeqLen
+	original := make([]int32, s)
+	slots, weights := make([]int32, s), make([]float32, s)
+	for i := range n {
+		drawn := Shuffled(frozenSeed, rows.Len(), i)
+		if err := rows.Read(drawn, original); err != nil {
+			return err
+		}
+		rng := randstream.New(frozenSeed, "frozen", drawn)
+		MaskPositions(rng, original, rate, maskable, slots, weights)
+		var positions []int
+		for k, at := range slots {
+			if weights[k] != 0 {
+				positions = append(positions, int(at))
+			}
+		}
+		visit(i, original, positions, rng)
 	}
-	return f, nil
+	return nil
 }
 
 // frozenSeed is that of every draw of a frozen set, whatever the seed of the run.

@@ -178,3 +178,66 @@ func TestFreezeGolden(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int32{2, 7, 11, 5, 6, 7, 8, 5, 9, 7, 8, 10, 10, 5, 6, 2, 5, 6, 9, 8, 5, 6, 7, 8, 5, 7, 10, 11, 5, 6}, bigram.Corrupted)
 }
+
+// The reference generator is its formula, and draws the same whoever asks; what it draws at the positions of a set depends on two
+// tokens on either side.
+func TestTrigramFaker(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	ids := make([]int32, 3000)
+	for i := range ids {
+		ids[i] = int32(5 + min(rng.IntN(7), rng.IntN(7)))
+		if i > 1 && rng.IntN(2) == 0 {
+			ids[i] = 5 + (ids[i-2]+ids[i-1])%7
+		}
+	}
+	rows := openIDs(t, ids, 33)
+	counts := countsOf(t, ids, 33)
+	f, err := NewTrigramFaker(counts, rows, rows, 8, 0.15, ordinary)
+	require.NoError(t, err)
+	context := make([]int32, 33)
+	require.NoError(t, eachFrozen(rows, 1, 0.15, ordinary, func(_ int, row []int32, positions []int, _ *rand.Rand) {
+		copy(context, row)
+		at := positions[0]
+		l2, l1, r1, r2 := around(context, at)
+		count := func(pattern ...int32) (n float64) { // with −2 for any token, anywhere in a row
+			row := make([]int32, 33)
+			for i := range rows.Len() {
+				require.NoError(t, rows.Read(i, row))
+				for k := 0; k+len(pattern) <= len(row); k++ {
+					same := true
+					for j, id := range pattern {
+						same = same && (id == row[k+j] || id == -2 && ordinary(row[k+j]))
+					}
+					if same {
+						n++
+					}
+				}
+			}
+			return n
+		}
+		want, total := make([]float64, 12), 0.0
+		for x := int32(5); x < 12; x++ {
+			p := count(x) / count(-2)
+			left := (count(l2, l1, x) + 5*(count(l1, x)+5*p)/(count(l1)+5)) / (count(l2, l1, -2) + 5)
+			right := (count(x, r1, r2) + 5*(count(x, r1)+5*p)/(count(r1)+5)) / (count(-2, r1, r2) + 5)
+			want[x] = left * right / p
+			total += want[x]
+		}
+		const draws = 20_000
+		got := make([]float64, 12)
+		for i := range draws {
+			got[f.drawIn((float64(i)+0.5)/draws, context, at)]++
+		}
+		for x := range want {
+			require.InDelta(t, want[x]/total, got[x]/draws, 2./draws, "token %d between %d %d and %d %d", x, l2, l1, r1, r2)
+		}
+	}))
+	a, err := Freeze(rows, 8, 0.15, ordinary, f)
+	require.NoError(t, err)
+	b, err := Freeze(rows, 8, 0.15, ordinary, f)
+	require.NoError(t, err)
+	require.Equal(t, a.Fingerprint(""), b.Fingerprint(""))
+	unigram, err := Freeze(rows, 8, 0.15, ordinary, UnigramFaker{counts})
+	require.NoError(t, err)
+	require.NotEqual(t, a.Fingerprint(""), unigram.Fingerprint(""))
+}

@@ -27,11 +27,14 @@ type Metric struct {
 	Timing  bool      // differs between equal runs
 }
 
-// heldOut begins the keys of what is measured on the validation split.
-const heldOut = "val_"
+// These begin the keys of what is measured on the validation split, and of what averaged weights reach.
+const (
+	heldOut  = "val_"
+	averaged = "ema_"
+)
 
 // Of returns what is known of the metric of that key. Of val_x that is what is known of x, on held-out text, unless the
-// table has a row for val_x itself; an unknown x_loss is a loss; and anything else is called by its key.
+// table has a row for val_x itself; of ema_x that of x, of averaged weights; an unknown x_loss is a loss; and anything else is called by its key.
 func Of(key string) Metric {
 	if i := slices.IndexFunc(table, func(m Metric) bool { return m.Key == key }); i >= 0 {
 		return table[i]
@@ -41,6 +44,14 @@ func Of(key string) Metric {
 		m.Key, m.Label = key, m.Label+" on held-out text"
 		if m.Meaning != "" {
 			m.Meaning += ", on the validation split"
+		}
+		return m
+	}
+	if rest, ok := strings.CutPrefix(key, averaged); ok && rest != "" {
+		m := Of(rest)
+		m.Key, m.Label = key, m.Label+", averaged weights"
+		if m.Meaning != "" {
+			m.Meaning += "; of the running average of the weights (training.ema)"
 		}
 		return m
 	}

@@ -11,6 +11,8 @@ var table = []Metric{
 		Meaning: "how well the main model tells random fakes, drawn by their frequency, from original tokens, on a set that is the same for every run with this tokenizer and length of rows; 0.5 = chance"},
 	{Key: "frozen_auc_bigram", Label: "RTD AUC on the frozen set of plausible fakes", Format: ratio, Better: HigherIsBetter, Chance: 0.5,
 		Meaning: "how well the main model tells plausible fakes, which go well with both neighbours, from original tokens, on a set that is the same for every run with this tokenizer and length of rows; 0.5 = chance"},
+	{Key: "frozen_auc_trigram", Label: "RTD AUC on the frozen set of a trigram generator", Format: ratio, Better: HigherIsBetter, Chance: 0.5,
+		Meaning: "how well the main model tells the fakes of a fixed reference generator, which counts what stands beside two tokens on either side, from original tokens, on a set that is the same for every run with this tokenizer and length of rows; 0.5 = chance"},
 	{Key: "frozen_auc_words", Label: "RTD AUC on the frozen words", Format: ratio, Better: HigherIsBetter, Chance: 0.5,
 		Meaning: "how well the main model tells random words, drawn by their frequency, from original ones, by the highest score of a word's tokens, in a text that is the same for every tokenizer and length of rows; 0.5 = chance"},
 

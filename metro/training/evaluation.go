@@ -45,14 +45,15 @@ type HeldOutSet struct {
 const (
 	FrozenUnigram = "frozen_auc_unigram" // tokens, with fakes drawn by their frequency
 	FrozenBigram  = "frozen_auc_bigram"  // tokens, with fakes that go well with both neighbours
+	FrozenTrigram = "frozen_auc_trigram" // tokens, with fakes of a fixed reference generator, which looks at two on either side
 	FrozenWords   = "frozen_auc_words"   // words, for models that cut the same text in different ways
 	Validation    = "val_"               // begins the names of those metrics
 	Averaged      = "ema_"               // begins the names of what the averaged weights reach; see config field training.ema
 )
 
 // NewHeldOut prepares the held-out sets of config on d: rows of the validation split for the losses and for RTD
-// against the run's own generator, and two frozen sets on rows of the test split, with unigram fakes and with bigram
-// fakes (see [data.BigramFaker]); config.Evaluation.Rows rows each, drawn at random. To these it adds text, the frozen text of
+// against the run's own generator, and three frozen sets on rows of the test split, with unigram fakes, with bigram
+// fakes and with those of a fixed reference generator (see [data.BigramFaker] and [data.TrigramFaker]); config.Evaluation.Rows rows each, drawn at random. To these it adds text, the frozen text of
 // d's corpus.
 func NewHeldOut(config metro.Config, d *data.Dataset, text *data.FrozenText) (*HeldOut, error) {
 	h := &HeldOut{
@@ -67,7 +68,13 @@ func NewHeldOut(config metro.Config, d *data.Dataset, text *data.FrozenText) (*H
 	if err != nil {
 		return nil, err
 	}
-	for name, faker := range map[string]data.Faker{FrozenUnigram: data.UnigramFaker{Counts: counts}, FrozenBigram: data.BigramFaker{Counts: counts}} {
+	trigram, err := data.NewTrigramFaker(counts, d.Train, d.Test, h.rows, data.FrozenRate, d.Maskable)
+	if err != nil {
+		return nil, err
+	}
+	for name, faker := range map[string]data.Faker{
+		FrozenUnigram: data.UnigramFaker{Counts: counts}, FrozenBigram: data.BigramFaker{Counts: counts}, FrozenTrigram: trigram,
+	} {
 		set, err := data.Freeze(d.Test, h.rows, data.FrozenRate, d.Maskable, faker)
 		if err != nil {
 			return nil, err

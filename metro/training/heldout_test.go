@@ -30,7 +30,7 @@ func TestHeldOutDependsOnNoBatch(t *testing.T) {
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
 		const rows = "evaluation.rows=9" // no multiple of any
 		want := measured(t, be, rows, "training.batch_size=8")
-		require.Len(t, want.HeldOut(), 4)
+		require.Len(t, want.HeldOut(), 5)
 		others := [][]string{{"training.batch_size=7"}, {"training.batch_size=8", "training.accumulate=4"}, {"training.batch_size=4"}, {"training.batch_size=32"}}
 		if kind(be) != "go" {
 			others = others[:2] // each compiles

@@ -114,6 +114,9 @@ func (l *loop) step(batches <-chan prefetched) error {
 		return err
 	}
 	l.state.Step++
+	if err := l.program.Average(l.state.Step); err != nil {
+		return err
+	}
 	l.pending = append(l.pending, out)
 	l.clock.training += time.Since(started)
 
@@ -170,6 +173,9 @@ func (l *loop) evaluate() (runs.Values, error) {
 	l.progress.Step, l.progress.Phase = l.state.Step, "evaluating"
 	l.report(l.progress)
 	measured, err := l.workload.Evaluate(l.program)
+	if err == nil {
+		err = evaluateAverages(l.workload, l.program, measured)
+	}
 	l.last = measured
 	return measured, err
 }
@@ -266,6 +272,9 @@ func (l *loop) resume() error {
 	}
 	if !found {
 		if err := l.workload.Begin(l.program); err != nil {
+			return err
+		}
+		if err := l.program.Average(0); err != nil {
 			return err
 		}
 		return l.metrics.TruncateAfter(-1)

@@ -55,7 +55,7 @@ var numbers = map[string]string{
 	"optimizer.beta1": "0.8", "optimizer.beta2": "0.9", "optimizer.epsilon": "1e-7",
 	"optimizer.weight_decay": "0.1", "optimizer.clip_norm": "0.5", "optimizer.layer_decay": "0.8", "optimizer.groups": "main: lr=0.5",
 
-	"training.steps": "5", "training.batch_size": "6", "training.accumulate": "2", "training.generator_steps": "2",
+	"training.steps": "5", "training.batch_size": "6", "training.accumulate": "2", "training.generator_steps": "2", "training.ema": "0.9",
 	"evaluation.rows": "8", "evaluation.metrics": "tie_cosine",
 }
 
@@ -82,6 +82,7 @@ var beside = map[string][]string{
 // other numbers, by the reason.
 var exceptions = map[string]string{
 	"training.copy_generator=true × export": differs + "what begins with the folders copies the generator again",
+	"training.ema=0.9 × export":             differs + "what begins with the folders averages from those weights on",
 	"replacements.source=unigram × freeze":  "has no generator",
 	"replacements.source=uniform × freeze":  "has no generator",
 }

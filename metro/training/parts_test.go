@@ -79,7 +79,7 @@ func TestPartsRun(t *testing.T) {
 			result := trained(t, test.assignments...)
 			rows := metricsOf(t, result.Run)
 			require.Len(t, rows, 1)
-			want := []string{"learning_rate", "gradient_norm", "tokens", "frozen_auc_unigram", "frozen_auc_bigram", "frozen_auc_words"}
+			want := []string{"learning_rate", "gradient_norm", "tokens", "frozen_auc_unigram", "frozen_auc_bigram", "frozen_auc_trigram", "frozen_auc_words"}
 			for metric := range strings.FieldsSeq(test.metrics) {
 				want = append(want, metric, "val_"+metric)
 			}

@@ -83,6 +83,9 @@ func (p *Program) Start(w Workload) error {
 		if sum := p.store.GetVariable(accumulatorScope + w.Path()); sum != nil {
 			rest = append(rest, sum)
 		}
+		if average := p.store.GetVariable(averageScope + w.Path()); average != nil {
+			rest = append(rest, average)
+		}
 		for _, v := range rest {
 			if err := v.SetValue(tensors.FromShape(v.Shape())); err != nil {
 				return fmt.Errorf("reset %s: %w", v.Path(), err)
@@ -92,13 +95,13 @@ func (p *Program) Start(w Workload) error {
 	return nil
 }
 
-// Variables lists what a checkpoint holds, the weights and the moments of those that learn, sorted by path.
+// Variables lists what a checkpoint holds, sorted by path: the weights, and the moments and running averages of those that learn.
 func (p *Program) Variables() []*model.Variable {
-	list := variablesOf(p.store, p.weights)
-	for _, w := range learning(p.store, p.weights) {
+	list, trained := variablesOf(p.store, p.weights), learning(p.store, p.weights)
+	for _, w := range trained {
 		list = append(list, states(p.store, w.variable, p.model.Config)...)
 	}
-	return byPath(list)
+	return byPath(append(list, p.averages(trained)...))
 }
 
 // Store holds the program's variables, for workloads that read or set them.

@@ -35,10 +35,13 @@ func OpenCheckpoint(path, name string, m metro.Model) (Source, error) {
 	return c, nil
 }
 
-// isState tells what an optimizer remembers from weights.
+// Averages begins the tensors of a checkpoint that are running averages of weights; see config field training.ema.
+const Averages = "ema"
+
+// isState tells what an optimizer remembers, and averages, from weights.
 func isState(tensor string) bool {
 	scope, _, _ := strings.Cut(tensor, ".")
-	return slices.Contains(metro.OptimizerNames(), scope)
+	return scope == Averages || slices.Contains(metro.OptimizerNames(), scope)
 }
 
 // list finds the weights among the file's tensors.

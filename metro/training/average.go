@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package training
+
+import (
+	"errors"
+	"maps"
+
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+
+	"metrolab/metro/runs"
+	"metrolab/metro/weights"
+)
+
+// averageScope holds the running averages of the weights that learn, at its name and the variable's path.
+const averageScope = "/" + weights.Averages
+
+// The graphs of the averages. Training's own are not touched by them.
+const (
+	averageGraph  = "average"
+	exchangeGraph = "exchange"
+)
+
+// averages are the variables of the running averages, in the order of list; none where the config asks for none.
+func (p *Program) averages(list []learned) (variables []*model.Variable) {
+	if p.model.Config.Training.EMA == 0 {
+		return nil
+	}
+	for _, w := range list {
+		variables = append(variables, zeros(p.store, w.variable, averageScope))
+	}
+	return variables
+}
+
+// emaDecay is the part of the average that stays at a step, 1, 2, …: decay, and less in the first steps, in which the first
+// weights would weigh most,
+//
+//	min(decay, (1+step)/(10+step))
+//
+// and 0 at step 0, so that the average begins as the weights that training begins with.
+func emaDecay(decay float64, step int) float64 {
+	if step == 0 {
+		return 0
+	}
+	return min(decay, float64(1+step)/float64(10+step))
+}
+
+// Average takes the weights after a step, 0 for those before the first, into their running averages:
+// ema = d·ema + (1−d)·w. It does nothing where the config's training.ema is 0.
+func (p *Program) Average(step int) error {
+	decay := p.model.Config.Training.EMA
+	if decay == 0 {
+		return nil
+	}
+	d := emaDecay(decay, step)
+	rates := tensors.FromFlatDataAndDimensions([]float32{float32(d), float32(1 - d)}, 2)
+	return p.overAverages(averageGraph, rates, func(w, ema *model.Variable, in *Node) {
+		g := in.Graph()
+		keep, take := Squeeze(Slice(in, AxisElem(0))), Squeeze(Slice(in, AxisElem(1)))
+		ema.SetNodeValue(Add(Mul(ema.NodeValue(g), keep), Mul(w.NodeValue(g), take)))
+	})
+}
+
+// exchange puts the averages in the place of the weights, and these in the place of the averages.
+func (p *Program) exchange() error {
+	return p.overAverages(exchangeGraph, tensors.FromScalar(float32(0)), func(w, ema *model.Variable, in *Node) {
+		own, averaged := w.NodeValue(in.Graph()), ema.NodeValue(in.Graph())
+		w.SetNodeValue(averaged)
+		ema.SetNodeValue(own)
+	})
+}
+
+// overAverages runs a graph that changes each weight that learns, and its average.
+func (p *Program) overAverages(name string, input *tensors.Tensor, change func(w, ema *model.Variable, in *Node)) error {
+	g, err := p.graph(name, func(scope *model.Scope, in []*Node) ([]*Node, []string) {
+		list := learning(scope.Store(), p.weights)
+		for i, ema := range p.averages(list) {
+			change(list[i].variable, ema, in[0])
+		}
+		return []*Node{ReduceAllSum(in[0])}, nil // a graph has a result
+	})
+	if err != nil {
+		return err
+	}
+	out, err := g.exec.Call1(input)
+	if err != nil {
+		return err
+	}
+	return out.FinalizeAll()
+}
+
+// evaluateAverages adds what the averaged weights reach, by names that begin with [Averaged].
+func evaluateAverages(w Workload, p *Program, measured runs.Values) (err error) {
+	if p.model.Config.Training.EMA == 0 {
+		return nil
+	}
+	if err := p.exchange(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.exchange()) }()
+	averaged, err := w.Evaluate(p)
+	for name, v := range maps.All(averaged) {
+		measured[Averaged+name] = v
+	}
+	return err
+}
