@@ -67,6 +67,7 @@ var arguments = map[string]completer{
 	"metro data show":     corpora,
 	"metro data export":   files,
 	"metro recipe show":   func(*cobra.Command, []string, string) []string { return recipes.Names() },
+	"metro diagnose":      runIDs,
 	"metro runs diff":     runIDs,
 	"metro runs rm":       runIDs,
 }

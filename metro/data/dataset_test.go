@@ -334,3 +334,20 @@ func openFiles(t *testing.T) (n int) {
 	}
 	return n
 }
+
+// Guessing from both neighbours beats the most frequent token, and both are shares of the validation tokens that may be masked.
+func TestAnchors(t *testing.T) {
+	corpus, cache := textCorpus(t, prose(400))
+	d := dataset(t, corpus, cache, nil)
+	a, err := d.Anchors()
+	require.NoError(t, err)
+	counts, err := d.Counts()
+	require.NoError(t, err)
+	require.InDelta(t, counts.Majority(), a.Unigram, 0.05, "the splits are alike")
+	require.Greater(t, a.Trigram, 2*a.Unigram)
+	require.LessOrEqual(t, a.Trigram, 1.0)
+	require.Less(t, a.UnigramLoss, math.Log(float64(d.Vocab)), "frequencies tell something")
+	again, err := d.Anchors()
+	require.NoError(t, err)
+	require.Equal(t, a, again, "whatever the order of a map")
+}
