@@ -58,21 +58,29 @@ func (b *Board) Update(e Event) {
 	}
 }
 
-// Left is the time that the study will take from now on; 0 while that is not known.
+// Left is the time that the study will take from now on, at most where it goes on until it is decided; 0 while that is not known.
 func (b *Board) Left() time.Duration { return b.estimate.Left(b.Total - b.Done) }
 
 // String says in a line where the study stands: "3 of 9 runs, baseline seed 1, loss 5.678, 12,345 tokens/s, 4 min left".
 func (b *Board) String() string {
 	words := b.Where()
 	if left := b.estimate.Words(b.Total - b.Done); left != "" {
-		words += ", " + left
+		words += ", " + b.AtMost() + left
 	}
 	return words
 }
 
+// AtMost is "at most " for a study that may end before its last run, and else empty: it stands before what is left.
+func (b *Board) AtMost() string {
+	if b.Results.Study.UntilDecided {
+		return "at most "
+	}
+	return ""
+}
+
 // Where is String without the time left.
 func (b *Board) Where() string {
-	words := fmt.Sprintf("%d of %d runs", b.last.Done, b.last.Total)
+	words := fmt.Sprintf("%d of %s%d runs", b.last.Done, b.AtMost(), b.last.Total)
 	if b.last.Total > 0 && b.last.Result == nil {
 		words += fmt.Sprintf(", %s seed %d, %s", b.last.Arm, b.last.Seed, b.last.Progress)
 	}

@@ -19,9 +19,17 @@ import (
 func (r Results) Forest() viz.Forest {
 	return viz.Forest{
 		Name: "forest", Title: "Difference to the baseline", Outcome: r.Study.Outcome.Label, LowerIsBetter: r.Study.Outcome.Better == LowerIsBetter,
-		Caption: "Paired by seed: the mean difference and its 95 % interval by Student's t. Verdicts are after Holm's correction over all changes.",
+		Caption: r.intervals() + " Verdicts are after Holm's correction over all changes.",
 		Effects: r.effects(),
 	}
+}
+
+// intervals says in a sentence what the differences and their intervals are.
+func (r Results) intervals() string {
+	if r.Study.UntilDecided {
+		return "Paired by seed: the mean difference and its 95 % confidence sequence, which holds at all numbers of pairs together."
+	}
+	return "Paired by seed: the mean difference and its 95 % interval by Student's t."
 }
 
 func (r Results) effects() []viz.Effect {

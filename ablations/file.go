@@ -38,6 +38,7 @@ var studyKeys = []studyKey{
 	{"seeds", []string{"Seeds"}, studyFile.seeds, writtenSeeds},
 	{"outcome", []string{"Outcome"}, studyFile.outcome, writtenOutcome},
 	{"margin", []string{"Margin"}, studyFile.margin, writtenMargin},
+	{"until", []string{"UntilDecided"}, studyFile.until, writtenUntil},
 	{"matching", []string{"Matching"},
 		func(d studyFile, s *Study, n *yaml.Node) (err error) { s.Matching, err = d.Text(n); return err },
 		func(s Study) (*yaml.Node, error) {
@@ -77,6 +78,7 @@ func ReadStudy(path string) (Study, error) {
 //	seeds: [0, 1, 2]
 //	outcome: frozen_auc_unigram
 //	margin: 0.02
+//	until: decided
 //
 // one_factor, grid and ladder are [OneFactor], [Grid] and [Ladder]. An outcome is a name of [OutcomeOf], or a mapping of metric,
 // label and better; matching is one of [Matchings]. A value is taken as it is written, as --set takes it.
@@ -260,6 +262,17 @@ func (d studyFile) margin(s *Study, n *yaml.Node) (err error) {
 	return err
 }
 
+func (d studyFile) until(s *Study, n *yaml.Node) error {
+	text, err := d.Text(n)
+	if err != nil {
+		return err
+	}
+	if s.UntilDecided = text == UntilDecided; !s.UntilDecided {
+		return d.Fault(n, "until is %q, or is left out for a fixed number of seeds, and not %q", UntilDecided, text)
+	}
+	return nil
+}
+
 func (d studyFile) outcome(s *Study, n *yaml.Node) error {
 	if n.Kind == yaml.ScalarNode {
 		metric, err := d.Text(n)
@@ -381,6 +394,13 @@ func writtenMargin(s Study) (*yaml.Node, error) {
 		return nil, nil
 	}
 	return strictyaml.Scalar(valueText(s.Margin)), nil
+}
+
+func writtenUntil(s Study) (*yaml.Node, error) {
+	if !s.UntilDecided {
+		return nil, nil
+	}
+	return strictyaml.Scalar(UntilDecided), nil
 }
 
 func writtenOutcome(s Study) (*yaml.Node, error) {

@@ -30,7 +30,7 @@ arms:
   - ladder:
       - {name: RTD, set: {objective.name: rtd}}
       - {name: and groups, set: {optimizer.groups: "main/rtd: lr=2; generator: lr=0.5"}}
-seeds: [3, 1, 4]
+seeds: [3, 1, 4, 5, 9, 2, 6, 8, 7, 10, 11, 12]
 matching: tokens
 baseline:
   recipe: tiny
@@ -44,6 +44,7 @@ outcome:
   label: loss of the generator
   better: lower
 margin: 0.02
+until: decided
 finetune:
   task: families
   steps: 100
@@ -55,7 +56,7 @@ func TestParseStudy(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "What does all of it do: much?", s.Question)
 	require.Equal(t, 1200, s.Baseline.Training.Steps)
-	require.Equal(t, []int64{3, 1, 4}, s.Seeds)
+	require.Equal(t, []int64{3, 1, 4, 5, 9, 2, 6, 8, 7, 10, 11, 12}, s.Seeds)
 	require.Equal(t, ablations.MatchTokens, s.Matching)
 	require.Equal(t, ablations.Outcome{Metric: "val_generator_loss", Label: "loss of the generator", Better: ablations.LowerIsBetter}, s.Outcome)
 	require.Equal(t, &ablations.Finetuning{Task: "families", Steps: 100, Set: []string{"optimizer.learning_rate=1e-3"}}, s.Finetune)

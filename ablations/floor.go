@@ -22,6 +22,8 @@ type Floor struct {
 	Steps  int     `json:"steps"` // of the recipe as it ships
 	SD     float64 `json:"sd"`    // of the paired differences (n−1)
 	Seeds  []int64 `json:"seeds"` // one pair each
+	// Differences are the paired ones, in the order of Seeds; none where only their spread was kept.
+	Differences []float64 `json:"differences,omitempty"`
 
 	Change  []string `json:"change"` // the setting that changes the order alone
 	Command string   `json:"command"`
@@ -74,6 +76,9 @@ func (r Results) FloorNote() string {
 			r.Study.Recipe, r.Study.Outcome.Metric)
 	}
 	n := len(r.Study.Seeds)
+	if _, n2 := r.baseline(); r.Study.UntilDecided {
+		n = n2
+	}
 	from := fmt.Sprintf("%s against the recipe %s, %d seeds, %s, %s, %s", strings.Join(f.Change, " "), f.Recipe, len(f.Seeds), f.Backend, f.Machine, f.Date)
 	if f.SD == 0 {
 		return fmt.Sprintf("A/A floor: a change of rounding alone has moved no run (%s).", from)

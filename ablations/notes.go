@@ -38,7 +38,7 @@ func (s Study) extra(corpus *text.Corpus) Extra {
 		Notes: []string{
 			s.Outcome.note(),
 			s.matchingNote(),
-			"Seeds count by the plan that was written down before the first run: who adds seeds after looking, until there is a verdict, finds one too often.",
+			s.seedsNote(),
 			"Times, and the last digits of all else, are those of the machine that is named under provenance; another machine rounds in another way.",
 			"A model of this size says what matters early and small. It does not say what matters at the size of the published models.",
 			"Few seeds decide large differences only. An arm that is undecided is not shown to be equal.",
@@ -48,6 +48,15 @@ func (s Study) extra(corpus *text.Corpus) Extra {
 		extra.Notes = append(extra.Notes, s.Fork.note())
 	}
 	return extra
+}
+
+// seedsNote says when verdicts may be looked at.
+func (s Study) seedsNote() string {
+	if s.UntilDecided {
+		return fmt.Sprintf("Seeds were added until there was a verdict, %d at most, as planned before the first run. The tests are made for that: wrong verdicts stay below %g %% however often one looks, whatever the distribution of the outcome. Intervals hold at all times together, and are wider than those of a fixed number of seeds.",
+			len(s.Seeds), 100*Alpha)
+	}
+	return "Seeds count by the plan that was written down before the first run: who adds seeds after looking, until there is a verdict, finds one too often."
 }
 
 // note says what the outcome is.

@@ -31,6 +31,7 @@ type Plan struct {
 	Outcome  Outcome `json:"outcome"`
 	Seeds    []int64 `json:"seeds"`
 	Margin   float64 `json:"margin,omitempty"`
+	Until    bool    `json:"until_decided,omitempty"`
 	Corpus   string  `json:"corpus,omitempty"` // content hash of the runner's text
 	Arms     []Arm   `json:"arms"`
 	Runs     []Run   `json:"runs"`
@@ -47,14 +48,14 @@ type Plan struct {
 type Planned struct {
 	Seeds []int64   `json:"seeds"`
 	Date  time.Time `json:"date"`
-	Hash  string    `json:"hash"` // of the seeds, the arms, the outcome, the margin and the fine-tuning
+	Hash  string    `json:"hash"` // of the seeds, the arms, the outcome, the margin, the rule to stop and the fine-tuning
 }
 
 // Plan returns what [Load] needs.
 func (r Results) Plan() Plan {
 	s := r.Study
 	return Plan{
-		Name: s.Name, Question: s.Question, Recipe: s.Recipe, Outcome: s.Outcome, Seeds: s.Seeds, Margin: s.Margin, Corpus: r.Corpus,
+		Name: s.Name, Question: s.Question, Recipe: s.Recipe, Outcome: s.Outcome, Seeds: s.Seeds, Margin: s.Margin, Until: s.UntilDecided, Corpus: r.Corpus,
 		Arms: r.Arms, Runs: r.Runs, Extra: r.Extra, Matching: s.Matching, Finetune: s.Finetune, Fork: s.Fork, Planned: r.Planned,
 	}
 }
@@ -121,6 +122,14 @@ func (p Plan) differs(before Plan) string {
 	}
 	if p.Outcome.Metric != before.Outcome.Metric || p.Outcome.Better != before.Outcome.Better {
 		return fmt.Sprintf("it was planned on %q, and an outcome that is chosen afterwards decides nothing", before.Outcome.Metric)
+	}
+	switch {
+	case p.Until && !before.Until:
+		return fmt.Sprintf("it was planned with %d seeds, to be looked at once, and one that goes on until it is decided is another", len(before.Seeds))
+	case !p.Until && before.Until:
+		return fmt.Sprintf("it was planned to go on until it is decided (--until decided), with %d seeds at most, and a fixed number of seeds is another plan", len(before.Seeds))
+	case p.Until && !slices.Equal(p.Seeds[:len(before.Seeds)], before.Seeds):
+		return fmt.Sprintf("its pairs count in the order of the seeds %v, and here that is another", before.Seeds)
 	}
 	if p.Margin != before.Margin {
 		return fmt.Sprintf("it was planned with a margin of equivalence of %g, and one that is chosen afterwards decides nothing", before.Margin)
@@ -227,6 +236,9 @@ func (r Results) planHash() (string, error) {
 	if r.Study.Fork != nil {
 		planned["fork"] = r.Study.Fork
 	}
+	if r.Study.UntilDecided {
+		planned["until"] = "decided"
+	}
 	text, err := runs.Canonical(planned)
 	if err != nil {
 		return "", fmt.Errorf("write the plan: %w", err)
@@ -237,7 +249,7 @@ func (r Results) planHash() (string, error) {
 
 func (p Plan) study() Study {
 	s := Study{
-		Name: p.Name, Question: p.Question, Recipe: p.Recipe, Outcome: p.Outcome, Seeds: p.Seeds, Margin: p.Margin, Matching: p.Matching,
+		Name: p.Name, Question: p.Question, Recipe: p.Recipe, Outcome: p.Outcome, Seeds: p.Seeds, Margin: p.Margin, UntilDecided: p.Until, Matching: p.Matching,
 		Finetune: p.Finetune, Fork: p.Fork,
 	}
 	for _, arm := range p.Arms {

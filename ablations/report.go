@@ -93,7 +93,7 @@ func (r Results) Report() (report.Report, error) {
 		Effects:  r.effects(), Remark: r.FloorNote(),
 		Costs: r.CostTable(), Runs: r.RunTable(), RunLabels: runLabels, Failed: map[int]string{}, Notes: slices.Concat(r.Extra.Notes, r.referenceNote()),
 	}
-	for i, run := range r.Runs {
+	for i, run := range r.listed() {
 		if why := r.without(run); why != "" {
 			page.Failed[i] = why
 		}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
@@ -71,7 +72,12 @@ func (s Study) Run(ctx context.Context, runner *training.Runner, workers int, re
 // under way are saved, and the error wraps [training.ErrInterrupted]; RunShare again goes on from there. Errors of single runs
 // do not stop the others; divergence is a result, not an error. A folder that holds another study is the user's error, see
 // [Study.Fits].
+//
+// Of a study until decided it trains what the rule of sequential.go asks for, until there is nothing more to ask for.
 func (s Study) RunShare(ctx context.Context, runner *training.Runner, share Share, report func(Event)) (Results, error) {
+	if s.UntilDecided && share.Shard != (Shard{}) {
+		return Results{}, usererr.New("a study until decided has no parts: which run is next follows from all that have ended; share it with --claim")
+	}
 	jobs, err := s.plan()
 	if err != nil {
 		return Results{}, err
@@ -147,15 +153,28 @@ func (s Study) RunShare(ctx context.Context, runner *training.Runner, share Shar
 			report(event)
 		}
 	}
-	for len(pending) > 0 && ctx.Err() == nil {
-		atATime(ctx, cmp.Or(share.Jobs, Workers(runner.BackendKind)), pending, train)
-		pending = slices.DeleteFunc(pending, func(i int) bool { return !share.waits(problems[i]) })
-		if len(pending) > 0 {
-			report(Event{Held: len(pending)})
-			pause(ctx, runner.Store)
+	workers := cmp.Or(share.Jobs, Workers(runner.BackendKind))
+	if s.UntilDecided {
+		results = results.Reload()
+		pending = slices.DeleteFunc(pending, func(i int) bool { return !results.Runs[i].Ended }) // to be told of, as found
+	}
+	for ctx.Err() == nil {
+		for len(pending) > 0 && ctx.Err() == nil {
+			atATime(ctx, workers, pending, train)
+			pending = slices.DeleteFunc(pending, func(i int) bool { return !share.waits(problems[i]) })
+			if len(pending) > 0 {
+				report(Event{Held: len(pending)})
+				pause(ctx, runner.Store)
+			}
+		}
+		results = results.Reload()
+		if !s.UntilDecided || slices.ContainsFunc(problems, func(err error) bool { return err != nil }) {
+			break
+		}
+		if pending = results.next(workers); len(pending) == 0 {
+			break
 		}
 	}
-	results = results.Reload()
 	if ctx.Err() != nil {
 		return results, training.ErrInterrupted
 	}

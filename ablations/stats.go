@@ -66,6 +66,9 @@ type Design struct {
 	// Margin is the size of a difference, on the outcome's scale, that is too small to matter. An arm whose difference is shown
 	// to be smaller is [Equivalent]; 0 asks for differences alone.
 	Margin float64
+	// Seeds are those of a design that may be looked at after every pair, in the order in which their pairs count: see
+	// sequential.go. Nil for one that is looked at once, when all have ended.
+	Seeds []int64
 }
 
 // Comparison is an arm against the baseline, paired by seed. Means, difference, interval and test are over the complete
@@ -79,15 +82,16 @@ type Comparison struct {
 	Missing        []int64 // seeds whose run of either side ended well without measuring the outcome, ascending
 	BaselineMean   float64
 	Mean           float64
-	Diff           float64 // mean of arm − baseline
-	SD             float64 // standard deviation of the differences (n−1)
-	Low, High      float64 // 95 % interval of Diff by Student's t, for this arm alone (not corrected for the number of arms)
-	P              float64 // two-sided
-	HolmP          float64 // P adjusted over all arms of the study; the verdict is by this one
-	Margin         float64 // of the [Design]; 0 for none, and then what follows of equivalence is NaN
-	EquivalenceP   float64 // of the two one-sided tests against a difference of Margin or more
-	HolmEquivP     float64 // EquivalenceP adjusted over all arms, together with P
-	Low90, High90  float64 // 90 % interval of Diff: it lies within ±Margin where EquivalenceP < 0.05
+	Diff           float64   // mean of arm − baseline
+	Differences    []float64 // arm − baseline of each pair, in the order of the seeds
+	SD             float64   // standard deviation of the differences (n−1)
+	Low, High      float64   // 95 % interval of Diff by Student's t, for this arm alone (not corrected for the number of arms)
+	P              float64   // two-sided
+	HolmP          float64   // P adjusted over all arms of the study; the verdict is by this one
+	Margin         float64   // of the [Design]; 0 for none, and then what follows of equivalence is NaN
+	EquivalenceP   float64   // of the two one-sided tests against a difference of Margin or more
+	HolmEquivP     float64   // EquivalenceP adjusted over all arms, together with P
+	Low90, High90  float64   // 90 % interval of Diff: it lies within ±Margin where EquivalenceP < 0.05
 	Verdict        Verdict
 	Reason         string // why the verdict is [None]; empty for the others
 	// Caution says what speaks against trusting the test, and so a verdict; it may be empty.
@@ -108,6 +112,9 @@ type Comparison struct {
 	Note string
 
 	baselineSeeds int // finite outcomes of the baseline
+
+	side    float64 // the sign of what the test speaks for
+	anytime bool    // the test is that of sequential.go
 }
 
 // Says is the verdict as a table shows it: "worse", "worse, with caution", "equivalent within ±0.02", "undecided (about 9 more
@@ -176,7 +183,11 @@ func (d Design) Compare(baseline Outcomes, arms []Outcomes) []Comparison {
 	for i := range cs {
 		cs[i].Reason = cmp.Or(everyRunFailed(arms[i], ""), everyRunFailed(baseline, "baseline "), baseline.Withheld, arms[i].Withheld)
 		cs[i].decide(d.Better)
-		cs[i].plan(Alpha / float64(len(arms)))
+		if alpha := Alpha / float64(len(arms)); d.Seeds != nil {
+			cs[i].planAnytime(alpha)
+		} else {
+			cs[i].plan(alpha)
+		}
 		cs[i].annotate(d.Better)
 	}
 	return cs
@@ -205,11 +216,8 @@ func (d Design) pair(baseline, arm Outcomes) Comparison {
 	c.Missing = slices.Compact(slices.Sorted(slices.Values(slices.Concat(arm.Missing, baseline.Missing))))
 	c.baselineSeeds = len(baseline.BySeed) - len(c.BaselineFailed)
 	var base, own, diff []float64
-	for _, seed := range sortedSeeds(arm) {
-		a, b := arm.BySeed[seed], math.NaN()
-		if v, ok := baseline.BySeed[seed]; ok {
-			b = v
-		}
+	for _, seed := range d.order(baseline, arm) {
+		a, b := arm.at(seed), baseline.at(seed)
 		if finite(a) && finite(b) {
 			a, b = restrict(a, arm.Censored[seed], b, baseline.Censored[seed])
 			base, own, diff = append(base, b), append(own, a), append(diff, a-b)
@@ -222,13 +230,45 @@ func (d Design) pair(baseline, arm Outcomes) Comparison {
 		return c
 	}
 	c.BaselineMean, c.Mean, c.Diff = stat.Mean(base, nil), stat.Mean(own, nil), stat.Mean(diff, nil)
+	c.Differences, c.side = diff, c.Diff
+	scale := max(maxAbs(base), maxAbs(own))
 	switch {
+	case d.Seeds != nil:
+		c.testAnytime(diff, scale)
 	case c.Pairs > 1 && arm.Censored != nil:
 		c.rank(diff, arm, baseline)
 	case c.Pairs > 1:
-		c.test(diff, max(maxAbs(base), maxAbs(own)))
+		c.test(diff, scale)
 	}
 	return c
+}
+
+// order are the seeds at which pairs may count: all that an arm has, or the first of those planned, up to one that has not ended on
+// both sides.
+func (d Design) order(baseline, arm Outcomes) []int64 {
+	if d.Seeds == nil {
+		return sortedSeeds(arm)
+	}
+	for i, seed := range d.Seeds {
+		if !arm.ended(seed) || !baseline.ended(seed) {
+			return d.Seeds[:i]
+		}
+	}
+	return d.Seeds
+}
+
+// at is the outcome at a seed, NaN where there is none.
+func (o Outcomes) at(seed int64) float64 {
+	if v, ok := o.BySeed[seed]; ok {
+		return v
+	}
+	return math.NaN()
+}
+
+// ended says whether the run at a seed has.
+func (o Outcomes) ended(seed int64) bool {
+	_, measured := o.BySeed[seed]
+	return measured || slices.Contains(o.Missing, seed)
 }
 
 // unknown is a comparison of which nothing is known.
@@ -238,11 +278,12 @@ func unknown(name string) Comparison {
 		EquivalenceP: nan, HolmEquivP: nan, Low90: nan, High90: nan, MinDetectable: nan}
 }
 
+// rounding is how far apart, beside the outcomes' size, differences are that are equal.
+const rounding = 1e-13
+
 // test fills SD, interval and P from n ≥ 2 differences of outcomes no larger than scale.
 func (c *Comparison) test(diff []float64, scale float64) {
 	n := float64(len(diff))
-	// Differences of equal size that come out some roundings apart are equal.
-	const rounding = 1e-13
 	if slices.Max(diff)-slices.Min(diff) <= rounding*scale {
 		c.SD = 0
 		c.P = math.Exp2(1 - n)
@@ -254,7 +295,7 @@ func (c *Comparison) test(diff []float64, scale float64) {
 		}
 		return
 	}
-	c.SD = stat.StdDev(diff, nil)
+	c.SD = deviation(diff)
 	stderr := c.SD / math.Sqrt(n)
 	t := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}
 	half := -t.Quantile(Alpha/2) * stderr
@@ -317,9 +358,9 @@ func (c *Comparison) decide(better Direction) {
 // leaning is the verdict of the test alone.
 func (c *Comparison) leaning(better Direction) Verdict {
 	switch {
-	case c.HolmEquivP < Alpha:
+	case c.HolmEquivP < Alpha && math.Abs(c.Diff) < c.Margin:
 		return Equivalent
-	case math.IsNaN(c.HolmP) || c.HolmP >= Alpha:
+	case math.IsNaN(c.HolmP) || c.HolmP >= Alpha || (c.side > 0) != (c.Diff > 0):
 		return Undecided
 	case (c.Diff > 0) == (better == HigherIsBetter):
 		return Better
@@ -451,6 +492,9 @@ func (c *Comparison) annotate(better Direction) {
 		add("no seed has a finite outcome on both sides")
 	case c.Pairs == 1:
 		add("one pair gives no interval")
+	case c.anytime && c.HolmP < Alpha && (c.side > 0) != (c.Diff > 0):
+		add("most pairs differ one way and their mean the other, which is no verdict")
+	case c.anytime: // how many more pairs it takes stands in the verdict
 	case c.SD == 0 && c.P == 1:
 		add("equal to the baseline on all %d pairs", c.Pairs)
 	case c.SD == 0:
@@ -508,6 +552,14 @@ func failedSeeds(o Outcomes) []int64 {
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// deviation is the standard deviation (n−1), NaN for one value.
+func deviation(vs []float64) float64 {
+	if len(vs) < 2 {
+		return math.NaN()
+	}
+	return stat.StdDev(vs, nil)
+}
 
 func maxAbs(vs []float64) float64 {
 	m := 0.0

@@ -28,6 +28,9 @@ type Study struct {
 	// [Equivalent]. It is stated before the first run; 0 asks for differences alone.
 	Margin   float64
 	Matching string // what every arm has as much of as the baseline: MatchSteps, which "" is, MatchTokens or MatchFLOPs
+	// UntilDecided adds seeds in the order of Seeds, where they help most, until each arm has a verdict or all are used; see
+	// [Study.UntilDecidedWithin]. Its tests may be looked at after every pair. False: each arm is trained at every seed.
+	UntilDecided bool
 
 	Finetune *Finetuning // what follows each run; nil for nothing
 	Fork     *Fork       // where the arms leave the baseline's run; nil for the first step
@@ -60,7 +63,7 @@ const BaselineName = "baseline"
 // a study without seeds or with one seed twice, an outcome without a direction, and one that an arm would be measured by on
 // another text or other tokens than the baseline are the user's errors.
 func (s Study) Arms() ([]Arm, error) {
-	problems := []error{s.checkName(), s.checkSeeds(), s.checkMatching(), s.Outcome.check(), s.checkMargin()}
+	problems := []error{s.checkName(), s.checkSeeds(), s.checkMatching(), s.Outcome.check(), s.checkMargin(), s.checkUntil()}
 	arms := []Arm{{Name: BaselineName, Config: s.Baseline}}
 	seen := map[string]string{armText(arms[0]): BaselineName}
 	names := map[string]bool{BaselineName: true}
@@ -191,7 +194,13 @@ func (s Study) checkMargin() error {
 }
 
 // design is how the study's verdicts are come to.
-func (s Study) design() Design { return Design{Better: s.Outcome.Better, Margin: s.Margin} }
+func (s Study) design() Design {
+	d := Design{Better: s.Outcome.Better, Margin: s.Margin}
+	if s.UntilDecided {
+		d.Seeds = s.Seeds
+	}
+	return d
+}
 
 // armText is equal for arms whose runs are the same: what a config holds that has no effect does not tell them apart.
 func armText(a Arm) string {

@@ -69,7 +69,7 @@ func (r Results) RunTable() table.Table {
 		t.Columns = append(t.Columns, table.Column{Name: "censored"})
 	}
 	t.Columns = append(t.Columns, table.Column{Name: "state"}, table.Column{Name: "run"})
-	for _, run := range r.Runs {
+	for _, run := range r.listed() {
 		row := []any{run.Arm, run.Seed}
 		for _, name := range names {
 			if v, measured := run.metric(name); run.Ended && measured {

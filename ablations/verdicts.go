@@ -20,7 +20,8 @@ const (
 
 // Compare compares every change with the baseline on the study's outcome, with the runs that have ended.
 //
-// There is a verdict where all seeds that were planned have ended on both sides, and no others were added after looking.
+// There is a verdict where all seeds that were planned have ended on both sides, and no others were added after looking; in a study
+// until decided, at any time.
 // An arm whose runs are the baseline's, or whose numbers all are, has a setting that does nothing, and so no verdict; nor has
 // one that was measured on another set.
 func (r Results) Compare() []Comparison {
@@ -128,7 +129,7 @@ func (r Results) exploratory() string {
 	switch {
 	case r.Planned == nil:
 		return ""
-	case slices.ContainsFunc(r.Study.Seeds, func(seed int64) bool { return !r.wasPlanned(seed) }):
+	case !r.Study.UntilDecided && slices.ContainsFunc(r.Study.Seeds, func(seed int64) bool { return !r.wasPlanned(seed) }):
 		return exploratory
 	case r.Planned.Hash == "":
 		return ""
@@ -146,6 +147,9 @@ func (r Results) wasPlanned(seed int64) bool {
 
 // interim says how far an arm is whose planned pairs have not all ended; who stops at the first verdict finds one too often.
 func (r Results) interim(arm string) string {
+	if r.Study.UntilDecided {
+		return "" // its tests may be looked at whenever one likes
+	}
 	planned, ended := 0, 0
 	for _, seed := range r.Study.Seeds {
 		if !r.wasPlanned(seed) {

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,6 +60,7 @@ aa and aa-micro compare a recipe with itself: what a change of rounding alone gi
   metro ablate run bias --baseline tiny --change "no bias: positions.relative=none" --grid optimizer.learning_rate=1e-3,3e-3
   metro ablate run bias.yaml
   metro ablate run quickstart --out runs/same --margin 0.02 --seeds 0,1,2,3,4,5
+  metro ablate run quickstart --out runs/decided --until decided --max-seeds 30
   metro ablate run quickstart --out /shared/runs --claim    on each of several machines`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, given []string) error { return runStudy(cmd, w, f, share, given[0]) },
@@ -91,7 +93,7 @@ func runStudy(cmd *cobra.Command, w workspaceFlags, f studyFlags, flags shareFla
 	if _, err := results.Write(dir); err != nil || runErr != nil {
 		return errors.Join(runErr, err)
 	}
-	if results.Ended() == len(results.Runs) { // who has a share of it leaves the probe to the last
+	if results.Complete() { // who has a share of it leaves the probe to the last
 		figure, err := probe(cmd.Context(), runner, results)
 		if err != nil && !errors.Is(err, runs.ErrHeld) { // another that has come last has it
 			return err
@@ -126,8 +128,12 @@ func trainStudy(cmd *cobra.Command, runner *training.Runner, study ablations.Stu
 
 // announce says what is coming and how long it may take.
 func announce(s ablations.Study, kind string, workers int) {
-	fmt.Fprintf(stderr, "study %s: %s\n  %d arms × %d seeds, %d steps each, %d at a time\n",
-		s.Name, s.Question, 1+len(s.Changes), len(s.Seeds), s.Baseline.Training.Steps, workers)
+	most := ""
+	if s.UntilDecided {
+		most = "until decided, at most "
+	}
+	fmt.Fprintf(stderr, "study %s: %s\n  %d arms × %s%d seeds, %d steps each, %d at a time\n",
+		s.Name, s.Question, 1+len(s.Changes), most, len(s.Seeds), s.Baseline.Training.Steps, workers)
 	for _, change := range s.Changes {
 		fmt.Fprintf(stderr, "  %s: %s\n", change.Name, strings.Join(change.Set, " "))
 	}
@@ -139,7 +145,7 @@ func announce(s ablations.Study, kind string, workers int) {
 	if kind == "go" {
 		// 0.37 s a step: quickstart, two runs at a time on two AVX2 cores (docs/results.md).
 		expected := time.Duration((1+len(s.Changes))*len(s.Seeds)*s.Baseline.Training.Steps) * 370 * time.Millisecond
-		fmt.Fprintf(stderr, "  pure Go is slow: two cores of the machine of docs/results.md take about %s, and some minutes for the probe; ./scripts/setup installs XLA, much faster\n", progress.Duration(expected))
+		fmt.Fprintf(stderr, "  pure Go is slow: two cores of the machine of docs/results.md take %s%s, and some minutes for the probe; ./scripts/setup installs XLA, much faster\n", cmp.Or(most, "about "), progress.Duration(expected))
 	}
 }
 

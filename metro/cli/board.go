@@ -45,7 +45,7 @@ func (b *board) report(e ablations.Event) {
 		}
 		words := b.Where()
 		if left := b.Left(); left > 0 {
-			words = progress.Duration(left) + " left, " + words
+			words = b.AtMost() + progress.Duration(left) + " left, " + words
 		}
 		b.bar.show(b.Done, b.Total, words)
 	case e.Result != nil:

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,6 +28,8 @@ type studyFlags struct {
 	set      []string
 	seeds    []int64
 	margin   *float64 // nil: the study's own
+	until    string
+	maxSeeds int
 }
 
 func (f *studyFlags) addFlags(cmd *cobra.Command) {
@@ -43,6 +46,8 @@ func (f *studyFlags) addFlags(cmd *cobra.Command) {
 		f.margin = &margin
 		return err
 	})
+	cmd.Flags().StringVar(&f.until, "until", "", `"decided" adds seeds where they help most until each arm has a verdict, by tests that may be looked at at any time; without it, every arm is trained at every seed`)
+	cmd.Flags().IntVar(&f.maxSeeds, "max-seeds", 0, "with --until decided: the most seeds an arm gets (30, or the study's own if they are more)")
 }
 
 // studyHelp explains the argument and the flags of a command that takes a study.
@@ -72,7 +77,13 @@ A file says the same, strictly: a key that is not known is refused.
   margin: 0.02
 
 With a margin an arm may also be shown to be equivalent: two one-sided tests find that it differs by less. It is stated before
-the first run; one that is chosen afterwards is refused.`
+the first run; one that is chosen afterwards is refused.
+
+With --until decided (in a file, until: decided) the seeds are the most that an arm gets, in their order. First every arm gets,
+seed by seed, the fewest pairs that can decide (6 for one change). From then on the next seed goes to the undecided arm that is
+nearest to a verdict by the runs that it is expected to take, the baseline's counted where they are missing. Wrong verdicts stay below
+5 % however often one looks; the price is some more pairs than a fixed number would need, where that was chosen well. The folder
+of a study with a fixed number of seeds is refused, and the other way round.`
 
 // study is the study that an argument and the flags name, cut to what a kind of backend can do; "" for any.
 func (f studyFlags) study(name, backend string) (s ablations.Study, err error) {
@@ -115,11 +126,28 @@ func (f studyFlags) study(name, backend string) (s ablations.Study, err error) {
 	if f.margin != nil {
 		s.Margin = *f.margin
 	}
+	if err := f.untilDecided(&s); err != nil {
+		return s, err
+	}
 	if f.matching != "" {
 		s.Matching = f.matching
 	}
 	_, err = s.Arms()
 	return s, err
+}
+
+// untilDecided makes the study go on until it is decided, if the flags or its file say so.
+func (f studyFlags) untilDecided(s *ablations.Study) error {
+	const most = 30
+	switch {
+	case f.until != "" && f.until != ablations.UntilDecided:
+		return usererr.New("--until %q: a study goes on until %q, or for a fixed number of seeds, without the flag", f.until, ablations.UntilDecided)
+	case f.until == "" && !s.UntilDecided && f.maxSeeds != 0:
+		return usererr.New("--max-seeds is for --until %s; name a fixed number of seeds by --seeds", ablations.UntilDecided)
+	case f.until == "" && f.maxSeeds == 0:
+		return nil
+	}
+	return s.UntilDecidedWithin(cmp.Or(f.maxSeeds, max(most, len(s.Seeds))))
 }
 
 func (f studyFlags) addGrid(s *ablations.Study) error {

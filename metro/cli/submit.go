@@ -88,6 +88,9 @@ func submit(cmd *cobra.Command, w workspaceFlags, f studyFlags, s submitFlags, n
 	if err != nil {
 		return err
 	}
+	if study.UntilDecided {
+		return usererr.New("a study until decided has no parts to submit: which run is next follows from all that have ended; share it with metro ablate run --claim")
+	}
 	queue, err := s.queue(cmd, study, w.out, name)
 	if err != nil {
 		return err
