@@ -179,3 +179,14 @@ func (c Config) checkForkWeights(trunk Config) error {
 	}
 	return nil
 }
+
+// SameUpTo is the last step up to which a run of c and one of other, whose lengths alone may differ, have the same learning rates
+// and temperatures: up to it a longer run is the shorter one.
+func (c Config) SameUpTo(other Config) int {
+	for step := 1; step <= min(c.Training.Steps, other.Training.Steps); step++ {
+		if c.LearningRate(step) != other.LearningRate(step) || c.TemperatureAt(step) != other.TemperatureAt(step) {
+			return step - 1
+		}
+	}
+	return min(c.Training.Steps, other.Training.Steps)
+}

@@ -68,7 +68,12 @@ var arguments = map[string]completer{
 	"metro data export":   files,
 	"metro recipe show":   func(*cobra.Command, []string, string) []string { return recipes.Names() },
 	"metro diagnose":      runIDs,
+	"metro runs compare":  runIDs,
 	"metro runs diff":     runIDs,
+	"metro runs extend":   runIDs,
+	"metro runs plot":     runIDs,
+	"metro runs show":     runIDs,
+	"metro runs verify":   runIDs,
 	"metro runs rm":       runIDs,
 }
 

@@ -174,6 +174,15 @@ func (m *Metrics) Holds(mark Mark) error {
 	return nil
 }
 
+// Holds returns an error unless the run's log still begins with what it held at a mark, to the bit.
+func (r *Run) Holds(mark Mark) error {
+	path := r.Path(MetricsFile)
+	if err := holds(r.store.disk, path, mark); err != nil {
+		return fmt.Errorf("metrics %s: %w", path, err)
+	}
+	return nil
+}
+
 // MarkAfter is the mark of what the run's log holds up to the last record of a step or before it.
 func (r *Run) MarkAfter(step int) (Mark, error) {
 	path := r.Path(MetricsFile)
