@@ -83,7 +83,7 @@ func complete(c *cobra.Command) {
 	c.PersistentFlags().VisitAll(func(f *pflag.Flag) { register(c, f) })
 	if !c.HasSubCommands() && c.ValidArgsFunction == nil {
 		words := arguments[c.CommandPath()]
-		takesTwo := slices.Contains([]string{"metro runs diff", "metro bench compare"}, c.CommandPath()) // one is not enough
+		takesTwo := slices.Contains([]string{"metro runs diff", "metro runs compare", "metro bench compare"}, c.CommandPath()) // one is not enough
 		c.ValidArgsFunction = func(c *cobra.Command, given []string, begun string) ([]string, cobra.ShellCompDirective) {
 			if words == nil || c.ValidateArgs(append(slices.Clone(given), begun)) != nil && !(takesTwo && len(given) < 2) {
 				return nil, cobra.ShellCompDirectiveNoFileComp
