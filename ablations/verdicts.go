@@ -53,8 +53,12 @@ func (r Results) compare(keep func(seed int64) bool) []Comparison {
 			cs[i].part(why)
 			continue
 		}
-		if learned && cs[i].Pairs > 0 {
+		switch {
+		case cs[i].Pairs == 0:
+		case learned:
 			cs[i].Caution = plateauCaution(baseline, arms[i], edge)
+		case describe(r.Study.Outcome.Metric).Chance != 0:
+			cs[i].Caution = nobodyLearned
 		}
 		if cs[i].Caution != "" {
 			cs[i].say("caution: " + cs[i].Caution)
@@ -191,8 +195,11 @@ func (r Results) plateau() (edge float64, ok bool) {
 // either left the plateau or not, see TestRunsOnAPlateau.
 const enoughForTwoKinds = 5
 
-// plateauCaution says that some runs of an arm and the baseline have left the plateau and some not, where there are few;
-// empty if not.
+// nobodyLearned is the caution of a study whose arms are all near guessing.
+const nobodyLearned = "no run of the study has left its plateau, so that no arm is told by what it has learned; metro diagnose says why"
+
+// plateauCaution says that some runs of an arm and the baseline have left the plateau and some not, where there are few, or
+// where none of one side has; empty if not.
 func plateauCaution(baseline, arm Outcomes, edge float64) string {
 	stuck := func(o Outcomes) (stuck, all int) {
 		for _, v := range o.BySeed {
@@ -207,7 +214,15 @@ func plateauCaution(baseline, arm Outcomes, edge float64) string {
 	}
 	own, n := stuck(arm)
 	base, m := stuck(baseline)
-	if own+base == 0 || own+base == n+m || min(n, m) >= enoughForTwoKinds {
+	switch {
+	case own+base == 0 || own+base == n+m:
+		return ""
+	case min(n, m) < enoughForTwoKinds:
+	case own == n:
+		return fmt.Sprintf("none of the %d runs of this arm has left its plateau, so that it is not told what the arm would have learned; metro diagnose says why", n)
+	case base == m:
+		return fmt.Sprintf("none of the baseline's %d runs has left its plateau, so that every arm that has is ahead of it; metro diagnose says why", m)
+	default:
 		return ""
 	}
 	return fmt.Sprintf("%d of %d runs of this arm and %d of %d of the baseline's stayed near guessing; where chance decides that, t tests of fewer than %d pairs are wrong in more than %g %%",
