@@ -3,9 +3,11 @@
 package cli
 
 import (
+	"bytes"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -64,4 +66,25 @@ func TestClaimsAreAskedCheapestFirst(t *testing.T) {
 	}
 	_, err = asked(nil, false, claims.Variant{Recipe: "tiny"}, false)
 	require.True(t, usererr.Is(err) && strings.Contains(err.Error(), "--all"))
+}
+
+// A claim whose arms read a frozen generator trains that first, then its study, and says how it stands; again, all is found.
+func TestAClaimIsRun(t *testing.T) {
+	l := newLab(t)
+	l.inProcess(t.Context(), "version") // in l's folder
+	claim, err := claims.Find("C7")
+	require.NoError(t, err)
+	cmd := claimsRunCommand()
+	cmd.SetContext(t.Context())
+	for range 2 {
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		w, share := workspaceFlags{corpus: "text.txt", backend: "go", out: "runs"}, shareFlags{lease: time.Minute}
+		require.NoError(t, runClaims(cmd, w, share, []claimQuestion{{claim, claims.Variant{Recipe: "micro"}, 0}}))
+		require.Contains(t, out.String(), "C7 at micro: no verdict: another plan than the one that is committed")
+		runs, err := filepath.Glob("runs/micro-*")
+		require.NoError(t, err)
+		require.Len(t, runs, 3, "the generator's run, and one an arm")
+		require.FileExists(t, "runs/claim-C7-micro/report.html")
+	}
 }

@@ -82,6 +82,9 @@ func printEstimate(w io.Writer, s ablations.Study, estimate ablations.Estimate, 
 		}
 	}
 	fmt.Fprintf(w, "\n%s\n", estimate.Basis(s.Recipe))
+	if s.UntilDecided {
+		fmt.Fprintln(w, "seeds are added until each arm has a verdict, so that this is the most that is trained")
+	}
 	if estimate.Finetune > 0 {
 		fmt.Fprintf(w, "each run is followed by a fine-tuning of %d steps, which is not counted here\n", estimate.Finetune)
 	}
