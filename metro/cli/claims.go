@@ -197,7 +197,7 @@ tiny is the recipe unless --recipe mini asks for the larger one, cut to 5,000 st
 	return cmd
 }
 
-// question is a claim at a variant.
+// claimQuestion is a claim at a variant, and the operations that its study takes.
 type claimQuestion struct {
 	claim   claims.Claim
 	variant claims.Variant
@@ -214,8 +214,11 @@ func asked(given []string, every bool, v claims.Variant, chosen bool) (list []cl
 		all, err = claims.All()
 	}
 	for _, id := range given {
-		claim, missing := claims.Find(id)
-		all, err = append(all, claim), errors.Join(err, missing)
+		claim, err := claims.Find(id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, claim)
 	}
 	if err != nil {
 		return nil, err
