@@ -4,6 +4,8 @@ package faultfs
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,14 +19,27 @@ import (
 // error, or, if there were fewer, what f returned untouched. Only what [atomicfile.OS] writes counts; tests that call Killed
 // must not run in parallel to others.
 func Killed(at int, f func() error) (changes int, err error) {
-	real := atomicfile.OS
-	defer func() { atomicfile.OS = real }()
-	m := &mortal{FS: real.FS, dieAt: at}
-	atomicfile.OS = atomicfile.Disk{FS: m}
-	err = f()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.changes, err
+	return watched(f, func(change int, op, _ string) (half bool, err error) {
+		if change >= at {
+			err = errDead
+		}
+		return change == at, err
+	}, false)
+}
+
+// Failing is [Killed] for a process that lives on: change number at fails with the error, after half of it if it is a write,
+// and what comes after it works. Syncs are changes, too. [io.ErrShortWrite] is a write of which half is done and no error
+// given; at another change nothing fails.
+func Failing(at int, fault error, f func() error) (changes int, err error) {
+	return watched(f, func(change int, op, path string) (half bool, err error) {
+		switch {
+		case change != at:
+			return false, nil
+		case errors.Is(fault, io.ErrShortWrite):
+			return op == "write", nil
+		}
+		return op == "write", &fs.PathError{Op: op, Path: path, Err: fault}
+	}, true)
 }
 
 // Bury makes the leases below dir those of a process that is no more, which the process of a test cannot be.
@@ -55,84 +70,99 @@ func Bury(dir string) error {
 	})
 }
 
-// mortal is a file system that dies at its change number dieAt.
-type mortal struct {
+// watched runs f on files of which each change is asked about before it is made.
+func watched(f func() error, ask func(change int, op, path string) (half bool, err error), syncs bool) (changes int, err error) {
+	real := atomicfile.OS
+	defer func() { atomicfile.OS = real }()
+	w := &watch{FS: real.FS, ask: ask, syncs: syncs}
+	atomicfile.OS = atomicfile.Disk{FS: w}
+	err = f()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.changes, err
+}
+
+// watch is a file system that asks about its changes.
+type watch struct {
 	atomicfile.FS
-	dieAt int
+	ask   func(change int, op, path string) (half bool, err error)
+	syncs bool // whether a sync counts
 
 	mu      sync.Mutex
 	changes int
 }
 
-// change counts and says whether this one is not to be; dying, if it is the one in whose middle that happens.
-func (m *mortal) change() (dying bool, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.changes++
-	if m.changes >= m.dieAt {
-		err = errDead
-	}
-	return m.changes == m.dieAt, err
+func (w *watch) change(op, path string) (half bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.changes++
+	return w.ask(w.changes, op, path)
 }
 
-func (m *mortal) do(change func() error) error {
-	if _, err := m.change(); err != nil {
+func (w *watch) do(op, path string, change func() error) error {
+	if _, err := w.change(op, path); err != nil {
 		return err
 	}
 	return change()
 }
 
-func (m *mortal) Mkdir(path string) error {
-	return m.do(func() error { return m.FS.Mkdir(path) })
+func (w *watch) Mkdir(path string) error {
+	return w.do("mkdir", path, func() error { return w.FS.Mkdir(path) })
 }
 
-func (m *mortal) Rename(from, to string) error {
-	return m.do(func() error { return m.FS.Rename(from, to) })
+func (w *watch) Rename(from, to string) error {
+	return w.do("rename", to, func() error { return w.FS.Rename(from, to) })
 }
 
-func (m *mortal) Remove(path string) error {
-	return m.do(func() error { return m.FS.Remove(path) })
+func (w *watch) Remove(path string) error {
+	return w.do("remove", path, func() error { return w.FS.Remove(path) })
 }
 
-func (m *mortal) RemoveAll(path string) error {
-	return m.do(func() error { return m.FS.RemoveAll(path) })
+func (w *watch) RemoveAll(path string) error {
+	return w.do("remove", path, func() error { return w.FS.RemoveAll(path) })
 }
 
-func (m *mortal) OpenFile(path string, flag int) (atomicfile.File, error) {
+func (w *watch) OpenFile(path string, flag int) (atomicfile.File, error) {
 	if flag&os.O_CREATE != 0 {
-		if _, err := m.change(); err != nil {
+		if _, err := w.change("open", path); err != nil {
 			return nil, err
 		}
 	}
-	file, err := m.FS.OpenFile(path, flag)
+	file, err := w.FS.OpenFile(path, flag)
 	if err != nil {
 		return nil, err
 	}
-	return &mortalFile{file, m}, nil
+	return &watchedFile{file, w, path}, nil
 }
 
-// SyncDir and Sync do nothing, for speed: what a process has written outlives it.
-func (m *mortal) SyncDir(string) error { return nil }
+// SyncDir syncs nothing, for speed: what a process has written outlives it.
+func (w *watch) SyncDir(path string) error {
+	if !w.syncs {
+		return nil
+	}
+	return w.do("sync", path, func() error { return nil })
+}
 
-func (f *mortalFile) Sync() error { return nil }
-
-type mortalFile struct {
+type watchedFile struct {
 	atomicfile.File
-	disk *mortal
+	disk *watch
+	path string
 }
 
-func (f *mortalFile) Write(p []byte) (int, error) {
-	dying, err := f.disk.change()
-	if err == nil {
-		return f.File.Write(p)
+func (f *watchedFile) Sync() error { return f.disk.SyncDir(f.path) }
+
+func (f *watchedFile) Write(p []byte) (int, error) {
+	half, err := f.disk.change("write", f.path)
+	switch {
+	case half:
+		n, _ := f.File.Write(p[:len(p)/2])
+		return n, err
+	case err != nil:
+		return 0, err
 	}
-	n := 0
-	if dying {
-		n, _ = f.File.Write(p[:len(p)/2])
-	}
-	return n, err
+	return f.File.Write(p)
 }
 
-func (f *mortalFile) Truncate(size int64) error {
-	return f.disk.do(func() error { return f.File.Truncate(size) })
+func (f *watchedFile) Truncate(size int64) error {
+	return f.disk.do("truncate", f.path, func() error { return f.File.Truncate(size) })
 }

@@ -37,7 +37,7 @@ func (l lab) study(out string, more ...string) []string {
 		"--set", "evaluation.rows=16", "--set", "optimizer.warmup_steps=2"}, more...)
 }
 
-// columns are those of a study's table that do not tell how long something took, as their bytes.
+// columns are those of a study's table that do not tell how long something took or how much memory, as their bytes.
 func (l lab) columns(out string) (rows []string) {
 	l.t.Helper()
 	file, err := os.Open(filepath.Join(l.dir, out, "aa-micro", ablations.ResultsFile))
@@ -48,7 +48,7 @@ func (l lab) columns(out string) (rows []string) {
 	for _, row := range table {
 		var kept []string
 		for i, cell := range row {
-			if name := table[0][i]; name != "seconds" && !metrics.Of(name).Timing {
+			if name := table[0][i]; !slices.Contains([]string{"seconds", "processor_seconds", "memory"}, name) && !metrics.Of(name).Timing {
 				kept = append(kept, cell)
 			}
 		}

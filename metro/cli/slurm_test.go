@@ -126,9 +126,9 @@ func TestSlurmTrainsAStudy(t *testing.T) {
 	c, l := newCluster(t), newLab(t)
 	longer := func(out string, more ...string) []string {
 		line := l.study(out, more...)
-		line[slices.Index(line, "training.steps=20")] = "training.steps=2000"
-		line[slices.Index(line, "training.eval_every=10")] = "training.eval_every=500"
-		line[slices.Index(line, "training.checkpoint_every=5")] = "training.checkpoint_every=100"
+		line[slices.Index(line, "training.steps=20")] = "training.steps=300"
+		line[slices.Index(line, "training.eval_every=10")] = "training.eval_every=150"
+		line[slices.Index(line, "training.checkpoint_every=5")] = "training.checkpoint_every=25"
 		return line
 	}
 	_, stderr, code := l.metro(longer("whole")...)
