@@ -141,3 +141,26 @@ func (r Results) metricNames() []string {
 	}
 	return slices.SortedFunc(maps.Keys(found), func(a, b string) int { return strings.Compare(rank(a), rank(b)) })
 }
+
+// VerdictTable is one row a change, as data: the numbers of its [Comparison], in full. What is not known is empty.
+func (r Results) VerdictTable() table.Table {
+	t := table.Table{Columns: []table.Column{
+		{Name: "arm"}, {Name: "outcome"}, {Name: "verdict"}, {Name: "pairs", Align: table.Right},
+	}}
+	for _, name := range []string{"mean", "baseline_mean", "difference", "sd", "low", "high", "p", "p_holm"} {
+		t.Columns = append(t.Columns, table.Column{Name: name, Align: table.Right, Format: "%.4g"})
+	}
+	t.Columns = append(t.Columns, table.Column{Name: "note"})
+	for _, c := range r.Compare() {
+		row := []any{c.Name, r.Study.Outcome.Metric, c.Says(), c.Pairs}
+		for _, v := range []float64{c.Mean, c.BaselineMean, c.Diff, c.SD, c.Low, c.High, c.P, c.HolmP} {
+			if finite(v) {
+				row = append(row, v)
+			} else {
+				row = append(row, nil)
+			}
+		}
+		t.Rows = append(t.Rows, append(row, c.Note))
+	}
+	return t
+}

@@ -58,6 +58,7 @@ var flagValues = map[string]completer{
 var arguments = map[string]completer{
 	"metro ablate run":    studyNames,
 	"metro ablate plan":   studyNames,
+	"metro ablate export": func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
 	"metro ablate noise":  func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
 	"metro ablate submit": studyNames,
 	"metro ablate report": func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
@@ -70,6 +71,7 @@ var arguments = map[string]completer{
 	"metro diagnose":      runIDs,
 	"metro runs compare":  runIDs,
 	"metro runs diff":     runIDs,
+	"metro runs export":   runIDs,
 	"metro runs extend":   runIDs,
 	"metro runs plot":     runIDs,
 	"metro runs show":     runIDs,

@@ -25,7 +25,7 @@ func runsCommand() *cobra.Command {
 	})
 	cmd.PersistentFlags().StringVar(&out, "out", "runs", "folder of the runs")
 	cmd.AddCommand(runsListCommand(&out), runsShowCommand(&out), runsCompareCommand(&out), runsPlotCommand(&out),
-		runsDiffCommand(&out), runsExtendCommand(&out), runsCheckpointCommand(&out), runsVerifyCommand(&out), runsCollectCommand(&out),
+		runsDiffCommand(&out), runsExtendCommand(&out), runsCheckpointCommand(&out), runsVerifyCommand(&out), runsCollectCommand(&out), runsExportCommand(&out),
 		&cobra.Command{
 			Use: "rm RUN...", Short: "Remove runs; one that a live process holds stays", Args: args(cobra.MinimumNArgs(1)),
 			Example: "  metro runs rm tiny-0123456789",
