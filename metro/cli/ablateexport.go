@@ -56,7 +56,7 @@ package booktabs, and Markdown hold them as people read them. Runs that have not
 			if !ok {
 				return usererr.New("there is no format %q; there are %s", format, strings.Join(slices.Sorted(maps.Keys(tableFormats)), ", "))
 			}
-			make, ok := studyTables[which]
+			tableOf, ok := studyTables[which]
 			if !ok {
 				return usererr.New("a study has no table %q; it has %s", which, strings.Join(slices.Sorted(maps.Keys(studyTables)), ", "))
 			}
@@ -67,7 +67,7 @@ package booktabs, and Markdown hold them as people read them. Runs that have not
 			for _, problem := range results.Problems {
 				fmt.Fprintf(stderr, "missing, because it cannot be read: %s\n", problem)
 			}
-			text, err := write(make(results))
+			text, err := write(tableOf(results))
 			if err != nil {
 				return err
 			}

@@ -4,17 +4,21 @@ package cli
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/backendtest"
@@ -251,9 +255,9 @@ func TestStudyEndToEnd(t *testing.T) {
 	for _, file := range []string{"report.html", "results.csv", "study.json", "forest.png", "frozen_auc_unigram.png"} {
 		require.FileExists(t, filepath.Join(l.dir, "runs", "quickstart", file))
 	}
-	csv, err := os.ReadFile(filepath.Join(l.dir, "runs", "quickstart", "results.csv"))
+	results, err := os.ReadFile(filepath.Join(l.dir, "runs", "quickstart", "results.csv"))
 	require.NoError(t, err)
-	rows := strings.Split(strings.TrimSpace(string(csv)), "\n")
+	rows := strings.Split(strings.TrimSpace(string(results)), "\n")
 	require.Len(t, rows, 1+2*2)
 	require.True(t, strings.HasPrefix(rows[0], "arm,seed,frozen_auc_unigram,"), rows[0])
 
@@ -272,6 +276,59 @@ func TestStudyEndToEnd(t *testing.T) {
 	report, stderr, code := l.metro("ablate", "report", "runs/quickstart")
 	require.Zero(t, code, stderr)
 	require.Contains(t, report, "no relative position bias")
+	exports(t, l)
+}
+
+// exports writes the study that TestStudyEndToEnd has trained in every form, and reads the numbers back.
+func exports(t *testing.T, l lab) {
+	t.Helper()
+	export := func(format, table string) []byte {
+		file := filepath.Join(l.dir, "table."+format)
+		_, stderr, code := l.metro("ablate", "export", "runs/quickstart", "--format", format, "--table", table, "--output", file)
+		require.Zero(t, code, stderr)
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		return text
+	}
+	lines, err := csv.NewReader(bytes.NewReader(export("csv", "runs"))).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, lines, 1+4)
+	file := export("parquet", "runs")
+	read, err := parquet.OpenFile(bytes.NewReader(file), int64(len(file)))
+	require.NoError(t, err)
+	require.EqualValues(t, 4, read.NumRows())
+	names := make([]string, 0, len(lines[0]))
+	for _, field := range read.Schema().Fields() {
+		names = append(names, field.Name())
+	}
+	require.Equal(t, lines[0], names)
+	rows := make([]parquet.Row, 4)
+	n, err := read.RowGroups()[0].Rows().ReadRows(rows)
+	require.True(t, err == nil || errors.Is(err, io.EOF), "%v", err)
+	require.Equal(t, 4, n)
+	for i, row := range rows {
+		for _, value := range row {
+			cell := lines[1+i][value.Column()]
+			switch value.Kind() {
+			case parquet.Double:
+				number, err := strconv.ParseFloat(cell, 64)
+				require.NoError(t, err)
+				require.Equal(t, fmt.Sprint(number), fmt.Sprint(value.Double()), names[value.Column()]) // NaN too
+			default:
+				require.Equal(t, cell, strings.TrimPrefix(value.String(), "<null>"), names[value.Column()])
+			}
+		}
+	}
+	require.Contains(t, string(export("latex", "verdicts")), "no relative position bias & frozen\\_auc\\_unigram")
+	require.Contains(t, string(export("markdown", "costs")), "| no relative position bias |")
+
+	trained, err := filepath.Glob(filepath.Join(l.dir, "runs", "tiny-*"))
+	require.NoError(t, err)
+	_, stderr, code := l.metro("runs", "export", filepath.Base(trained[0]), "--format", "tensorboard", "--output", "events")
+	require.Zero(t, code, stderr)
+	written, err := filepath.Glob(filepath.Join(l.dir, "events", filepath.Base(trained[0]), "events.out.tfevents.*"))
+	require.NoError(t, err)
+	require.Len(t, written, 1)
 }
 
 // Every command has a help text with an example that starts with the command's own name.
