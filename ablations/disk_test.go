@@ -146,6 +146,7 @@ func TestAStudysNameIsThatOfAFolder(t *testing.T) {
 // A recipe's floor is printed with what it was measured by, or how to measure it.
 func TestFloor(t *testing.T) {
 	r := made(3)
+	r.Study.Recipe = "mini"
 	require.Contains(t, r.FloorNote(), "not measured for the recipe")
 	for _, f := range Floors() {
 		require.NotEmpty(t, f.Commit)

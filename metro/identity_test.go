@@ -104,7 +104,7 @@ var inputs = []string{
 	"replacements.temperature", "replacements.temperature_schedule", "replacements.temperature_decay",
 	"positions.scale", "objective.generator_weight", "objective.rtd_weight", "objective.clm_weight", "objective.scl_weight",
 	"optimizer.learning_rate", "optimizer.schedule", "optimizer.warmup_steps", "optimizer.final_fraction", "optimizer.bias_correction",
-	"training.steps", "training.generator_steps", "training.copy_generator",
+	"training.steps", "training.ema", "training.generator_steps", "training.copy_generator",
 	"main.init", "main.init_scale", "generator.init", "generator.init_scale", "objective.rtd_zero_init",
 	"objective.options.sharpness", "task.from_scratch",
 }
