@@ -15,14 +15,20 @@ import (
 // 95 % interval, p after Holm, pairs and verdict. Where an arm has fewer pairs than the baseline has seeds, a column says what
 // the baseline's mean over the same pairs is.
 func (r Results) Table() table.Table {
+	baseline := r.outcomes(BaselineName, nil)
+	baseline.Name = BaselineName
+	return comparisonTable(r.Study.Outcome.Label, baseline, r.Compare(), r.References())
+}
+
+func comparisonTable(label string, baseline Outcomes, comparisons []Comparison, references []Reference) table.Table {
 	t := table.Table{Columns: []table.Column{
-		{Name: "arm"}, {Name: r.Study.Outcome.Label, Align: table.Right, Format: "%.3f"},
+		{Name: "arm"}, {Name: label, Align: table.Right, Format: "%.3f"},
 		{Name: "difference", Align: table.Right}, {Name: "95 % CI", Align: table.Right},
 		{Name: "p (Holm)", Align: table.Right, Format: "%.4f"}, {Name: "pairs", Align: table.Right}, {Name: "verdict"},
 	}}
-	mean, n := r.baseline()
-	t.Rows = append(t.Rows, []any{BaselineName, mean, nil, nil, nil, n, nil})
-	comparisons, partial := r.Compare(), []any{nil}
+	mean, n := meanOf(baseline), len(baseline.BySeed)-len(failedSeeds(baseline))
+	t.Rows = append(t.Rows, []any{baseline.Name, mean, nil, nil, nil, n, nil})
+	partial := []any{nil}
 	for _, c := range comparisons {
 		row := []any{c.Name, c.Mean, nil, nil, c.HolmP, c.Pairs, nil}
 		if c.Pairs > 0 {
@@ -36,7 +42,7 @@ func (r Results) Table() table.Table {
 		}
 		t.Rows, partial = append(t.Rows, row), append(partial, c.BaselineMean)
 	}
-	for _, reference := range r.References() {
+	for _, reference := range references {
 		t.Rows, partial = append(t.Rows, []any{"(" + reference.Label + ")", reference.Value, nil, nil, nil, nil, nil}), append(partial, nil)
 	}
 	if slices.ContainsFunc(comparisons, func(c Comparison) bool { return c.Pairs > 0 && c.Pairs < n }) {

@@ -177,11 +177,7 @@ func writeStudy(cmd *cobra.Command, results ablations.Results, dir string) error
 	out := cmd.OutOrStdout()
 	printTable(out, results.Table())
 	printTable(out, results.CostTable())
-	for _, c := range results.Compare() {
-		if c.Note != "" {
-			fmt.Fprintf(out, "  %s: %s\n", c.Name, c.Note)
-		}
-	}
+	printNotes(out, results.Compare())
 	fmt.Fprintf(out, "  %s\n", results.FloorNote())
 	fmt.Fprintf(out, "\nreport:   %s\nresults:  %s\n", files.Report, files.Results)
 	for _, path := range files.Figures {
