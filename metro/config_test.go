@@ -117,6 +117,7 @@ var invalid = map[string]string{
 	"task.from_scratch=true":               "task.from_scratch is the control of a task; it needs task.name",
 	"evaluation.rows=0":                    "evaluation.rows must be positive, it is 0",
 	"evaluation.metrics=loss,speed":        `evaluation.metrics: there is no metric "speed"; registered are`,
+	"training.keep_at=1801":                "training.keep_at must be a step, at most training.steps (1800), or 0 for none; it is 1801",
 	"training.fork=elsewhere":              `training.fork must be RUN@STEP, such as tiny-0123456789@400, with a step from 1; it is "elsewhere"`,
 	"training.batch_size=100000000000":     "training.batch_size must be at most 67108863 with rows of 32 tokens, it is 100000000000",
 }
