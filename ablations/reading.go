@@ -162,9 +162,7 @@ func (r reading) reaching(steps, values []float64, c metro.Config) (read, bool, 
 // NamedOutcomes are the names of the outcomes that every pretraining run can be asked for, and that [Noise] measures by itself:
 // each frozen set, as it is at the last evaluation and as the mean of the last few.
 func NamedOutcomes() (names []string) {
-	for _, set := range frozenSets {
-		names = append(names, set)
-	}
+	names = append(names, frozenSets...)
 	for _, k := range []int{2, 3} {
 		for _, set := range frozenSets {
 			names = append(names, fmt.Sprintf("last%d:%s", k, set))
