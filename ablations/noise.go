@@ -31,7 +31,8 @@ type Noise struct {
 	Minutes float64 // of the processor that a pair of runs took, wall time where the processor's is not known; NaN where neither is
 	Wall    bool    // Minutes are wall time
 
-	learned float64 // Mean above guessing; NaN where that is not known, or next to nothing
+	learned     float64   // Mean above guessing; NaN where that is not known, or next to nothing
+	differences []float64 // the paired ones, study by study, by ascending seeds
 }
 
 // Sizes are the differences that [Noise.Table] prints the pairs for.
@@ -145,7 +146,7 @@ func noiseOf(studies []Results, name string) (Noise, error) {
 			minutes, n.Wall = append(minutes, taken), n.Wall || wall
 		}
 	}
-	n.Pairs = len(diff)
+	n.Pairs, n.differences = len(diff), diff
 	n.Mean, n.Minutes = stat.Mean(values, nil), stat.Mean(minutes, nil)
 	n.SD, n.Low, n.High, n.learned = math.NaN(), math.NaN(), math.NaN(), math.NaN()
 	const least = 0.05 // above guessing; runs below it have learned nothing that a change could take from them
@@ -225,8 +226,8 @@ func (r Results) FloorsOf(list []Noise, command string) ([]Floor, error) {
 			return nil, usererr.New("%s: %s has %d of %d pairs", r.Study.Name, n.Outcome, n.Pairs, len(r.Study.Seeds))
 		}
 		floors = append(floors, Floor{
-			Recipe: r.Study.Recipe, Metric: n.Outcome, Steps: r.Study.Baseline.Training.Steps, SD: n.SD, Seeds: r.Study.Seeds,
-			Change: r.Study.Changes[0].Set, Command: command, Commit: p.Source.Commit,
+			Recipe: r.Study.Recipe, Metric: n.Outcome, Steps: r.Study.Baseline.Training.Steps, SD: n.SD, Differences: n.differences,
+			Seeds: slices.Sorted(slices.Values(r.Study.Seeds)), Change: r.Study.Changes[0].Set, Command: command, Commit: p.Source.Commit,
 			Machine: fmt.Sprintf("%s, %d cores", p.CPU, p.Cores),
 			Backend: strings.TrimSpace(p.Backend.Name + " " + p.Backend.Version), Date: p.Started.UTC().Format(time.DateOnly),
 		})

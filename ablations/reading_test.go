@@ -95,6 +95,8 @@ func TestNoiseOfAStudyOfEqualArms(t *testing.T) {
 	n := list[0]
 	require.Equal(t, 2, n.Pairs)
 	require.Equal(t, r.Compare()[0].SD, n.SD)
+	require.Len(t, n.differences, 2)
+	require.InDelta(t, r.Compare()[0].Diff, (n.differences[0]+n.differences[1])/2, 1e-12)
 	require.Less(t, n.Low, n.SD)
 	require.False(t, n.Wall)
 	require.Positive(t, n.Minutes)
@@ -103,7 +105,7 @@ func TestNoiseOfAStudyOfEqualArms(t *testing.T) {
 	require.Contains(t, text, "n for 0.02")
 	floors, err := r.FloorsOf(list, "metro ablate noise")
 	require.NoError(t, err)
-	require.Equal(t, Floor{Recipe: "micro", Metric: "last2:val_loss", Steps: 6, SD: n.SD, Seeds: s.Seeds, Change: s.Changes[0].Set,
+	require.Equal(t, Floor{Recipe: "micro", Metric: "last2:val_loss", Steps: 6, SD: n.SD, Differences: n.differences, Seeds: s.Seeds, Change: s.Changes[0].Set,
 		Command: "metro ablate noise", Commit: floors[0].Commit, Machine: floors[0].Machine, Backend: floors[0].Backend, Date: floors[0].Date}, floors[0])
 
 	costs := r.CostTable()

@@ -26,7 +26,7 @@ func ablateCommand() *cobra.Command {
 		Short:   "Run a study: a baseline and named changes at the same seeds, compared with honest statistics",
 		Example: "  metro ablate plan quickstart\n  metro ablate run quickstart\n  metro ablate report runs/quickstart\n  metro ablate noise runs/aa",
 	})
-	cmd.AddCommand(ablateRunCommand(), ablatePlanCommand(), ablateSubmitCommand(), ablateReportCommand(), ablateNoiseCommand(), ablateExportCommand())
+	cmd.AddCommand(ablateRunCommand(), ablatePlanCommand(), ablateSubmitCommand(), ablateReportCommand(), ablateNoiseCommand(), ablateExportCommand(), ablateWatchCommand())
 	return cmd
 }
 

@@ -62,6 +62,7 @@ var arguments = map[string]completer{
 	"metro ablate noise":  func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
 	"metro ablate submit": studyNames,
 	"metro ablate report": func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
+	"metro ablate watch":  func(*cobra.Command, []string, string) []string { return holding("runs", "study.json") },
 	"metro bench compare": files,
 	"metro claims run":    claimIDs,
 	"metro claims show":   claimIDs,

@@ -322,9 +322,13 @@ func exports(t *testing.T, l lab) {
 	require.Contains(t, string(export("latex", "verdicts")), "no relative position bias & frozen\\_auc\\_unigram")
 	require.Contains(t, string(export("markdown", "costs")), "| no relative position bias |")
 
+	watched, stderr, code := l.metro("ablate", "watch", "runs/quickstart")
+	require.Zero(t, code, stderr)
+	require.Contains(t, watched, "no relative position bias")
+
 	trained, err := filepath.Glob(filepath.Join(l.dir, "runs", "tiny-*"))
 	require.NoError(t, err)
-	_, stderr, code := l.metro("runs", "export", filepath.Base(trained[0]), "--format", "tensorboard", "--output", "events")
+	_, stderr, code = l.metro("runs", "export", filepath.Base(trained[0]), "--format", "tensorboard", "--output", "events")
 	require.Zero(t, code, stderr)
 	written, err := filepath.Glob(filepath.Join(l.dir, "events", filepath.Base(trained[0]), "events.out.tfevents.*"))
 	require.NoError(t, err)
