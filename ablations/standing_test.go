@@ -24,7 +24,7 @@ func TestWhereAStudyStands(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var under Standing
 	_, err = s.Run(ctx, runner, 1, func(e Event) {
-		if e.Progress.Phase == "training" && e.Done == 1 && under.Total == 0 {
+		if e.Result == nil && e.Progress.Phase == "training" && e.Done == 1 && under.Total == 0 {
 			under, err = Stand(dir)
 			require.NoError(t, err)
 			stop()
