@@ -324,7 +324,7 @@ func exports(t *testing.T, l lab) {
 
 	watched, stderr, code := l.metro("ablate", "watch", "runs/quickstart")
 	require.Zero(t, code, stderr)
-	require.Contains(t, watched, "no relative position bias")
+	require.Contains(t, watched, "(pairs alone)")
 
 	trained, err := filepath.Glob(filepath.Join(l.dir, "runs", "tiny-*"))
 	require.NoError(t, err)
