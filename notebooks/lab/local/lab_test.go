@@ -164,6 +164,6 @@ func TestStudy(t *testing.T) {
 	require.FileExists(t, filepath.Join(dir, ablations.ReportFile))
 	written := view.Must(ablations.Open(dir))
 	require.Equal(t, results.Table(), written.Table())
-	require.Len(t, written.Extra.Notes, 5)
+	require.Len(t, written.Extra.Notes, 6)
 	require.Len(t, view.Must(written.Curves("frozen_auc_unigram")).Series, 2)
 }
