@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"metrolab/internal/progress"
+	"metrolab/metro"
 )
 
 // Board is where a study under way stands, for a terminal, a cell or a page to show: fed with the events of
@@ -27,7 +28,7 @@ func NewBoard(s Study) *Board {
 	b := &Board{Results: Results{Study: s}, lengths: map[string]int{}, under: map[int]int{}}
 	b.Results.Arms, _ = s.Arms()
 	for _, arm := range b.Results.Arms {
-		b.lengths[arm.Name] = arm.Config.Training.Steps - s.Fork.shared(arm.Name) + s.Finetune.steps()
+		b.lengths[arm.Name] = s.length(arm.Name, arm.Config)
 		b.Total += len(s.Seeds) * b.lengths[arm.Name]
 	}
 	return b
@@ -70,12 +71,20 @@ func (b *Board) String() string {
 	return words
 }
 
+// AtMost is the study's.
+func (b *Board) AtMost() string { return b.Results.Study.AtMost() }
+
 // AtMost is "at most " for a study that may end before its last run, and else empty: it stands before what is left.
-func (b *Board) AtMost() string {
-	if b.Results.Study.UntilDecided {
+func (s Study) AtMost() string {
+	if s.UntilDecided {
 		return "at most "
 	}
 	return ""
+}
+
+// length is the number of steps that are trained for a run of an arm, without those that it shares with a trunk.
+func (s Study) length(arm string, c metro.Config) int {
+	return c.Training.Steps - s.Fork.shared(arm) + s.Finetune.steps()
 }
 
 // Where is String without the time left.

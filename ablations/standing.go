@@ -29,8 +29,8 @@ func Stand(dir string) (Standing, error) {
 	}
 	s := Standing{Results: r}
 	for _, run := range r.Runs {
-		own := r.config(run.Arm).Training.Steps - r.Study.Fork.shared(run.Arm)
-		length := own + r.Study.Finetune.steps()
+		length := r.Study.length(run.Arm, r.config(run.Arm))
+		own := length - r.Study.Finetune.steps()
 		s.Total += length
 		if run.Ended {
 			s.Done += length
@@ -72,11 +72,7 @@ func (s Standing) Ended() bool {
 
 // String says in a line where the study stands: "3 of 9 runs, baseline seed 1 step 400 of 2400".
 func (s Standing) String() string {
-	atMost := ""
-	if s.Results.Study.UntilDecided {
-		atMost = "at most "
-	}
-	words := fmt.Sprintf("%d of %s%d runs", s.Results.Ended(), atMost, len(s.Results.Runs))
+	words := fmt.Sprintf("%d of %s%d runs", s.Results.Ended(), s.Results.Study.AtMost(), len(s.Results.Runs))
 	for _, u := range s.UnderWay {
 		words += fmt.Sprintf(", %s seed %d step %d of %d", u.Arm, u.Seed, u.Step, u.Steps)
 	}

@@ -176,9 +176,9 @@ func writeStudy(cmd *cobra.Command, results ablations.Results, dir string) error
 	}
 	out := cmd.OutOrStdout()
 	printTable(out, results.Table())
-	printTable(out, results.CostTable())
 	printNotes(out, results.Compare())
-	fmt.Fprintf(out, "  %s\n", results.FloorNote())
+	fmt.Fprintf(out, "  %s\n\n", results.FloorNote())
+	printTable(out, results.CostTable())
 	fmt.Fprintf(out, "\nreport:   %s\nresults:  %s\n", files.Report, files.Results)
 	for _, path := range files.Figures {
 		fmt.Fprintf(out, "picture:  %s\n", path)

@@ -70,11 +70,7 @@ func printEstimate(w io.Writer, s ablations.Study, estimate ablations.Estimate, 
 	printTable(w, t)
 	left := estimate.Left()
 	missing := left.Runs - left.Finished
-	atMost := ""
-	if s.UntilDecided {
-		atMost = "at most "
-	}
-	fmt.Fprintf(w, "\n%s%d of %d runs are to be trained", atMost, missing, left.Runs)
+	fmt.Fprintf(w, "\n%s%d of %d runs are to be trained", s.AtMost(), missing, left.Runs)
 	if missing > 0 {
 		fmt.Fprintf(w, ": %s tokens, %s, %s of disk", known(left.Tokens, ""), known(left.FLOPs, "FLOP"), bytesOf(left.Bytes))
 		if left, ok := estimate.Time(workers); ok {
