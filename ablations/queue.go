@@ -105,20 +105,21 @@ var slurmScript = template.Must(template.New("slurm").Funcs(queueFuncs).Parse(`#
 #SBATCH {{.}}
 {{- end}}
 
-{{.Line "$SLURM_ARRAY_TASK_ID"}} &
-metro=$!
-
 # Two minutes before the time limit: save, and queue again. When Slurm puts the job away itself: save.
 limit=
-trap 'limit=yes; kill -USR1 "$metro"' USR1
-trap 'kill -TERM "$metro"' TERM
+trap 'limit=yes; kill -USR1 $! 2>/dev/null' USR1
+trap 'kill -TERM $! 2>/dev/null' TERM
+{{.Line "$SLURM_ARRAY_TASK_ID"}} &
+metro=$!
 while kill -0 "$metro" 2>/dev/null; do
-	wait "$metro"
-	code=$?
+	wait "$metro" # to its end or the next signal
 done
-if [[ $limit && $code == 75 ]]; then
-	scontrol requeue "$SLURM_JOB_ID"
-fi
+wait "$metro"
+code=$?
+case $code in
+0 | 2 | 3) ;;
+*) [[ ! $limit ]] || scontrol requeue "$SLURM_JOB_ID" ;; # 75; 138 and 255 where it ended as it was told
+esac
 exit "$code" # 0 done, 3 a run diverged, 75 saved
 `))
 

@@ -59,12 +59,17 @@ var stopCodes = map[os.Signal]int{
 	os.Interrupt: exitInterrupted, syscall.SIGTERM: exitPreempted, syscall.SIGUSR1: exitPreempted, syscall.SIGHUP: exitPreempted,
 }
 
+// hearHangups lets what is started here hear SIGHUP, also where nohup runs the tests.
+func hearHangups(t *testing.T) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(caught) })
+}
+
 // Each signal that asks a training to end saves it, and has its exit code. One that timeout and schedulers send twice, at
 // once, changes nothing.
 func TestSignalsSave(t *testing.T) {
-	caught := make(chan os.Signal, 1)
-	signal.Notify(caught, syscall.SIGHUP) // so that what is started here does not ignore it, also where nohup runs the tests
-	t.Cleanup(func() { signal.Stop(caught) })
+	hearHangups(t)
 	for s, code := range stopCodes {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
@@ -94,6 +99,7 @@ func TestSignalsSave(t *testing.T) {
 
 // A second signal ends the command at once, in the middle of a step that takes long, with nothing saved and nothing spoilt.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
+	hearHangups(t)
 	for s, code := range stopCodes {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
