@@ -31,10 +31,7 @@ func (a SelfAttention) Apply(scope *model.Scope, x, bias, key *Node) *Node {
 	if h%a.Heads != 0 {
 		exceptions.Panicf("layers: %d heads do not divide width %d", a.Heads, h)
 	}
-	project := func(name string) *Node { // [B, S, N, H/N]
-		return Reshape(Dense(scope.In("%s", name), x, h, a.Init), b, s, a.Heads, h/a.Heads)
-	}
-	q, k, v := project("query"), project("key"), project("value")
+	q, k, v := a.project(scope, x)
 	logits := MulScalar(Product(scope, "bqnd,bknd->bnqk", q, k), 1/math.Sqrt(float64(h/a.Heads)))
 	if bias != nil {
 		logits = Add(logits, bias)
@@ -42,6 +39,21 @@ func (a SelfAttention) Apply(scope *model.Scope, x, bias, key *Node) *Node {
 	weights := Dropout(scope.In("weights"), softmax(logits), key, a.Dropout)
 	mixed := Product(scope, "bnqk,bknd->bqnd", weights, v)
 	return Dense(scope.In("output"), Reshape(mixed, b, s, h), h, orElse(a.InitOutput, a.Init))
+}
+
+// project maps x to queries, keys and values, [B, S, N, H/N] each, by one product.
+func (a SelfAttention) project(scope *model.Scope, x *Node) (q, k, v *Node) {
+	b, s, h := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
+	var maps, biases []*Node
+	for _, name := range []string{"query", "key", "value"} {
+		weights, in := DenseWeights(h, h, a.Init), scope.In("%s", name)
+		maps, biases = append(maps, weights[0].Node(in, x)), append(biases, weights[1].Node(in, x))
+	}
+	all := rowsTimes(scope, x, Concatenate(maps, 1), Concatenate(biases, 0)) // [B, S, 3H]
+	part := func(i int) *Node {
+		return Reshape(Slice(all, AxisRange(), AxisRange(), AxisRange(i*h, (i+1)*h)), b, s, a.Heads, h/a.Heads)
+	}
+	return part(0), part(1), part(2)
 }
 
 // Weights lists the weights of a over states of a width.
@@ -63,5 +75,5 @@ func PaddingBias(mask, like *Node) *Node {
 // softmax over the last axis, from plain operations on every backend.
 func softmax(x *Node) *Node {
 	e := Exp(Sub(x, StopGradient(ReduceAndKeep(x, ReduceMax, -1))))
-	return Div(e, ReduceAndKeep(e, ReduceSum, -1))
+	return Mul(e, Reciprocal(ReduceAndKeep(e, ReduceSum, -1)))
 }

@@ -3,6 +3,8 @@
 package layers
 
 import (
+	"slices"
+
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
@@ -13,7 +15,16 @@ import (
 func Dense(scope *model.Scope, x *Node, width int, init Initializer) *Node {
 	weights := DenseWeights(x.Shape().Dim(-1), width, init)
 	w, b := weights[0].Node(scope, x), weights[1].Node(scope, x)
-	return Add(multiply(scope, x, w, [][2]int{{-1, 0}}, nil), alignLast(b, x.Rank()))
+	return rowsTimes(scope, x, w, b)
+}
+
+// rowsTimes is x·w + b for x [..., in], w [in, out], b [out]. With the rows of x under one another, w's gradient is a product of
+// two matrices too, and XLA need not copy one of them with its axes exchanged.
+func rowsTimes(scope *model.Scope, x, w, b *Node) *Node {
+	in := x.Shape().Dim(-1)
+	rows := multiply(scope, Reshape(x, x.Shape().Size()/in, in), w, [][2]int{{1, 0}}, nil)
+	rows = Add(rows, alignLast(b, 2))
+	return Reshape(rows, append(slices.Clone(x.Shape().Dimensions[:x.Rank()-1]), w.Shape().Dim(1))...)
 }
 
 // DenseWeights lists the weights of [Dense].
@@ -37,7 +48,7 @@ func LayerNorm(scope *model.Scope, x *Node, epsilon float64) *Node {
 	gain, offset := weights[0].Node(scope, x), weights[1].Node(scope, x)
 	centred := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
 	variance := ReduceAndKeep(Square(centred), ReduceMean, -1)
-	x = Div(centred, Sqrt(AddScalar(variance, epsilon)))
+	x = Mul(centred, Reciprocal(Sqrt(AddScalar(variance, epsilon))))
 	return Add(Mul(x, alignLast(gain, x.Rank())), alignLast(offset, x.Rank()))
 }
 

@@ -18,7 +18,7 @@ typedef struct {
 	size_t size;
 	void *extensions;
 	struct { size_t size; void *extensions; int major, minor; } version;
-	void *error_destroy, *error_message, *others1[18], *client_compile, *others2[19];
+	void *error_destroy, *error_message, *others0[8], *client_create, *others1[9], *client_compile, *others2[19];
 	void *executable_destroy, *others3[8], *executable_serialize;
 	void *loaded_destroy, *loaded_get_executable, *others4[4], *deserialize_and_load;
 } PJRT;
@@ -38,7 +38,25 @@ typedef struct {
 	size_t size; void *extensions, *client; const char *bytes; size_t bytes_size; void *loaded; const char *options; size_t options_size;
 } Load;
 
+typedef struct {
+	size_t size; void *extensions; const char *name; size_t name_size; int type; long long value; size_t value_size;
+} NamedValue;
+typedef struct { size_t size; void *extensions; const NamedValue *options; size_t num_options; void *others[8]; } Create;
+
 extern void *metrolabCompile(Compile *args);
+
+static void *(*create_client)(void *);
+
+// one_device is PJRT_Client_Create for a single device.
+static void *one_device(Create *args) {
+	NamedValue one = {sizeof one, NULL, "cpu_device_count", 16, 1, 1, 1};
+	const NamedValue *options = args->options;
+	size_t num = args->num_options;
+	if (num == 0) { args->options = &one; args->num_options = 1; }
+	void *error = create_client(args);
+	args->options = options; args->num_options = num;
+	return error;
+}
 
 // pjrt_of returns the interface of the plugin at path, or NULL.
 static PJRT *pjrt_of(const char *path) {
@@ -52,6 +70,7 @@ static PJRT *caching(const PJRT *api) {
 	PJRT *copy = malloc(api->size);
 	memcpy(copy, api, api->size);
 	copy->client_compile = (void *)metrolabCompile;
+	if (getenv("EXP_ONE")) { create_client = (void *(*)(void *))api->client_create; copy->client_create = (void *)one_device; }
 	return copy;
 }
 

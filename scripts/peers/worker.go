@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -107,7 +108,7 @@ func newTrainer(s shape) (w worker, err error) {
 	if err != nil {
 		return w, err
 	}
-	engine, err := backend.Open("auto")
+	engine, err := backend.Open(cmp.Or(os.Getenv("EXP_BACKEND"), "auto"))
 	if err != nil {
 		return w, err
 	}
