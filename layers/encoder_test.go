@@ -164,7 +164,7 @@ func TestRecompute(t *testing.T) {
 			be, block := test.be(t), small
 			block.Dropout, block.PreNorm = 0.3, test.preNorm
 			plain, products := gradients(t, be, block, test.depth)
-			forward := 8 * test.depth // products in the forward pass: 4 + 2 in attention, 2 in feed-forward
+			forward := 6 * test.depth // products in the forward pass: queries, keys and values, 2 + 1 in attention, 2 in feed-forward
 			require.Equal(t, 3*forward, products)
 
 			block.Recompute = true

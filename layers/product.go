@@ -70,8 +70,18 @@ func multiply(scope *model.Scope, a, b *Node, contracting, batch [][2]int) *Node
 	if dtype == dtypes.InvalidDType || dtype == a.DType() {
 		return Dot(a, b).EinsumAxes(contracting, batch)
 	}
+	if a.Graph().Backend().Name() == pureGo {
+		return round(Dot(round(a, dtype), round(b, dtype)).EinsumAxes(contracting, batch), dtype)
+	}
 	// Left alone, Dot asks for a float32 accumulator of 16-bit operands, and then its two gradients, most of the work, are taken
 	// in float32. Backends accumulate in float32 anyway.
 	dot := Dot(ConvertDType(a, dtype), ConvertDType(b, dtype)).WithAccumulatorDType(dtypes.InvalidDType)
 	return ConvertDType(dot.EinsumAxes(contracting, batch), a.DType())
 }
+
+// pureGo is what the pure-Go backend calls itself. Its products of bfloat16 with AVX2 are wrong where axes have to be exchanged;
+// those of the same numbers in float32 are right.
+const pureGo = "Go Backend"
+
+// round takes the values of x, and of its gradient, to the nearest ones of dtype, and leaves x the dtype that it has.
+func round(x *Node, dtype dtypes.DType) *Node { return ConvertDType(ConvertDType(x, dtype), x.DType()) }

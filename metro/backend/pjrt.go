@@ -39,23 +39,26 @@ typedef struct {
 } Load;
 
 typedef struct {
-	size_t size; void *extensions; const char *name; size_t name_size; int type; long long value; size_t value_size;
+	size_t size; void *extensions; const char *name; size_t name_size; enum { STRING, INT64 } type; long long value; size_t value_size;
 } NamedValue;
-typedef struct { size_t size; void *extensions; const NamedValue *options; size_t num_options; void *others[8]; } Create;
+typedef struct {
+	size_t size; void *extensions; const NamedValue *options; size_t num_options; void *callbacks[4], *client, *others[4];
+} Create;
 
 extern void *metrolabCompile(Compile *args);
 
 static void *(*create_client)(void *);
 
-// one_device is PJRT_Client_Create for a single device.
+// one_device is PJRT_Client_Create for one device, which is what a step runs on. By itself the plugin makes four of a processor,
+// and small steps then take longer (docs/performance.md). A plugin that does not know the option is asked again without it.
 static void *one_device(Create *args) {
-	NamedValue one = {sizeof one, NULL, "cpu_device_count", 16, 1, 1, 1};
-	const NamedValue *options = args->options;
-	size_t num = args->num_options;
-	if (num == 0) { args->options = &one; args->num_options = 1; }
-	void *error = create_client(args);
-	args->options = options; args->num_options = num;
-	return error;
+	const NamedValue one = {sizeof one, NULL, "cpu_device_count", sizeof "cpu_device_count" - 1, INT64, 1, 1};
+	Create asked = *args;
+	asked.options = &one;
+	asked.num_options = 1;
+	if (args->num_options || create_client(&asked)) return create_client(args);
+	args->client = asked.client;
+	return NULL;
 }
 
 // pjrt_of returns the interface of the plugin at path, or NULL.
@@ -65,12 +68,13 @@ static PJRT *pjrt_of(const char *path) {
 	return get ? get() : NULL;
 }
 
-// caching returns a copy of an interface whose Compile is metrolabCompile.
-static PJRT *caching(const PJRT *api) {
+// hooking returns a copy of an interface whose client has one device, and whose Compile is metrolabCompile.
+static PJRT *hooking(const PJRT *api) {
 	PJRT *copy = malloc(api->size);
 	memcpy(copy, api, api->size);
 	copy->client_compile = (void *)metrolabCompile;
-	if (getenv("EXP_ONE")) { create_client = (void *(*)(void *))api->client_create; copy->client_create = (void *)one_device; }
+	create_client = (void *(*)(void *))api->client_create;
+	copy->client_create = (void *)one_device;
 	return copy;
 }
 
@@ -136,7 +140,7 @@ func hook(path string) error {
 		return nil
 	}
 	hooked.path, hooked.api = path, api
-	return pjrt.RegisterPreloadedPlugin(path, uintptr(unsafe.Pointer(C.caching(api))))
+	return pjrt.RegisterPreloadedPlugin(path, uintptr(unsafe.Pointer(C.hooking(api))))
 }
 
 // metrolabCompile takes the place of PJRT_Client_Compile: it loads what the cache has, and keeps what it has compiled.

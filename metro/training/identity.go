@@ -14,7 +14,7 @@ import (
 
 // NumericsVersion is raised by hand whenever equal configs stop giving equal numbers; a golden trajectory in the tests
 // says when. It is part of a run's identity, so that runs from before and after are never taken for one another.
-const NumericsVersion = 2
+const NumericsVersion = 3
 
 // RunIdentity is a run's config.json: what was asked for, and with the whole config also how it is looked after.
 // [RunIdentity.Key] is what the run is named by.

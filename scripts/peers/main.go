@@ -60,10 +60,6 @@ func command(ctx context.Context, args []string) error {
 		}
 		return work(list[0], *task, os.Stdin, os.Stdout)
 	}
-	if d := os.Getenv("EXP_WRITE"); d != "" {
-		list, _ := shapesNamed(*names)
-		return list[0].write(ctx, d)
-	}
 	if flags.NArg() > 0 || *pairs < 1 {
 		return usererr.New("unknown argument %q, or fewer than one pair; see ./scripts/peers/run --help", flags.Arg(0))
 	}

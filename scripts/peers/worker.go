@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -108,7 +107,7 @@ func newTrainer(s shape) (w worker, err error) {
 	if err != nil {
 		return w, err
 	}
-	engine, err := backend.Open(cmp.Or(os.Getenv("EXP_BACKEND"), "auto"))
+	engine, err := backend.Open("auto")
 	if err != nil {
 		return w, err
 	}
