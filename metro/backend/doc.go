@@ -25,7 +25,8 @@
 //
 // # Determinism
 //
-// Pure Go and XLA CPU give the same bits for the same graph and inputs, run after run and whatever the number of cores.
+// Pure Go and XLA CPU give the same bits for the same graph and inputs, run after run and whatever the number of cores;
+// XLA CPU for one number of threads, see [DefaultThreads].
 // The three kinds agree with each other to rounding only, and so do pure-Go programs built with and without SIMD. On CUDA
 // some kernels depend on timing; the option deterministic, as in "xla:cuda,deterministic", asks XLA for the slower
 // kernels that do not. It works through $XLA_FLAGS, which XLA reads once in a process: the first Open decides.
@@ -35,6 +36,5 @@
 // # Limits
 //
 // The pure-Go backend always runs one operation at a time (each over all cores): its concurrent mode can wait for ever on
-// graphs of a realistic size. XLA CPU shows four devices on any machine. They are views of the same cores and take no memory
-// of their own, but XLA starts at least four worker threads for them, whatever $NPROC says.
+// graphs of a realistic size.
 package backend

@@ -15,7 +15,8 @@ type Info struct {
 	Name          string // what the backend calls itself
 	Plugin        string // path of the plugin; empty for pure Go
 	PluginVersion string // version of the plugin's interface and the first 12 digits of the file's SHA-256
-	Devices       int    // devices it shows; XLA CPU shows several views of the same cores
+	Devices       int    // devices it shows
+	Threads       int    // that products are divided among by XLA on the processor; 0 for other kinds
 	SIMD          bool   // whether the program was built with vector instructions for pure Go
 	Advice        string // how to get a faster one; empty if this is the fastest here
 }
@@ -30,8 +31,20 @@ func Describe(be compute.Backend) Info {
 		}
 		info.Plugin, info.PluginVersion = path, version+", sha256 "+shortSum(path)
 	}
+	if threads, ok := threadsOf.Load(be); ok {
+		info.Threads = threads.(int)
+	}
 	info.Advice = Probe().fasterThan(info.Kind)
 	return info
+}
+
+// Numerics names all of the backend that a run's identity holds: its kind, and the threads where they are not
+// [DefaultThreads].
+func (i Info) Numerics() string {
+	if i.Threads == 0 || i.Threads == DefaultThreads {
+		return string(i.Kind)
+	}
+	return fmt.Sprintf("%s,threads=%d", i.Kind, i.Threads)
 }
 
 // String is one line: what was picked and how to get a faster one.
@@ -41,6 +54,9 @@ func (i Info) String() string {
 	switch {
 	case i.Plugin != "":
 		fmt.Fprintf(&b, " (%s, %s)", i.Plugin, i.PluginVersion)
+		if i.Numerics() != string(i.Kind) {
+			fmt.Fprintf(&b, ", threads=%d", i.Threads)
+		}
 	case i.SIMD:
 		b.WriteString(" (SIMD)")
 	}

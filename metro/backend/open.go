@@ -26,7 +26,7 @@ const EnvVar = "METROLAB_BACKEND"
 //	xla:/abs/path.so   this plugin; its name must contain cpu or cuda
 //
 // Options follow behind commas, as in "xla:cuda,deterministic,tf32=false" and "go,creation_order": deterministic, which
-// every kind takes, and those of GoMLX's backends.
+// every kind takes; threads=N for XLA on the processor, see [DefaultThreads]; and those of GoMLX's backends.
 //
 // Open never downloads and never panics. A plugin that was found but cannot be used is reported by a warning to [slog] and
 // the next best is taken; auto ends at pure Go, which always opens. A spec that makes no sense, or asks for a plugin that is
@@ -89,6 +89,8 @@ func (t target) open() (be compute.Backend, err error) {
 			return nil, usererr.New("opening %s: %w", t, err) // it fails for unknown options only
 		}
 		return be, nil
+	case XLACPU:
+		err = setThreads(t.threads)
 	case XLACUDA:
 		err = setCUDAEnv(t.plugin, t.deterministic)
 	}
@@ -98,5 +100,6 @@ func (t target) open() (be compute.Backend, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", t, err)
 	}
+	threadsOf.Store(be, t.threads)
 	return be, nil
 }

@@ -25,10 +25,25 @@ func TestDescribe(t *testing.T) {
 			return
 		}
 		require.Equal(t, backend.XLACPU, info.Kind)
+		require.Equal(t, backend.DefaultThreads, info.Threads)
+		require.Equal(t, "xla-cpu", info.Numerics())
 		require.FileExists(t, info.Plugin)
 		require.Regexp(t, `^PJRT API 0\.\d+, sha256 [0-9a-f]{12}$`, info.PluginVersion)
 		require.Contains(t, info.String(), "backend: XLA CPU ("+info.Plugin)
 	})
+}
+
+// Threads decide bits, and are part of what names the numbers.
+func TestThreads(t *testing.T) {
+	backendtest.XLA(t)
+	be, err := backend.Open("xla:cpu,threads=1")
+	require.NoError(t, err)
+	defer be.Finalize()
+	info := backend.Describe(be)
+	require.Equal(t, 1, info.Threads)
+	require.Equal(t, "xla-cpu,threads=1", info.Numerics())
+	require.Contains(t, info.String(), ", threads=1")
+	require.Equal(t, backend.DefaultThreads, backend.Describe(backendtest.XLA(t)).Threads)
 }
 
 func TestAutoFallsBackToPureGo(t *testing.T) {

@@ -16,6 +16,7 @@ type target struct {
 	plugin        string // absolute path; empty for pure Go
 	options       []string
 	deterministic bool
+	threads       int // of XLA on the processor
 }
 
 // String is the target as GoMLX's configuration.
@@ -38,7 +39,7 @@ func (t target) config() string {
 func (m Machine) targets(s spec) ([]target, error) {
 	switch {
 	case s.engine == "auto" && s.plugin == "" && len(s.options) == 0:
-		return m.autoTargets(s), nil
+		return m.autoTargets(s)
 	case s.engine == "go":
 		return []target{{kind: Go, options: s.goOptions()}}, nil
 	case s.engine == "xla" && !m.XLA:
@@ -50,15 +51,16 @@ func (m Machine) targets(s spec) ([]target, error) {
 	return nil, usererr.New("unknown backend %q; use auto, go, xla:cpu, xla:cuda or xla:/path/to/plugin.so", s.text)
 }
 
-func (m Machine) autoTargets(s spec) []target {
-	var list []target
+func (m Machine) autoTargets(s spec) ([]target, error) {
+	var plugins []Plugin
 	if m.XLA && len(m.GPUs) > 0 {
-		list = s.pluginTargets(m.sound(XLACUDA))
+		plugins = m.sound(XLACUDA)
 	}
 	if m.XLA {
-		list = append(list, s.pluginTargets(m.sound(XLACPU))...)
+		plugins = append(plugins, m.sound(XLACPU)...)
 	}
-	return append(list, target{kind: Go, options: s.goOptions()})
+	list, err := s.pluginTargets(plugins)
+	return append(list, target{kind: Go, options: s.goOptions()}), err
 }
 
 func (m Machine) xlaTargets(s spec) ([]target, error) {
@@ -77,13 +79,13 @@ func (m Machine) xlaTargets(s spec) ([]target, error) {
 	if problem := inspect(realPath(s.plugin, kind), kind); problem != "" {
 		return nil, usererr.New("plugin %s %s", s.plugin, problem)
 	}
-	return s.pluginTargets([]Plugin{{Path: s.plugin, Kind: kind}}), nil
+	return s.pluginTargets([]Plugin{{Path: s.plugin, Kind: kind}})
 }
 
 // kindTargets are the sound plugins of a kind. Without one the error says where it was looked for and what was broken.
 func (m Machine) kindTargets(s spec, kind Kind, setup string) ([]target, error) {
 	if sound := m.sound(kind); len(sound) > 0 {
-		return s.pluginTargets(sound), nil
+		return s.pluginTargets(sound)
 	}
 	var broken strings.Builder
 	for _, p := range m.Plugins {
@@ -95,10 +97,25 @@ func (m Machine) kindTargets(s spec, kind Kind, setup string) ([]target, error) 
 		kind.label(), strings.Join(m.SearchPath, ", "), broken.String(), setup)
 }
 
-func (s spec) pluginTargets(plugins []Plugin) []target {
+func (s spec) pluginTargets(plugins []Plugin) ([]target, error) {
+	options, threads, err := s.xlaOptions()
+	if err != nil {
+		return nil, err
+	}
 	var list []target
 	for _, p := range plugins {
-		list = append(list, target{kind: p.Kind, plugin: realPath(p.Path, p.Kind), options: s.options, deterministic: s.deterministic})
+		t := target{kind: p.Kind, plugin: realPath(p.Path, p.Kind), options: options, deterministic: s.deterministic}
+		switch {
+		case p.Kind != XLACPU && threads > 0:
+			return nil, usererr.New("%s: threads are of XLA on the processor, and %s is for a GPU", s.text, t.plugin)
+		case p.Kind == XLACPU && threads > 0:
+			t.threads = threads
+		case p.Kind == XLACPU:
+			if t.threads, err = defaultThreads(); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, t)
 	}
-	return list
+	return list, nil
 }

@@ -41,6 +41,7 @@ func TestTargets(t *testing.T) {
 		{"built without XLA", "auto", Machine{GPUs: gpu, Plugins: all}, []string{goTarget}},
 		{"go asked for", "go", Machine{XLA: true, GPUs: gpu, Plugins: all}, []string{goTarget}},
 		{"cpu asked for", "xla", Machine{XLA: true, GPUs: gpu, Plugins: all}, []string{cpuTarget}},
+		{"threads asked for", "xla:cpu,threads=2,a=1", Machine{XLA: true, Plugins: all}, []string{cpuTarget + ",a=1"}},
 		{"cuda asked for", "xla:cuda,tf32=false,deterministic", Machine{XLA: true, Plugins: all}, []string{cudaTarget + ",tf32=false"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -72,6 +73,9 @@ func TestSpecsThatCannotBeMet(t *testing.T) {
 		{"torch", with, `unknown backend "torch"; use auto, go, xla:cpu`},
 		{"auto:cpu", with, `unknown backend "auto:cpu"`},
 		{"auto,tf32=false", with, "unknown backend"},
+		{"xla:cpu,threads=0", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, "xla:cpu,threads=0: threads are a whole number from 1 on"},
+		{"xla:cpu,threads=many", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, "whole number"},
+		{"xla:cuda,threads=2", Machine{XLA: true, Plugins: []Plugin{cudaPlugin}}, "threads are of XLA on the processor, and /p/pjrt_c_api_cuda_plugin.so is for a GPU"},
 	} {
 		_, err := c.machine.targets(parseSpec(c.spec))
 		require.ErrorContains(t, err, c.want, c.spec)
