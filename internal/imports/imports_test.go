@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"metro/bench":          append([]string{"viz", "viz/table"}, aboveMetro...),
 	"metro/data":           aboveMetro,
 	"metro/hf":             aboveMetro,
+	"metro/hlo":            {},
 	"metro/masking":        {},
 	"metro/metrics":        {},
 	"metro/recipes":        aboveMetro,
@@ -54,7 +55,7 @@ var mayImport = map[string][]string{
 
 var (
 	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/masking", "metro/metrics", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training", "metro/weights"}
-	everything = append([]string{"ablations", "metro/backend", "metro/bench", "metro/workspace", "viz", "viz/report", "viz/table"}, aboveMetro...)
+	everything = append([]string{"ablations", "metro/backend", "metro/bench", "metro/hlo", "metro/workspace", "viz", "viz/report", "viz/table"}, aboveMetro...)
 )
 
 const module = "metrolab/"

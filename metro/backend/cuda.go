@@ -7,11 +7,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"metrolab/internal/usererr"
 )
 
 // setCUDAEnv prepares the environment that XLA reads when the CUDA plugin is loaded. What the user has set stays.
 func setCUDAEnv(plugin string, deterministic bool) error {
-	flags := cudaFlags(os.Getenv("XLA_FLAGS"), cudaDir(plugin), deterministic)
+	dir, err := findToolkit(plugin)
+	if err != nil {
+		return err
+	}
+	flags := cudaFlags(os.Getenv("XLA_FLAGS"), dir, deterministic)
 	if err := os.Setenv("XLA_FLAGS", flags); err != nil {
 		return fmt.Errorf("setting XLA_FLAGS: %w", err)
 	}
@@ -25,8 +31,8 @@ func setCUDAEnv(plugin string, deterministic bool) error {
 	return nil
 }
 
-// cudaDir returns the folder with CUDA's ptxas and libdevice that came with the plugin, or "" to let XLA look for one. The
-// two places are those of the plugin's own library path: beside it (go-xla's layout) and two folders up (that of JAX).
+// cudaDir returns the folder of CUDA that came with the plugin, or "". The two places are those of the plugin's own library path:
+// beside it (go-xla's layout) and two folders up (that of JAX).
 func cudaDir(plugin string) string {
 	dir := filepath.Dir(plugin)
 	for _, up := range []string{"../..", ".."} {
@@ -38,6 +44,44 @@ func cudaDir(plugin string) string {
 	return ""
 }
 
+// toolkitFiles are what XLA compiles with beside its plugin. Where it finds neither, it ends the process.
+var toolkitFiles = []string{"bin/ptxas", "nvvm/libdevice/libdevice.10.bc"}
+
+// findToolkit returns the folder with NVIDIA's assembler and device library for the plugin: the one that XLA_FLAGS names, or the
+// one that came with the plugin, or that of an installation of CUDA. None of them is the user's error.
+func findToolkit(plugin string) (string, error) {
+	if _, dir, ok := strings.Cut(os.Getenv("XLA_FLAGS"), cudaDataFlag+"="); ok {
+		dir, _, _ = strings.Cut(dir, " ")
+		if missing := lacks(dir); missing != "" {
+			return "", usererr.New("XLA_FLAGS has %s=%s, which holds no %s", cudaDataFlag, dir, missing)
+		}
+		return dir, nil
+	}
+	const installed = "/usr/local/cuda"
+	beside := cudaDir(plugin)
+	for _, dir := range []string{beside, installed} {
+		if dir != "" && lacks(dir) == "" {
+			return dir, nil
+		}
+	}
+	if beside == "" {
+		beside = filepath.Join(filepath.Dir(plugin), "cu13")
+	}
+	return "", usererr.New("the plugin %s compiles with %s, which is neither in %s nor in %s; run ./scripts/setup --cuda", plugin, lacks(beside), beside, installed)
+}
+
+// lacks returns the first of CUDA's files that is not in dir, or "".
+func lacks(dir string) string {
+	for _, name := range toolkitFiles {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+			return name
+		}
+	}
+	return ""
+}
+
+const cudaDataFlag = "--xla_gpu_cuda_data_dir"
+
 // cudaFlags adds to the user's XLA flags those that are not there yet.
 func cudaFlags(flags, dir string, deterministic bool) string {
 	add := func(flag, value string) {
@@ -46,7 +90,7 @@ func cudaFlags(flags, dir string, deterministic bool) string {
 		}
 	}
 	if dir != "" {
-		add("--xla_gpu_cuda_data_dir", dir)
+		add(cudaDataFlag, dir)
 	}
 	if deterministic {
 		add("--xla_gpu_deterministic_ops", "true")

@@ -26,3 +26,10 @@ func CacheExecutables(string) {}
 
 // Compilations counts what XLA has compiled and loaded: nothing, as it is not linked in.
 func Compilations() (compiled, loaded int64) { return 0, 0 }
+
+// topology cannot be made where XLA is not linked in.
+type topology struct{}
+
+func (a *Ahead) open(cuda, cpu string, options []string) error {
+	return errors.New("this program is built without XLA")
+}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/usererr"
 )
 
 func write(t *testing.T, path, content string) string {
@@ -106,4 +108,36 @@ func TestCUDADirKnowsBothLayouts(t *testing.T) {
 	require.Equal(t, filepath.Join(site, "nvidia", "cu13"), cudaDir(filepath.Join(site, "jax_plugins", "xla_cuda13", "xla_cuda_plugin.so")))
 	require.Equal(t, filepath.Join(own, "nvidia", "cu13"), cudaDir(filepath.Join(own, "nvidia", "pjrt_c_api_cuda_plugin.so")))
 	require.Empty(t, cudaDir(filepath.Join(t.TempDir(), "a", "b", "cuda.so")))
+}
+
+func TestToolkitIsLookedForBeforeUse(t *testing.T) {
+	t.Setenv("XLA_FLAGS", "")
+	dir := t.TempDir()
+	plugin := write(t, filepath.Join(dir, "nvidia", "pjrt_c_api_cuda_plugin.so"), "")
+	toolkit := filepath.Join(dir, "nvidia", "cu13")
+	_, err := findToolkit(plugin)
+	if err == nil {
+		t.Skip("CUDA is installed here")
+	}
+	require.True(t, usererr.Is(err))
+	require.ErrorContains(t, err, "compiles with bin/ptxas, which is neither in "+toolkit)
+	require.ErrorContains(t, err, "run ./scripts/setup --cuda")
+
+	write(t, filepath.Join(toolkit, "bin", "ptxas"), "assembler")
+	write(t, filepath.Join(toolkit, "nvvm", "libdevice", "libdevice.10.bc"), "")
+	_, err = findToolkit(plugin)
+	require.ErrorContains(t, err, "libdevice.10.bc", "an empty file is none")
+	write(t, filepath.Join(toolkit, "nvvm", "libdevice", "libdevice.10.bc"), "BC")
+	found, err := findToolkit(plugin)
+	require.NoError(t, err)
+	require.Equal(t, toolkit, found)
+
+	t.Setenv("XLA_FLAGS", "--xla_gpu_cuda_data_dir="+dir+" --xla_dump_to=x")
+	_, err = findToolkit(plugin)
+	require.True(t, usererr.Is(err))
+	require.ErrorContains(t, err, "XLA_FLAGS has --xla_gpu_cuda_data_dir="+dir+", which holds no bin/ptxas")
+	t.Setenv("XLA_FLAGS", "--xla_gpu_cuda_data_dir="+toolkit)
+	found, err = findToolkit("/nowhere/cuda.so")
+	require.NoError(t, err)
+	require.Equal(t, toolkit, found)
 }

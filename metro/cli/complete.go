@@ -37,6 +37,7 @@ var flagValues = map[string]completer{
 	"backend": func(*cobra.Command, []string, string) []string {
 		return []string{"auto", "go", "xla", "xla:cpu", "xla:cuda"}
 	},
+	"target":    targets,
 	"corpus":    corpora,
 	"set":       assignments,
 	"arm":       arms,

@@ -55,32 +55,41 @@ func (p *Program) Average(step int) error {
 		return nil
 	}
 	d := emaDecay(decay, step)
-	rates := tensors.FromFlatDataAndDimensions([]float32{float32(d), float32(1 - d)}, 2)
-	return p.overAverages(averageGraph, rates, func(w, ema *model.Variable, in *Node) {
-		g := in.Graph()
-		keep, take := Squeeze(Slice(in, AxisElem(0))), Squeeze(Slice(in, AxisElem(1)))
+	return p.overAverages(averageGraph, p.average, tensors.FromFlatDataAndDimensions([]float32{float32(d), float32(1 - d)}, 2))
+}
+
+// average: the parts of the old average and of the weight → a number that stands for nothing.
+func (p *Program) average(scope *model.Scope, in []*Node) ([]*Node, []string) {
+	return p.changeAverages(scope, in, func(w, ema *model.Variable) {
+		g := in[0].Graph()
+		keep, take := Squeeze(Slice(in[0], AxisElem(0))), Squeeze(Slice(in[0], AxisElem(1)))
 		ema.SetNodeValue(Add(Mul(ema.NodeValue(g), keep), Mul(w.NodeValue(g), take)))
 	})
 }
 
 // exchange puts the averages in the place of the weights, and these in the place of the averages.
 func (p *Program) exchange() error {
-	return p.overAverages(exchangeGraph, tensors.FromScalar(float32(0)), func(w, ema *model.Variable, in *Node) {
-		own, averaged := w.NodeValue(in.Graph()), ema.NodeValue(in.Graph())
-		w.SetNodeValue(averaged)
-		ema.SetNodeValue(own)
-	})
+	return p.overAverages(exchangeGraph, func(scope *model.Scope, in []*Node) ([]*Node, []string) {
+		return p.changeAverages(scope, in, func(w, ema *model.Variable) {
+			own, averaged := w.NodeValue(in[0].Graph()), ema.NodeValue(in[0].Graph())
+			w.SetNodeValue(averaged)
+			ema.SetNodeValue(own)
+		})
+	}, tensors.FromScalar(float32(0)))
 }
 
-// overAverages runs a graph that changes each weight that learns, and its average.
-func (p *Program) overAverages(name string, input *tensors.Tensor, change func(w, ema *model.Variable, in *Node)) error {
-	g, err := p.graph(name, func(scope *model.Scope, in []*Node) ([]*Node, []string) {
-		list := learning(scope.Store(), p.weights)
-		for i, ema := range p.averages(list) {
-			change(list[i].variable, ema, in[0])
-		}
-		return []*Node{ReduceAllSum(in[0])}, nil // a graph has a result
-	})
+// changeAverages builds a graph that changes each weight that learns, and its average.
+func (p *Program) changeAverages(scope *model.Scope, in []*Node, change func(w, ema *model.Variable)) ([]*Node, []string) {
+	list := learning(scope.Store(), p.weights)
+	for i, ema := range p.averages(list) {
+		change(list[i].variable, ema)
+	}
+	return []*Node{ReduceAllSum(in[0])}, nil // a graph has a result
+}
+
+// overAverages runs a graph of [Program.changeAverages].
+func (p *Program) overAverages(name string, build func(*model.Scope, []*Node) ([]*Node, []string), input *tensors.Tensor) error {
+	g, err := p.graph(name, build)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -222,6 +223,12 @@ func (p *Program) vector(scalars []float32, step int) *tensors.Tensor {
 	return tensors.FromFlatDataAndDimensions(values, len(values))
 }
 
+// vectorShape is the shape of [Program.vector].
+func (p *Program) vectorShape() shapes.Shape {
+	_, scalars := p.workload.Inputs()
+	return shapes.Make(dtypes.Float32, scalars+RatesSize)
+}
+
 // inputs are the tensors of one part of a batch and the vector, behind others.
 func inputs(b Batch, part int, vector *tensors.Tensor, first ...any) []any {
 	for _, t := range b.Part(part) {
@@ -319,8 +326,11 @@ func (p *Program) gathered(g *compiled, inputs func(part int) []any) (all []any,
 func (p *Program) dropoutKey(step, part int) *tensors.Tensor {
 	c := p.model.Config
 	a, b := randstream.Key(c.Seed, p.workload.Stream()+"dropout", step)
-	return tensors.FromFlatDataAndDimensions([]uint64{a, b, uint64(part * partRows(c))}, 3)
+	return tensors.FromFlatDataAndDimensions([]uint64{a, b, uint64(part * partRows(c))}, dropoutWords)
 }
+
+// dropoutWords is the length of a dropout key.
+const dropoutWords = 3
 
 // Validate runs batch, in one part of any number of rows, without learning, with the given scalars of the workload.
 func (p *Program) Validate(batch Batch, scalars []float32) (o StepOutput, err error) {

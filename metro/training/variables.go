@@ -27,12 +27,22 @@ func InitialVariables(backend compute.Backend, m metro.Model) (*model.Store, err
 // initialize makes the variables of w from the inventory of its config, and builds its graph over them. What that reads is
 // what w trains: of parts from elsewhere and of tasks nothing else knows, and of all others the inventory must have said so.
 func initialize(backend compute.Backend, w Workload) (*model.Store, metro.Inventory, error) {
+	return initializeBy(backend, w, nil)
+}
+
+// initializeBy is [initialize] with first values by init, if that is not nil, of what the inventory lists.
+func initializeBy(backend compute.Backend, w Workload, init layers.Initializer) (*model.Store, metro.Inventory, error) {
 	m, store := w.Model(), model.NewStore()
 	store.SetParam(layers.ParamSeed, m.Config.Seed)
 	listed, complete := m.Config.Inventory(m.Vocab)
 	var read metro.Inventory
 	err := exceptions.TryCatch[error](func() {
 		if complete {
+			for i := range listed {
+				if init != nil {
+					listed[i].Init = init
+				}
+			}
 			listed.Fill(store)
 		}
 		g := NewGraph(backend, "variables")

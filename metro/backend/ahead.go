@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package backend
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gomlx/compute"
+
+	"metrolab/internal/usererr"
+)
+
+// Ahead is a backend that compiles its graphs for a GPU that need not be there: XLA's compiler wants no driver and no device. What
+// it makes of them is kept and never run. In the place of each graph stands a program for the processor that does nothing, or,
+// where [OpenAhead] was asked to run, the graph itself, so that what is true of its values can be tested along with it.
+type Ahead struct {
+	compute.Backend
+	GPU GPU
+
+	plugin   string // path
+	topology *topology
+	flags    []xlaFlag
+	runs     bool
+
+	mu       sync.Mutex
+	compiled []Compiled
+	failed   error
+}
+
+// Compiled is what XLA made of a graph for another device.
+type Compiled struct {
+	Time    time.Duration // that it took
+	Memory  DeviceMemory
+	Program []byte // after all passes, a HloModuleProtoWithConfig of xla/service/hlo.proto
+}
+
+// DeviceMemory is what a program takes of a device's memory, in bytes.
+type DeviceMemory struct {
+	Arguments int64 `json:"arguments"` // weights, what the optimizer remembers, the batch
+	Outputs   int64 `json:"outputs"`   // what takes their place
+	Aliases   int64 `json:"aliases"`   // of the outputs, what is written over arguments
+	Temporary int64 `json:"temporary"` // activations, gradients, and what kernels need for themselves
+	Code      int64 `json:"code"`
+	Peak      int64 `json:"peak"` // the most at one time, of all of these
+}
+
+// xlaFlag is one of XLA's flags for one compilation.
+type xlaFlag struct {
+	name  string
+	value any // string or bool
+}
+
+// OpenAhead opens a backend that compiles for target: the name of one of the [GPUs], and behind commas the options deterministic
+// and tf32, as in "h100,deterministic,tf32=false", which mean what they mean to [Open]. With run, graphs run on the processor as
+// well. A target that is not known, a program built without XLA, and a plugin or a part of CUDA that is not there are the
+// user's errors.
+func OpenAhead(target string, run bool) (*Ahead, error) {
+	s := parseSpec(target)
+	name, _, _ := strings.Cut(target, ",")
+	gpu, err := FindGPU(name)
+	if err != nil {
+		return nil, err
+	}
+	for _, option := range s.options {
+		if option != "tf32" && option != "tf32=true" && option != "tf32=false" {
+			return nil, usererr.New("target %q: there is no option %q; there are deterministic and tf32=false", target, option)
+		}
+	}
+	if !xlaBuilt {
+		return nil, usererr.New("this program is built without XLA and cannot compile for a GPU; build it on Linux amd64 with cgo and without the tag noxla")
+	}
+	m := Probe()
+	cuda, err := m.compiler(XLACUDA, "./scripts/setup --cuda")
+	if err != nil {
+		return nil, err
+	}
+	cpu, err := m.compiler(XLACPU, "./scripts/setup")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := findToolkit(cuda)
+	if err != nil {
+		return nil, err
+	}
+	a := &Ahead{GPU: gpu, plugin: cuda, runs: run, flags: []xlaFlag{{"xla_gpu_cuda_data_dir", dir}}}
+	if s.deterministic {
+		a.flags = append(a.flags, xlaFlag{"xla_gpu_deterministic_ops", true})
+	}
+	if err := a.open(cuda, cpu, s.options); err != nil {
+		return nil, fmt.Errorf("opening the compiler for %s: %w", target, err)
+	}
+	return a, nil
+}
+
+// compiler is the path of the first sound plugin of a kind; without one the error says what to run.
+func (m Machine) compiler(kind Kind, run string) (string, error) {
+	sound := m.sound(kind)
+	if len(sound) == 0 {
+		return "", usererr.New("no usable %s plugin in %s; run %s", kind.label(), strings.Join(m.SearchPath, ", "), run)
+	}
+	return realPath(sound[0].Path, kind), nil
+}
+
+// Compiled returns what the graphs since the last call were compiled to, in order, and the first error of a compilation.
+func (a *Ahead) Compiled() ([]Compiled, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list, err := a.compiled, a.failed
+	a.compiled, a.failed = nil, nil
+	return list, err
+}
+
+// Plugin names the compiler: the path of its plugin and the first 12 digits of the file's SHA-256.
+func (a *Ahead) Plugin() string { return a.plugin + ", sha256 " + shortSum(a.plugin) }
+
+// add keeps the outcome of a compilation.
+func (a *Ahead) add(c Compiled, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil {
+		a.compiled = append(a.compiled, c)
+	} else if a.failed == nil {
+		a.failed = fmt.Errorf("compiling for %s: %w", a.GPU.Name, err)
+	}
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"metrolab/metro/backend"
+	"metrolab/metro/hlo"
+	"metrolab/metro/recipes"
+)
+
+// The step of micro is compiled for a GPU that is not there, wherever scripts/setup --cuda was run.
+func TestCompile(t *testing.T) {
+	if _, err := backend.OpenAhead("h100", false); err != nil {
+		t.Skipf("nothing compiles for a GPU here: %v", err)
+	}
+	l := newLab(t)
+	printed, said, code := l.inProcess(t.Context(), "compile", "--recipe", "micro", "--json")
+	require.Equal(t, exitDone, code, said)
+	var r compilation
+	require.NoError(t, json.Unmarshal([]byte(printed), &r))
+	require.Len(t, r.Graphs, 1)
+	require.Equal(t, r.Graphs[0].Counts, r.Step)
+	flops, err := recipes.Micro().FLOPs(r.Vocab)
+	require.NoError(t, err)
+	require.InEpsilon(t, flops.Total(), *r.Config, 1e-9)
+	require.InEpsilon(t, *r.Config, r.Step.FLOPs(), 0.01, "the compiler keeps every product")
+	require.Equal(t, []hlo.Precision{hlo.InTF32}, r.Step.Precisions())
+	require.Positive(t, r.Step.Kernels)
+	require.Positive(t, r.Step.Seconds)
+	require.Zero(t, r.Step.Loops)
+	require.Less(t, r.Ceiling, 1.0)
+	require.Greater(t, r.Graphs[0].Memory.Peak, r.Graphs[0].Memory.Arguments)
+}
+
+func TestCompileOfWhatIsNotThere(t *testing.T) {
+	t.Setenv("PJRT_PLUGIN_LIBRARY_PATH", t.TempDir())
+	l := newLab(t)
+	for want, given := range map[string][]string{
+		`there is no target "b300"; there are a100, h100, h200`: {"--target", "b300"},
+		"run ./scripts/setup --cuda":                            {"--recipe", "micro"},
+		"nano":                                                  {"--recipe", "nano"},
+		"main.layer":                                            {"--set", "main.layer=3"},
+	} {
+		_, said, code := l.inProcess(t.Context(), append([]string{"compile"}, given...)...)
+		require.Equal(t, exitUser, code, said)
+		require.Contains(t, said, want)
+	}
+}
+
+// A step in parts that keeps averages has four graphs, and its table a column for each and one for the whole.
+func TestCompilationTable(t *testing.T) {
+	counts := hlo.Counts{Kernels: 10, Products: map[hlo.Precision]hlo.Product{hlo.InTF32: {Count: 2, FLOPs: 100}}}
+	r := compilation{Graphs: []compiled{{Graph: "accumulate", Times: 4, Counts: counts}, {Graph: "apply", Times: 1, Counts: hlo.Counts{Kernels: 3}}}}
+	r.Step = counts.Times(4).Plus(hlo.Counts{Kernels: 3})
+	text, err := r.table().Text(120)
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^graph +accumulate +apply +a step$`, text)
+	require.Regexp(t, `(?m)^times a step +4 +1 +–$`, text)
+	require.Regexp(t, `(?m)^kernels +10 +3 +43$`, text)
+	require.Regexp(t, `(?m)^products in TF32, of float32 +2, 100 FLOP +0, 0 FLOP +8, 400 FLOP$`, text)
+}
