@@ -53,13 +53,15 @@ func (s Study) plan() ([]job, error) {
 	return jobs, nil
 }
 
-// Workers is how many runs at a time a kind of backend can use: one with XLA, which uses all cores itself, and one a core
-// in pure Go.
-func Workers(kind string) int {
-	if kind == "go" {
-		return runtime.GOMAXPROCS(0)
+// Workers is how many runs of the study at a time make the best use of this machine: one a core in pure Go and of small models,
+// see [training.Runner.IsSmall], and one where XLA uses all cores itself.
+func (s Study) Workers(runner *training.Runner) int {
+	arms, err := s.Arms()
+	large := func(a Arm) bool { return !runner.IsSmall(a.Config) }
+	if err != nil || runner.BackendKind != "go" && slices.ContainsFunc(arms, large) {
+		return 1
 	}
-	return 1
+	return runtime.GOMAXPROCS(0)
 }
 
 // Run is [Study.RunShare] for the whole study, workers runs at a time.
@@ -153,7 +155,7 @@ func (s Study) RunShare(ctx context.Context, runner *training.Runner, share Shar
 			report(event)
 		}
 	}
-	workers := cmp.Or(share.Jobs, Workers(runner.BackendKind))
+	workers := cmp.Or(share.Jobs, s.Workers(runner))
 	if s.UntilDecided {
 		results = results.Reload()
 		pending = slices.DeleteFunc(pending, func(i int) bool { return !results.Runs[i].Ended }) // to be told of, as found

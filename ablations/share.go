@@ -13,12 +13,12 @@ import (
 	"metrolab/metro/runs"
 )
 
-// Share is what one process trains of a study. The zero value is all of it, as many runs at a time as [Workers] says.
+// Share is what one process trains of a study. The zero value is all of it, as many runs at a time as [Study.Workers] says.
 //
 // Several processes may work on one folder of runs at the same time. They hold their runs by lease, so that none is trained
 // twice, and the results are those of one process.
 type Share struct {
-	Jobs  int   // runs at a time, which share the engine's threads; 0 is [Workers]
+	Jobs  int   // runs at a time; 0 is [Study.Workers]
 	Shard Shard // the part of the runs; the zero value is all of them
 
 	// Claim takes whichever runs are free, waits for those that others hold, and takes over those whose process gives no

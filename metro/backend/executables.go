@@ -65,9 +65,7 @@ func keyOf(plugin string, parts ...[]byte) string {
 	model, _ := machine.CPU()
 	sum := sha256.New()
 	fmt.Fprintf(sum, "1 %s %q %q %d", shortSum(plugin), model, machine.Flags(), runtime.NumCPU())
-	for _, name := range []string{"XLA_FLAGS", "PJRT_NPROC"} {
-		fmt.Fprintf(sum, " %q", os.Getenv(name))
-	}
+	fmt.Fprintf(sum, " %q", os.Getenv("XLA_FLAGS"))
 	for _, part := range parts {
 		fmt.Fprintf(sum, " %d ", len(part))
 		sum.Write(part)

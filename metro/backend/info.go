@@ -31,8 +31,8 @@ func Describe(be compute.Backend) Info {
 		}
 		info.Plugin, info.PluginVersion = path, version+", sha256 "+shortSum(path)
 	}
-	if threads, ok := threadsOf.Load(be); ok {
-		info.Threads = threads.(int)
+	if t, ok := opened.Load(be); ok {
+		info.Threads = t.(target).threads
 	}
 	info.Advice = Probe().fasterThan(info.Kind)
 	return info

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/gobackend"
@@ -76,8 +77,13 @@ func openFirst(list []target, open func(target) (compute.Backend, error)) (compu
 	return nil, errors.Join(failed...)
 }
 
+// opening guards the environment that plugins read when they are opened.
+var opening sync.Mutex
+
 // open is the boundary at which panics of the libraries below become errors.
 func (t target) open() (be compute.Backend, err error) {
+	opening.Lock()
+	defer opening.Unlock()
 	defer func() {
 		if r := recover(); r != nil {
 			be, err = nil, fmt.Errorf("opening %s: panic: %v", t, r)
@@ -100,6 +106,6 @@ func (t target) open() (be compute.Backend, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", t, err)
 	}
-	threadsOf.Store(be, t.threads)
+	opened.Store(be, t)
 	return be, nil
 }

@@ -17,27 +17,25 @@ typedef struct {
 } Load;
 
 extern void *metrolabCompile(Compile *args);
-
-static void *create_client;
+extern void *metrolabCreate(Create *args);
 
 // one_device is PJRT_Client_Create for one device, which is what a step runs on. By itself the plugin makes four of a processor,
 // and small steps then take longer (docs/performance.md). A plugin that does not know the option is asked again without it.
-static void *one_device(Create *args) {
+static void *one_device(const PJRT *api, Create *args) {
 	const NamedValue one = {sizeof one, NULL, "cpu_device_count", sizeof "cpu_device_count" - 1, INT64, {.integer = 1}, 1};
 	Create asked = *args;
 	asked.options = &one;
 	asked.num_options = 1;
-	if (args->num_options || call(create_client, &asked)) return call(create_client, args);
+	if (args->num_options || call(api->client_create, &asked)) return call(api->client_create, args);
 	args->client = asked.client;
 	return NULL;
 }
 
-// hooking returns a copy of an interface whose client has one device, and whose Compile is metrolabCompile.
+// hooking returns a copy of an interface that makes clients and compiles by the two functions above.
 static PJRT *hooking(const PJRT *api) {
 	PJRT *copy = copy_of(api);
 	copy->client_compile = (void *)metrolabCompile;
-	create_client = api->client_create;
-	copy->client_create = (void *)one_device;
+	copy->client_create = (void *)metrolabCreate;
 	return copy;
 }
 
@@ -63,6 +61,8 @@ import "C"
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"sync"
 	"unsafe"
 
@@ -103,6 +103,20 @@ func pjrtOf(path string) *C.PJRT {
 	return api
 }
 
+// clients has the threads of each client that was made, by its address.
+var clients sync.Map
+
+// metrolabCreate takes the place of PJRT_Client_Create: its clients have one device, and their threads are known.
+//
+//export metrolabCreate
+func metrolabCreate(args *C.Create) unsafe.Pointer {
+	failed := C.one_device(hooked.api, args)
+	if failed == nil {
+		clients.Store(args.client, os.Getenv(threadsVar))
+	}
+	return failed
+}
+
 // metrolabCompile takes the place of PJRT_Client_Compile: it loads what the cache has, and keeps what it has compiled.
 //
 //export metrolabCompile
@@ -110,7 +124,8 @@ func metrolabCompile(args *C.Compile) unsafe.Pointer {
 	cache, key := cached.Load(), ""
 	if cache != nil {
 		p := args.program
-		key = keyOf(hooked.path, bytesAt(p.format, p.format_size), bytesAt(p.code, p.code_size), bytesAt(args.options, args.options_size))
+		threads, _ := clients.Load(args.client)
+		key = keyOf(hooked.path, []byte(fmt.Sprint(threads)), bytesAt(p.format, p.format_size), bytesAt(p.code, p.code_size), bytesAt(args.options, args.options_size))
 		if program := cache.load(key); program != nil {
 			loaded, err := loadExecutable(args.client, program)
 			if err == nil {

@@ -5,6 +5,7 @@ package backend
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"metrolab/internal/usererr"
@@ -16,7 +17,8 @@ type target struct {
 	plugin        string // absolute path; empty for pure Go
 	options       []string
 	deterministic bool
-	threads       int // of XLA on the processor
+	threads       int  // of XLA on the processor
+	asked         bool // for those threads
 }
 
 // String is the target as GoMLX's configuration.
@@ -106,14 +108,12 @@ func (s spec) pluginTargets(plugins []Plugin) ([]target, error) {
 	for _, p := range plugins {
 		t := target{kind: p.Kind, plugin: realPath(p.Path, p.Kind), options: options, deterministic: s.deterministic}
 		switch {
-		case p.Kind != XLACPU && threads > 0:
+		case p.Kind != XLACPU && slices.ContainsFunc(s.options, isThreads):
 			return nil, usererr.New("%s: threads are of XLA on the processor, and %s is for a GPU", s.text, t.plugin)
 		case p.Kind == XLACPU && threads > 0:
-			t.threads = threads
+			t.threads, t.asked = threads, true
 		case p.Kind == XLACPU:
-			if t.threads, err = defaultThreads(); err != nil {
-				return nil, err
-			}
+			t.threads = DefaultThreads
 		}
 		list = append(list, t)
 	}

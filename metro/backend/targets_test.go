@@ -73,7 +73,7 @@ func TestSpecsThatCannotBeMet(t *testing.T) {
 		{"torch", with, `unknown backend "torch"; use auto, go, xla:cpu`},
 		{"auto:cpu", with, `unknown backend "auto:cpu"`},
 		{"auto,tf32=false", with, "unknown backend"},
-		{"xla:cpu,threads=0", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, "xla:cpu,threads=0: threads are a whole number from 1 on"},
+		{"xla:cpu,threads=0", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, "xla:cpu,threads=0: threads are a whole number from 1 on, and not \"0\""},
 		{"xla:cpu,threads=many", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, "whole number"},
 		{"xla:cuda,threads=2", Machine{XLA: true, Plugins: []Plugin{cudaPlugin}}, "threads are of XLA on the processor, and /p/pjrt_c_api_cuda_plugin.so is for a GPU"},
 	} {

@@ -9,13 +9,14 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gomlx/compute"
+
 	"metrolab/internal/usererr"
 )
 
 // DefaultThreads is how many threads XLA on the processor divides a product among, on every machine. Sums follow the
-// division, so the number decides bits as the plugin does; left alone, XLA would take the machine's cores. One thread is
-// best for the smallest models, where handing work over costs more than it saves (docs/performance.md), and as many as
-// there are cores for large ones: the option threads=N, as in "xla:cpu,threads=1", or $PJRT_NPROC, says so.
+// division, so the number decides bits as the plugin does; left alone, XLA would take the machine's cores. The option threads=N,
+// as in "xla:cpu,threads=16", or $PJRT_NPROC, asks for another number.
 const DefaultThreads = 4
 
 // threadsVar is the variable that the plugin reads when a client is made.
@@ -24,37 +25,44 @@ const threadsVar = "PJRT_NPROC"
 // askedThreads is what the variable was when the program began.
 var askedThreads = os.Getenv(threadsVar)
 
-// threadsOf has the threads of each open backend of XLA on the processor.
-var threadsOf sync.Map
+// opened has the target of each open backend.
+var opened sync.Map
 
-// xlaOptions are the options of a spec without threads=N, and N; 0 if the spec does not say.
+// Small returns what opens a backend like be with one thread, for models whose products are not worth dividing (docs/performance.md):
+// each takes one, and as many run side by side as there are cores. It is nil if be is not XLA on the processor, or has threads that
+// somebody asked for.
+func Small(be compute.Backend) func() (compute.Backend, error) {
+	t, ok := opened.Load(be)
+	if !ok || t.(target).kind != XLACPU || t.(target).asked {
+		return nil
+	}
+	small := t.(target)
+	small.threads = 1
+	return small.open
+}
+
+// xlaOptions are the options of a spec without threads=N, and the threads that it or the environment asks for, 0 if neither does.
 func (s spec) xlaOptions() (options []string, threads int, err error) {
+	asked, from := askedThreads, "$"+threadsVar
 	for _, option := range s.options {
-		n, ok := strings.CutPrefix(option, "threads=")
-		if !ok {
+		if isThreads(option) {
+			asked, from = strings.TrimPrefix(option, threadsOption), s.text
+		} else {
 			options = append(options, option)
-		} else if threads, err = wholeThreads(n, s.text); err != nil {
-			return nil, 0, err
 		}
+	}
+	if asked == "" {
+		return options, 0, nil
+	}
+	if threads, err = strconv.Atoi(asked); err != nil || threads < 1 {
+		return nil, 0, usererr.New("%s: threads are a whole number from 1 on, and not %q", from, asked)
 	}
 	return options, threads, nil
 }
 
-// defaultThreads are those that the environment asks for, or [DefaultThreads].
-func defaultThreads() (int, error) {
-	if askedThreads == "" {
-		return DefaultThreads, nil
-	}
-	return wholeThreads(askedThreads, "$"+threadsVar+"="+askedThreads)
-}
+const threadsOption = "threads="
 
-func wholeThreads(n, from string) (int, error) {
-	threads, err := strconv.Atoi(n)
-	if err != nil || threads < 1 {
-		return 0, usererr.New("%s: threads are a whole number from 1 on", from)
-	}
-	return threads, nil
-}
+func isThreads(option string) bool { return strings.HasPrefix(option, threadsOption) }
 
 // setThreads prepares the environment for a client of so many threads.
 func setThreads(threads int) error {

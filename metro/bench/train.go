@@ -50,7 +50,12 @@ func (s *suite) train(ctx context.Context, name string, c metro.Config) (result 
 	if !s.OnCorpus {
 		defer d.Close()
 	}
-	m := &measured{ctx: ctx, suite: s, watch: &stopwatch{Backend: s.Runner.Backend}}
+	engine, closes, err := s.Runner.Engine(c)
+	if err != nil {
+		return result, err
+	}
+	defer closes()
+	m := &measured{ctx: ctx, suite: s, watch: &stopwatch{Backend: engine}}
 	runner := m.runner(dir)
 	defer func() { err = errors.Join(err, runner.Close()) }()
 	c, err = m.prepare(c, runner)

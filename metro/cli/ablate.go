@@ -113,7 +113,7 @@ func trainStudy(cmd *cobra.Command, runner *training.Runner, study ablations.Stu
 	if share, err = flags.share(cmd, runner); err != nil {
 		return results, share, err
 	}
-	announce(study, runner.BackendKind, share.Jobs)
+	announce(study, runner.BackendKind, cmp.Or(share.Jobs, study.Workers(runner)))
 	if err := tokenize(cmd.Context(), runner, study.Baseline); err != nil {
 		return results, share, err
 	}

@@ -54,7 +54,7 @@ Without one it trains what is missing of the recipe's study: aa for tiny, aa-mic
 	cmd.Flags().StringVar(&f.recipe, "recipe", "tiny", "recipe whose A/A study is trained")
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "change a field of both sides, path=value")
 	cmd.Flags().Int64SliceVar(&f.seeds, "seeds", nil, "seeds in the place of the study's own, a pair each")
-	cmd.Flags().IntVar(&f.workers, "workers", 0, "runs at a time; 0: one with XLA, which uses all cores itself, one a core in pure Go")
+	cmd.Flags().IntVar(&f.workers, "workers", 0, "runs at a time; 0: as metro ablate run takes them")
 	cmd.Flags().StringArrayVar(&f.outcomes, "outcome", nil, "measure this outcome; repeat for more; all of the frozen sets if not given")
 	cmd.Flags().StringVar(&f.floors, "floors", "", "JSON file in which the σ of this recipe are kept, as in ablations/floors.json")
 	return cmd
@@ -111,7 +111,7 @@ func trainAA(cmd *cobra.Command, w workspaceFlags, f noiseFlags, study ablations
 	}
 	workers := f.workers
 	if workers <= 0 {
-		workers = ablations.Workers(runner.BackendKind)
+		workers = study.Workers(runner)
 	}
 	announce(study, runner.BackendKind, workers)
 	if err := tokenize(cmd.Context(), runner, study.Baseline); err != nil {

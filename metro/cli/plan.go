@@ -48,7 +48,7 @@ It takes the arguments of metro ablate run. ` + studyHelp,
 			if err != nil {
 				return err
 			}
-			printEstimate(cmd.OutOrStdout(), study, estimate, ablations.Workers(runner.BackendKind))
+			printEstimate(cmd.OutOrStdout(), study, estimate, study.Workers(runner))
 			return nil
 		},
 	}

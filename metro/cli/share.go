@@ -34,7 +34,7 @@ A shard ends with exit code 3 if one of its runs has diverged, for the scheduler
 counts that as a result.`
 
 func (f *shareFlags) addFlags(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&f.jobs, "jobs", 0, "runs at a time; 0: one with XLA, which uses all cores itself, one a core in pure Go")
+	cmd.Flags().IntVar(&f.jobs, "jobs", 0, "runs at a time; 0: one a core in pure Go and of models of width 64 or less, else one, as XLA then uses all cores itself")
 	cmd.Flags().StringVar(&f.shard, "shard", "", "train this part of the runs only, as 2/6")
 	cmd.Flags().BoolVar(&f.claim, "claim", false, "share the runs with other processes that claim: take those that are free, wait for the rest")
 	cmd.Flags().DurationVar(&f.lease, "lease", 2*time.Minute, "with --shard or --claim: for so long a run is held without a sign of life")
@@ -45,9 +45,6 @@ func (f *shareFlags) share(cmd *cobra.Command, runner *training.Runner) (share a
 	share = ablations.Share{Jobs: f.jobs, Claim: f.claim}
 	if f.jobs < 0 {
 		return share, usererr.New("--jobs %d: it is a number of runs at a time", f.jobs)
-	}
-	if f.jobs == 0 {
-		share.Jobs = ablations.Workers(runner.BackendKind)
 	}
 	if f.shard != "" {
 		if share.Shard, err = ablations.ParseShard(f.shard); err != nil {

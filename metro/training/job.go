@@ -67,7 +67,10 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 		return Result{}, err
 	}
 	defer metrics.Close()
-	program := j.runner.take(w)
+	program, err := j.runner.take(w)
+	if err != nil {
+		return Result{}, err
+	}
 	defer j.runner.giveBack(program)
 	c := w.Model().Config
 	l := &loop{

@@ -27,6 +27,7 @@ type Program struct {
 	store    *model.Store
 	weights  metro.Inventory // that the graphs read; known once started
 	graphs   map[string]*compiled
+	closes   func() // gives the backend back; nil if it is not the program's own
 }
 
 // compiled is a graph that is compiled at its first call. The names of its metrics are known once it is built; graphs of one
@@ -47,6 +48,9 @@ func (p *Program) Close() {
 		g.exec.Finalize()
 	}
 	p.store.Finalize()
+	if p.closes != nil {
+		p.closes()
+	}
 }
 
 // Start puts the first values of w into the variables: weights drawn from its seed, moments 0. The workload must have the

@@ -28,10 +28,11 @@ import (
 // graph key and worker. It may be used from several goroutines.
 type Runner struct {
 	Backend     compute.Backend
-	BackendKind string       // see [RunIdentity]
-	SIMD        bool         // see [RunIdentity]; of pure Go alone
-	Provenance  runs.Backend // written beside each result
-	Corpus      *text.Corpus // of configs whose data.corpus is empty
+	Small       func() (compute.Backend, error) // opens the engine of a small model; nil: all use Backend. See [Runner.IsSmall]
+	BackendKind string                          // see [RunIdentity]
+	SIMD        bool                            // see [RunIdentity]; of pure Go alone
+	Provenance  runs.Backend                    // written beside each result
+	Corpus      *text.Corpus                    // of configs whose data.corpus is empty
 	CacheDir    string
 	Store       runs.Store
 
@@ -51,7 +52,7 @@ type Runner struct {
 // both opened is closed by r.
 func (r *Runner) Anew() *Runner {
 	return &Runner{
-		Backend: r.Backend, BackendKind: r.BackendKind, SIMD: r.SIMD, Provenance: r.Provenance, CacheDir: r.CacheDir, Store: r.Store,
+		Backend: r.Backend, Small: r.Small, BackendKind: r.BackendKind, SIMD: r.SIMD, Provenance: r.Provenance, CacheDir: r.CacheDir, Store: r.Store,
 		keeper: r.kept(),
 	}
 }
@@ -334,8 +335,26 @@ func (r *Runner) heldOut(dataset *data.Dataset, c metro.Config) (*HeldOut, error
 // variables of its model, so that a session which tries one shape after another must not keep all.
 const mostIdle = 32
 
+// widestSmall is the greatest width of a small model. The rule is part of [NumericsVersion]: threads decide how sums are cut.
+const widestSmall = 64
+
+// IsSmall reports whether the runs of a config take an engine of their own, of one thread: where dividing a product costs more than
+// it saves, several runs side by side are the better use of a machine's cores.
+func (r *Runner) IsSmall(c metro.Config) bool { return r.Small != nil && c.Main.Width <= widestSmall }
+
+// Engine is what a run of a config computes on, and closes with what gives it back.
+func (r *Runner) Engine(c metro.Config) (engine compute.Backend, closes func(), err error) {
+	if !r.IsSmall(c) {
+		return r.Backend, func() {}, nil
+	}
+	if engine, err = r.Small(); err != nil {
+		return nil, nil, err
+	}
+	return engine, engine.Finalize, nil
+}
+
 // take returns an idle program for w, or a new one.
-func (r *Runner) take(w Workload) *Program {
+func (r *Runner) take(w Workload) (*Program, error) {
 	key := w.GraphKey()
 	r = r.kept()
 	r.mu.Lock()
@@ -343,10 +362,16 @@ func (r *Runner) take(w Workload) *Program {
 	for i, p := range slices.Backward(r.idle) {
 		if p.key == key {
 			r.idle = slices.Delete(r.idle, i, i+1)
-			return p
+			return p, nil
 		}
 	}
-	return NewProgram(r.Backend, w)
+	engine, closes, err := r.Engine(w.Model().Config)
+	if err != nil {
+		return nil, err
+	}
+	program := NewProgram(engine, w)
+	program.closes = closes
+	return program, nil
 }
 
 // giveBack keeps a program for the next run. The one that was not used for longest may have to go.

@@ -79,7 +79,7 @@ func OpenEngine(o Options) (*training.Runner, error) {
 	info := backend.Describe(engine)
 	said(info.String())
 	return &training.Runner{
-		Backend: engine, BackendKind: info.Numerics(), SIMD: info.SIMD,
+		Backend: engine, Small: backend.Small(engine), BackendKind: info.Numerics(), SIMD: info.SIMD,
 		Provenance: runs.Backend{Name: string(info.Kind), Platform: info.Name, Plugin: info.Plugin, Version: info.PluginVersion},
 		CacheDir:   cache, Store: runs.Store{Root: root},
 	}, nil

@@ -111,6 +111,9 @@ func newTrainer(s shape) (w worker, err error) {
 	if err != nil {
 		return w, err
 	}
+	if engine, _, err = (&training.Runner{Backend: engine, Small: backend.Small(engine)}).Engine(c); err != nil {
+		return w, err
+	}
 	workload := training.NewPretraining(modelOf(c))
 	program := training.NewProgram(engine, workload)
 	if err := program.Start(workload); err != nil {

@@ -59,7 +59,7 @@ func (l *Lab) Train(name string, config metro.Config) *view.Run {
 // runs, where [ablations.Open] finds it, and returns its results.
 func (l *Lab) Study(s ablations.Study) ablations.Results {
 	results := cell.Study(s, func(ctx context.Context, report func(ablations.Event)) (ablations.Results, error) {
-		return s.Run(ctx, l.Runner, ablations.Workers(l.Runner.BackendKind), report)
+		return s.Run(ctx, l.Runner, s.Workers(l.Runner), report)
 	})
 	view.Must(results.Write(filepath.Join(l.Runner.Store.Root, s.Name)))
 	return results

@@ -183,7 +183,7 @@ func runStudy(ctx context.Context, runner *training.Runner, c *cellOf, study abl
 		return err
 	}
 	paces := map[int]*pace{} // by the worker of the study
-	results, err := study.Run(ctx, runner, ablations.Workers(runner.BackendKind), func(e ablations.Event) {
+	results, err := study.Run(ctx, runner, study.Workers(runner), func(e ablations.Event) {
 		if paces[e.Worker] == nil {
 			paces[e.Worker] = &pace{}
 		}
