@@ -178,8 +178,9 @@ func (r compilation) print(w io.Writer) {
 		r.Target, r.GPU.Model, r.Rows, r.Length, humanize.Comma(int64(r.Vocab)), r.Metro, r.Plugin)
 	printTable(w, r.table())
 	rate := func(x float64) string { return humanize.SIWithDigits(x, 1, "FLOP/s") }
-	fmt.Fprintf(w, "\nroof = Σ over kernels of max(Σ over products of FLOP/peak, bytes/bandwidth), with %s in bfloat16, %s in TF32, %s in float32\n  and %s\n",
-		rate(r.GPU.BFloat16), rate(r.GPU.TF32), rate(r.GPU.Float32), humanize.SIWithDigits(r.GPU.Bandwidth, 2, "B/s"))
+	fmt.Fprintln(w, "\nroof = Σ over kernels of max(Σ over products of FLOP/peak, bytes/bandwidth)")
+	fmt.Fprintf(w, "peaks: %s in bfloat16, %s in TF32, %s in float32; bandwidth: %s\n", rate(r.GPU.BFloat16), rate(r.GPU.TF32),
+		rate(r.GPU.Float32), humanize.SIWithDigits(r.GPU.Bandwidth, 2, "B/s"))
 	fmt.Fprintf(w, "MFU ceiling = %s / (%s × %s) = %s\n", humanize.SIWithDigits(r.Step.FLOPs(), 2, "FLOP"), milliseconds(r.Step.Seconds),
 		rate(r.GPU.BFloat16), share(r.Ceiling))
 	if r.Config != nil {

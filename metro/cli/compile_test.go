@@ -4,7 +4,9 @@ package cli
 
 import (
 	"encoding/json"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -35,6 +37,25 @@ func TestCompile(t *testing.T) {
 	require.Zero(t, r.Step.Loops)
 	require.Less(t, r.Ceiling, 1.0)
 	require.Greater(t, r.Graphs[0].Memory.Peak, r.Graphs[0].Memory.Arguments)
+}
+
+// Ctrl-C does not wait for a compilation that leaves nothing behind.
+func TestCompileIsLeftAtOnce(t *testing.T) {
+	if _, err := backend.OpenAhead("h100", false); err != nil {
+		t.Skipf("nothing compiles for a GPU here: %v", err)
+	}
+	cmd := newLab(t).command("compile", "--recipe", "electra-small")
+	said := start(t, cmd)
+	said.within(t, time.Minute, "compiling for h100")
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	ended := make(chan error)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Fatal("Ctrl-C did not end it")
+	}
+	require.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode(), said)
 }
 
 func TestCompileOfWhatIsNotThere(t *testing.T) {

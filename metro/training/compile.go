@@ -26,13 +26,17 @@ func CompileStep(backend compute.Backend, w Workload, done func(name string, tim
 	if p.store, p.weights, err = initializeBy(backend, w, layers.InitZeros); err != nil {
 		return err
 	}
-	c := p.model.Config
-	if err := c.CheckGroups(p.weights); err != nil {
+	if err := p.model.Config.CheckGroups(p.weights); err != nil {
 		return err
 	}
-	key, vector := shapes.Make(dtypes.Uint64, dropoutWords), p.vectorShape()
-	parts, _ := w.Inputs()
-	s := stepCompiler{p, done}
+	return p.compileStep(done)
+}
+
+// compileStep compiles the graphs that [Program.Step] and [Program.Average] run.
+func (p *Program) compileStep(done func(name string, times int) error) (err error) {
+	parts, n := p.workload.Inputs()
+	key, vector := shapes.Make(dtypes.Uint64, dropoutWords), shapes.Make(dtypes.Float32, n+RatesSize)
+	s, c := stepCompiler{p, done}, p.model.Config
 	if c.Training.Accumulate > 1 {
 		err = s.compileParts(key, parts, vector)
 	} else {

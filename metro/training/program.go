@@ -8,7 +8,6 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
-	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -225,12 +224,6 @@ func (p *Program) Call(name string, build func(scope *model.Scope, in []*Node) [
 func (p *Program) vector(scalars []float32, step int) *tensors.Tensor {
 	values := append(slices.Clone(scalars), Rates(p.model.Config, step)...)
 	return tensors.FromFlatDataAndDimensions(values, len(values))
-}
-
-// vectorShape is the shape of [Program.vector].
-func (p *Program) vectorShape() shapes.Shape {
-	_, scalars := p.workload.Inputs()
-	return shapes.Make(dtypes.Float32, scalars+RatesSize)
 }
 
 // inputs are the tensors of one part of a batch and the vector, behind others.
