@@ -175,7 +175,8 @@ func armTexts(arms []Arm) []string {
 }
 
 // register writes the plan into the study's folder before anything is trained. Seeds that were planned before stay the
-// planned ones, unless no run has ended yet: then nobody has looked.
+// planned ones, unless no run has ended yet: then nobody has looked. A study until decided whose plan was altered after it was
+// written is the user's error: no further seed would give it a verdict.
 func (r *Results) register(dir string) error {
 	before, found, err := planIn(dir)
 	if err != nil {
@@ -191,6 +192,10 @@ func (r *Results) register(dir string) error {
 		}
 		if earlier.Ended() > 0 {
 			r.adopt(before)
+		}
+		if r.Study.UntilDecided && r.exploratory() == altered {
+			return usererr.New("%s was altered after it was written, before the first run: it bears the hash %.12s, which is not that of its seeds, arms, outcome and margin, so that no verdict can come; restore the file, or choose another --out",
+				filepath.Join(dir, PlanFile), r.Planned.Hash)
 		}
 	}
 	if r.Planned == nil {

@@ -38,9 +38,9 @@ func (l lab) study(out string, more ...string) []string {
 }
 
 // columns are those of a study's table that do not tell how long something took or how much memory, as their bytes.
-func (l lab) columns(out string) (rows []string) {
+func (l lab) columns(out, study string) (rows []string) {
 	l.t.Helper()
-	file, err := os.Open(filepath.Join(l.dir, out, "aa-micro", ablations.ResultsFile))
+	file, err := os.Open(filepath.Join(l.dir, out, study, ablations.ResultsFile))
 	require.NoError(l.t, err)
 	defer file.Close()
 	table, err := csv.NewReader(file).ReadAll()
@@ -61,8 +61,8 @@ func (l lab) columns(out string) (rows []string) {
 // variables and metrics.
 func (l lab) requireSameStudy(whole, again string) {
 	l.t.Helper()
-	require.Len(l.t, l.columns(whole), 1+6)
-	require.Equal(l.t, l.columns(whole), l.columns(again))
+	require.Len(l.t, l.columns(whole, "aa-micro"), 1+6)
+	require.Equal(l.t, l.columns(whole, "aa-micro"), l.columns(again, "aa-micro"))
 	results, err := ablations.Open(filepath.Join(l.dir, whole, "aa-micro"))
 	require.NoError(l.t, err)
 	for _, run := range results.Runs {
