@@ -42,12 +42,12 @@ func (b *Board) Update(e Event) {
 	b.last = e
 	if e.Result != nil {
 		run := Run{Arm: e.Arm, Seed: e.Seed, Result: *e.Result, Ended: true}
-		_ = run.measure(b.Results.Study.Outcome.Metric, b.Results.config(e.Arm)) // what cannot be read is missing, and said at the end
+		_ = run.measure(b.Results.Study, b.Results.config(e.Arm)) // what cannot be read is missing, and said at the end
 		b.Results.Runs = append(b.Results.Runs, run)
 		b.ended += b.lengths[e.Arm]
 		delete(b.under, e.Worker)
 	} else {
-		step := max(0, e.Progress.Step-b.Results.Study.Fork.shared(e.Arm))
+		step := max(0, e.Progress.Step-b.Results.Study.shared(e.Arm, b.Results.config(e.Arm)))
 		if before, known := b.under[e.Worker]; known && step > before {
 			b.estimate.Add(step - before)
 		}
@@ -82,9 +82,23 @@ func (s Study) AtMost() string {
 	return ""
 }
 
-// length is the number of steps that are trained for a run of an arm, without those that it shares with a trunk.
+// Outcome is what the last run that has ended is compared by, in words.
+func (b *Board) Outcome() string {
+	m := describe(b.Results.Study.Outcome.Metric)
+	if n := len(b.Results.Runs); n > 0 {
+		run := b.Results.Runs[n-1]
+		if value, measured := run.Result.Metrics[m.Key]; measured && run.read.censored {
+			return fmt.Sprintf("%s more than "+m.Format, m.Key, value)
+		} else if measured {
+			return fmt.Sprintf("%s "+m.Format, m.Key, value)
+		}
+	}
+	return m.Key + " not measured"
+}
+
+// length is the number of steps that are trained for a run of an arm, without those that are another run's.
 func (s Study) length(arm string, c metro.Config) int {
-	return c.Training.Steps - s.Fork.shared(arm) + s.Finetune.steps()
+	return c.Training.Steps - s.shared(arm, c) + s.Finetune.steps()
 }
 
 // Where is String without the time left.

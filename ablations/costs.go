@@ -9,25 +9,32 @@ import (
 	"metrolab/viz/table"
 )
 
-// cost is something that a run takes.
+// cost is something that a run takes by itself: of a fork, what the steps take that it does not share, so that a trunk counts once.
 type cost struct {
 	key   string // of its column in the table of runs
 	name  string // of its column in the table of costs
 	scale float64
-	of    func(r Run, c metro.Config) float64 // 0 where it is not known
+	of    func(s Study, r Run, c metro.Config) float64 // 0 where it is not known
 }
 
 // costs are what a score cost. The first two follow from the config, whatever the machine; the others are of the machine.
 var costs = []cost{
-	{"tokens", "Mtokens", 1e-6, func(r Run, c metro.Config) float64 { return spent(r, c, MatchTokens) }},
-	{"flops", "TFLOP", 1e-12, func(r Run, c metro.Config) float64 { return spent(r, c, MatchFLOPs) }},
-	{"seconds", "minutes", 1. / 60, func(r Run, _ metro.Config) float64 { return r.Result.Seconds }},
-	{"processor_seconds", "processor minutes", 1. / 60, func(r Run, _ metro.Config) float64 { return r.Result.ProcessorSeconds }},
-	{"memory", "memory, MB", 1e-6, func(r Run, _ metro.Config) float64 { return float64(r.Result.Memory) }},
+	{"tokens", "Mtokens", 1e-6, func(s Study, r Run, c metro.Config) float64 { return s.spentAlone(r, c, MatchTokens) }},
+	{"flops", "TFLOP", 1e-12, func(s Study, r Run, c metro.Config) float64 { return s.spentAlone(r, c, MatchFLOPs) }},
+	{"seconds", "minutes", 1. / 60, func(_ Study, r Run, _ metro.Config) float64 { return r.Result.Seconds - r.Result.Before }},
+	{"processor_seconds", "processor minutes", 1. / 60, func(_ Study, r Run, _ metro.Config) float64 {
+		return r.Result.ProcessorSeconds - r.Result.ProcessorBefore
+	}},
+	{"memory", "memory, MB", 1e-6, func(_ Study, r Run, _ metro.Config) float64 { return float64(r.Result.Memory) }},
 }
 
-// spent is what a run's steps cost of a resource that follows from its config; 0 where it cannot be counted.
-func spent(r Run, c metro.Config, resource string) float64 {
+// stepsAlone are the steps of a run that are no other's.
+func (s Study) stepsAlone(r Run, c metro.Config) int {
+	return max(0, r.Result.Steps-s.shared(r.Arm, c))
+}
+
+// spentAlone is what these steps cost of a resource that follows from the config; 0 where it cannot be counted.
+func (s Study) spentAlone(r Run, c metro.Config, resource string) float64 {
 	if c.Data.SeqLen == 0 {
 		return 0 // its arm is not known
 	}
@@ -35,19 +42,35 @@ func spent(r Run, c metro.Config, resource string) float64 {
 	if err != nil {
 		return 0
 	}
-	return step * float64(r.Result.Steps)
+	return step * float64(s.stepsAlone(r, c))
+}
+
+// spent is what a run of an arm has cost of a resource after so many steps: those that it shares with the baseline cost what they
+// cost there.
+func (s Study) spent(resource, arm string, c metro.Config, steps float64) (float64, error) {
+	if resource == MatchSteps {
+		return steps, nil
+	}
+	own, err := costOf(c, resource)
+	if err != nil || !s.branches(arm) {
+		return own * steps, err
+	}
+	shared := min(steps, float64(s.Fork.Step))
+	trunk, err := costOf(s.Baseline, resource)
+	return trunk*shared + own*(steps-shared), err
 }
 
 // known are the costs that are known of any run that has ended.
 func (r Results) known() []cost {
 	return slices.DeleteFunc(slices.Clone(costs), func(c cost) bool {
-		return !slices.ContainsFunc(r.Runs, func(run Run) bool { return run.Ended && c.of(run, r.config(run.Arm)) > 0 })
+		return !slices.ContainsFunc(r.Runs, func(run Run) bool { return run.Ended && c.of(r.Study, run, r.config(run.Arm)) > 0 })
 	})
 }
 
 // CostTable is one row an arm: the mean of its outcome, and what a run took, as the mean over those that have ended: steps,
 // tokens of the rows, floating-point operations of the matrix products (see [metro.FLOPs]), wall time, time of all cores
-// together, and the most memory that the process held.
+// together, and the most memory that the process held. Of a fork that is what it took from its first own step on: the steps
+// before are the trunk's.
 func (r Results) CostTable() table.Table {
 	known := r.known()
 	t := table.Table{Columns: []table.Column{
@@ -58,9 +81,9 @@ func (r Results) CostTable() table.Table {
 	}
 	for _, arm := range r.Arms {
 		ended := slices.DeleteFunc(slices.Clone(r.Runs), func(run Run) bool { return run.Arm != arm.Name || !run.Ended })
-		row := []any{arm.Name, meanOf(r.outcomes(arm.Name, nil)), len(ended), mean(ended, func(run Run) float64 { return float64(run.Result.Steps) })}
+		row := []any{arm.Name, meanOf(r.outcomes(arm.Name, nil)), len(ended), mean(ended, func(run Run) float64 { return float64(r.Study.stepsAlone(run, arm.Config)) })}
 		for _, c := range known {
-			row = append(row, c.scale*mean(ended, func(run Run) float64 { return c.of(run, arm.Config) }))
+			row = append(row, c.scale*mean(ended, func(run Run) float64 { return c.of(r.Study, run, arm.Config) }))
 		}
 		t.Rows = append(t.Rows, row)
 	}
@@ -79,8 +102,8 @@ func mean(list []Run, of func(Run) float64) float64 {
 // meanOf is the mean of the outcomes that are numbers; NaN where there is none.
 func meanOf(o Outcomes) float64 {
 	sum, n := 0.0, 0
-	for _, v := range o.BySeed {
-		if finite(v) {
+	for _, seed := range sortedSeeds(o) { // in an order of their own, sums would differ in their last digit
+		if v := o.BySeed[seed]; finite(v) {
 			sum, n = sum+v, n+1
 		}
 	}

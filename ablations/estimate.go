@@ -85,7 +85,7 @@ func (s Study) Estimate(ctx context.Context, runner *training.Runner) (Estimate,
 		seen[run.ID] = true
 		if _, there := at[run.Arm]; !there {
 			at[run.Arm] = len(estimate.Arms)
-			estimate.Arms = append(estimate.Arms, estimateArm(jobs[i].arm, s.Fork, before))
+			estimate.Arms = append(estimate.Arms, s.estimateArm(jobs[i].arm, before))
 		}
 		arm := &estimate.Arms[at[run.Arm]]
 		arm.Runs++
@@ -96,9 +96,9 @@ func (s Study) Estimate(ctx context.Context, runner *training.Runner) (Estimate,
 	return estimate, nil
 }
 
-func estimateArm(arm Arm, fork *Fork, before []earlierRun) ArmEstimate {
+func (s Study) estimateArm(arm Arm, before []earlierRun) ArmEstimate {
 	c := arm.Config
-	steps := float64(c.Training.Steps - fork.shared(arm.Name))
+	steps := float64(c.Training.Steps - s.shared(arm.Name, c))
 	estimate := ArmEstimate{Name: arm.Name, Tokens: steps * float64(c.Training.BatchSize*c.Data.SeqLen), FLOPs: math.NaN(), Seconds: math.NaN(), Bytes: math.NaN()}
 	perStep := flopsOfStep(c)
 	estimate.FLOPs = steps * perStep
@@ -198,7 +198,7 @@ func (s Study) Reckon() (sum ArmEstimate, err error) {
 		return sum, err
 	}
 	for _, arm := range arms {
-		one, n := estimateArm(arm, s.Fork, nil), float64(len(s.Seeds))
+		one, n := s.estimateArm(arm, nil), float64(len(s.Seeds))
 		sum.Runs += len(s.Seeds)
 		sum.Tokens, sum.FLOPs = sum.Tokens+n*one.Tokens, sum.FLOPs+n*one.FLOPs
 	}

@@ -5,10 +5,15 @@ package ablations
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"metrolab/internal/atomicfile"
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/metro/text"
@@ -56,8 +61,9 @@ func (f *Finetuning) task(corpus *text.Corpus) (tasks.Task, error) {
 	return tasks.ReadTask(f.Task)
 }
 
-// train fine-tunes the model of a run that has ended, and returns the run's result with what was measured in it.
-func (f *Finetuning) train(ctx context.Context, runner *training.Runner, task tasks.Task, arm Arm, pretrained training.Result, report func(training.Progress)) (training.Result, *runs.Run, error) {
+// train fine-tunes the model of a run that has ended, and returns the run's result with what was measured in it. begin hears of
+// the fine-tuning's run before anything is trained.
+func (f *Finetuning) train(ctx context.Context, runner *training.Runner, task tasks.Task, arm Arm, pretrained training.Result, begin func(*runs.Run) error, report func(training.Progress)) (training.Result, *runs.Run, error) {
 	model, err := training.LoadPretrained(pretrained.Run.Dir)
 	if err != nil {
 		return pretrained, nil, err
@@ -68,6 +74,9 @@ func (f *Finetuning) train(ctx context.Context, runner *training.Runner, task ta
 	if err != nil {
 		return pretrained, nil, err
 	}
+	if err := begin(job.Run); err != nil {
+		return pretrained, job.Run, err
+	}
 	tuned, err := job.Train(ctx, func(p training.Progress) {
 		p.Step, p.Steps = pretrained.Steps+p.Step, pretrained.Steps+p.Steps
 		report(p)
@@ -76,6 +85,49 @@ func (f *Finetuning) train(ctx context.Context, runner *training.Runner, task ta
 		return pretrained, job.Run, err
 	}
 	return withFinetuning(pretrained, tuned), job.Run, nil
+}
+
+// tunedDir is the folder in that of a study which says what the runs of its fine-tunings are, in a file for each arm and seed. Whoever
+// trains one writes its file before it begins, and all write the same, so that of processes that share a study none takes away
+// what another has written.
+const tunedDir = "finetuned"
+
+// tunedRun is what such a file holds: the IDs of a run and of its fine-tuning's.
+type tunedRun struct {
+	Run       string `json:"run"`
+	Finetuned string `json:"finetuned"`
+}
+
+// tunedFile is that of an arm at a seed. Arms go by their place, which the plan holds, since their names are free.
+func (r Results) tunedFile(arm string, seed int64) string {
+	place := slices.IndexFunc(r.Arms, func(a Arm) bool { return a.Name == arm })
+	return filepath.Join(r.folder(), tunedDir, fmt.Sprintf("arm-%d-seed-%d.json", place, seed))
+}
+
+// keepTuned writes down what the fine-tuning of a run is.
+func (r Results) keepTuned(run Run, tuned *runs.Run) error {
+	path, found := r.tunedFile(run.Arm, run.Seed), tunedRun{run.ID, tuned.ID}
+	var there tunedRun
+	if err := runs.ReadJSON(path, &there); err == nil && there == found {
+		return nil
+	}
+	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("write what the fine-tuning is: %w", err)
+	}
+	return runs.WriteJSON(path, found)
+}
+
+// findTuned fills in what the fine-tuning of a run is, once somebody has begun it.
+func (r Results) findTuned(run *Run) error {
+	var there tunedRun
+	err := runs.ReadJSON(r.tunedFile(run.Arm, run.Seed), &there)
+	if err == nil && there.Run == run.ID {
+		run.Tuned = there.Finetuned
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // withFinetuning is the result of a run with that of its fine-tuning in it.

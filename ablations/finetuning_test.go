@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,7 @@ func labelled(t *testing.T) string {
 func tuned(t *testing.T) Study {
 	t.Helper()
 	s := small()
+	s.narrow()
 	s.Seeds = []int64{3, 4}
 	s.Outcome = OutcomeOf("test_balanced_accuracy")
 	s.Finetune = &Finetuning{Task: labelled(t), Steps: 4, Set: []string{"training.batch_size=8"}}
@@ -79,6 +81,38 @@ func TestAFinetuningDecides(t *testing.T) {
 	loaded, err = Open(dir)
 	require.NoError(t, err)
 	require.Equal(t, 5, loaded.Ended())
+}
+
+// Two shards of a study with a fine-tuning lose nothing of one another, whichever writes study.json last: what a fine-tuning is
+// lies in a file of its own.
+func TestShardsOfAFinetuning(t *testing.T) {
+	s, first := tuned(t), lab(t)
+	whole, err := s.Run(t.Context(), first, 1, nil)
+	require.NoError(t, err)
+	results := inShares(t, s, first, []Share{{Jobs: 1, Shard: Shard{1, 2}}, {Jobs: 1, Shard: Shard{2, 2}}})
+	require.Equal(t, whole.Table().Rows, results.Table().Rows)
+	require.Equal(t, 6, results.Ended())
+
+	// The first shard wrote the plan before the second had trained anything, and now writes it once more.
+	dir, late := results.folder(), results.Plan()
+	late.Runs = slices.Clone(late.Runs)
+	for i := range late.Runs {
+		if i%2 == 1 {
+			late.Runs[i].Tuned = ""
+		}
+	}
+	require.NoError(t, runs.WriteJSON(filepath.Join(dir, PlanFile), late))
+	found, err := Open(dir)
+	require.NoError(t, err)
+	require.Empty(t, found.Problems)
+	require.Equal(t, whole.Table().Rows, found.Table().Rows)
+
+	moved := filepath.Join(t.TempDir(), "moved")
+	require.NoError(t, os.Rename(results.Store.Root, moved))
+	require.NoError(t, os.Rename(filepath.Join(moved, s.Name), filepath.Join(moved, "renamed")))
+	found, err = Open(filepath.Join(moved, "renamed"))
+	require.NoError(t, err)
+	require.Equal(t, 6, found.Ended(), "wherever the folder lies")
 }
 
 func TestFinetuningErrors(t *testing.T) {

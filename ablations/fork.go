@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
@@ -43,17 +44,30 @@ func (s Study) checkFork(arm Arm) error {
 	return arm.Config.CheckFork(s.Baseline, f.Step)
 }
 
-// shared is how many steps an arm has from the baseline's run.
-func (f *Fork) shared(arm string) int {
-	if f == nil || arm == BaselineName {
-		return 0
+// branches says whether an arm leaves the baseline's run. One that changes the fine-tuning alone stays with it.
+func (s Study) branches(arm string) bool {
+	i := slices.IndexFunc(s.Changes, func(c Change) bool { return c.Name == arm })
+	if s.Fork == nil || i < 0 {
+		return false
 	}
-	return f.Step
+	pretraining, _ := parts(s.Changes[i].Set)
+	return len(pretraining) > 0
+}
+
+// shared is how many steps of an arm's runs are those of another run: the baseline's, or the one that its training.fork names.
+func (s Study) shared(arm string, c metro.Config) int {
+	if s.branches(arm) {
+		return s.Fork.Step
+	}
+	if _, step, err := metro.ParseFork(c.Training.Fork); err == nil {
+		return step
+	}
+	return 0
 }
 
 // note says what a report's differences are.
 func (f *Fork) note() string {
-	return fmt.Sprintf("Every arm is a fork: at each seed it goes on from the baseline's run after step %d, and shares all before with it. A difference is an effect from step %d on; what the change does earlier is not asked.",
+	return fmt.Sprintf("Every arm is a fork: at each seed it goes on from the baseline's run after step %d, and shares all before with it. A difference is an effect from step %d on; what the change does earlier is not asked. What an arm cost is what its own steps did: those before are among the baseline's.",
 		f.Step, f.Step+1)
 }
 
@@ -64,10 +78,6 @@ func (r *Results) nameForks() {
 	if f == nil {
 		return
 	}
-	configs := map[string]metro.Config{}
-	for _, arm := range r.Arms {
-		configs[arm.Name] = arm.Config
-	}
 	trunks := map[int64]*training.Trunk{}
 	for _, run := range r.Runs {
 		if run.Arm == BaselineName {
@@ -75,8 +85,8 @@ func (r *Results) nameForks() {
 		}
 	}
 	for i, run := range r.Runs {
-		if trunk := trunks[run.Seed]; trunk != nil && run.Arm != BaselineName {
-			if id, err := forkID(r.Study.Recipe, trunk.Fork(seeded(configs[run.Arm], run.Seed))); err == nil {
+		if trunk := trunks[run.Seed]; trunk != nil && r.Study.branches(run.Arm) {
+			if id, err := forkID(r.Study.Recipe, trunk.Fork(seeded(r.config(run.Arm), run.Seed))); err == nil {
 				r.Runs[i].ID = id
 			}
 		}
@@ -115,10 +125,10 @@ func (s Study) forks(ctx context.Context, runner *training.Runner, jobs []job) (
 	for _, j := range jobs {
 		trunk.Config = seeded(s.Baseline, j.seed)
 		var id string
-		if j.arm.Name == BaselineName {
-			id, err = runner.RunID(s.Recipe, trunk)
-		} else {
+		if s.branches(j.arm.Name) {
 			id, err = s.forkToCome(trunk, j.arm.Config)
+		} else {
+			id, err = runner.RunID(s.Recipe, trunk)
 		}
 		if err != nil {
 			return nil, err
@@ -130,21 +140,45 @@ func (s Study) forks(ctx context.Context, runner *training.Runner, jobs []job) (
 }
 
 // trunk trains the baseline's run at the seed of a fork as far as it is not trained yet, keeps its checkpoint of the step or makes it again,
-// and returns the fork's config. Forks of one trunk in one process take turns.
-func (s Study) trunk(ctx context.Context, runner *training.Runner, baseline Run, turn *sync.Mutex, fork metro.Config, progress func(training.Progress)) (metro.Config, error) {
+// and returns the fork's config; if the trunk has diverged before, its result, which is the fork's too. Forks of one trunk in one
+// process take turns.
+func (s Study) trunk(ctx context.Context, runner *training.Runner, baseline Run, turn *sync.Mutex, fork metro.Config, progress func(training.Progress)) (metro.Config, training.Result, error) {
 	turn.Lock()
 	defer turn.Unlock()
 	dir := filepath.Join(runner.Store.Root, baseline.ID)
 	if _, err := training.LoadTrunk(dir, s.Fork.Step); err != nil {
-		if _, err := runner.Run(ctx, s.Recipe, s.keeping(seeded(s.Baseline, fork.Seed)), progress); err != nil {
-			return fork, err
+		trunk, err := runner.Run(ctx, s.Recipe, s.keeping(seeded(s.Baseline, fork.Seed)), progress)
+		if err != nil || s.Fork.divergedBefore(trunk) {
+			return fork, asFork(trunk), err
 		}
 		if err := runner.MakeCheckpoint(ctx, dir, s.Fork.Step, progress); err != nil {
-			return fork, err
+			return fork, training.Result{}, err
 		}
 	}
 	fork.Training.Fork = fmt.Sprintf("%s@%d", baseline.ID, s.Fork.Step)
-	return fork, nil
+	return fork, training.Result{}, nil
+}
+
+// divergedBefore says whether a trunk has diverged in the steps that its forks share.
+func (f *Fork) divergedBefore(trunk training.Result) bool {
+	return trunk.Diverged != "" && trunk.Steps <= f.Step
+}
+
+// asFork is what a fork has of a trunk that has diverged before: no run of its own, and the reason.
+func asFork(trunk training.Result) training.Result {
+	return training.Result{Steps: trunk.Steps, Diverged: trunk.Diverged}
+}
+
+// endForks ends the forks that cannot begin, because the baseline's run has diverged before.
+func (r *Results) endForks() {
+	for i, run := range r.Runs {
+		if run.Ended || !r.Study.branches(run.Arm) {
+			continue
+		}
+		if trunk := r.at(BaselineName, run.Seed); trunk.Ended && r.Study.Fork.divergedBefore(trunk.Result) {
+			r.Runs[i].Result, r.Runs[i].Ended = asFork(trunk.Result), true
+		}
+	}
 }
 
 // keeping is the baseline's config when it keeps the checkpoint that the arms go on from.
@@ -164,7 +198,7 @@ func (s Study) inTurn(places []int, jobs []job) []int {
 	arms := 1 + len(s.Changes)
 	add := func(round int, trunks bool) {
 		for _, i := range places {
-			if i/arms == round && (jobs[i].arm.Name == BaselineName) == trunks {
+			if i/arms == round && s.branches(jobs[i].arm.Name) != trunks {
 				order = append(order, i)
 			}
 		}

@@ -27,7 +27,9 @@ func Matchings() []string { return []string{MatchSteps, MatchTokens, MatchFLOPs}
 var paced = []string{"optimizer.warmup_steps", "training.generator_steps", "training.log_every", "training.eval_every", "training.checkpoint_every"}
 
 // match gives an arm as many steps as cost what the baseline costs, and lets what counts steps follow, but for what the change
-// sets itself.
+// sets itself. The steps before a fork count: their rows had as many tokens as those that come, since a fork cannot change that, so
+// that equal tokens are the same text from the same place on, whichever run has read it. What they cost in operations is that
+// run's to say, and is not known here.
 func (s Study) match(arm *Arm) error {
 	if s.Matching != MatchTokens && s.Matching != MatchFLOPs {
 		return nil
@@ -39,6 +41,12 @@ func (s Study) match(arm *Arm) error {
 	}
 	if own["training.steps"] {
 		return usererr.New("arm %q sets training.steps, which equal %s decide; leave it out, or match by %s", arm.Name, s.Matching, MatchSteps)
+	}
+	for _, fork := range []string{s.Baseline.Training.Fork, arm.Config.Training.Fork} {
+		if fork != "" && s.Matching == MatchFLOPs {
+			return usererr.New("arm %q: training.fork=%s: what the steps before the fork have cost is not known, so operations cannot be matched; match by %s or %s",
+				arm.Name, fork, MatchSteps, MatchTokens)
+		}
 	}
 	if s.Baseline.Validate() != nil || arm.Config.Validate() != nil {
 		return nil // said elsewhere
@@ -52,7 +60,12 @@ func (s Study) match(arm *Arm) error {
 		return fmt.Errorf("arm %q: %w", arm.Name, err)
 	}
 	c, steps := &arm.Config, s.Baseline.Training.Steps
-	c.Training.Steps = scaled(steps, baseline/cost)
+	matched := scaled(steps, baseline/cost)
+	if shared := s.shared(arm.Name, *c); shared >= matched {
+		return usererr.New("arm %q: the %d steps before training.fork=%s have as many %s as %d of the baseline's %d steps, which leaves nothing to train; go on from an earlier step, or match by %s",
+			arm.Name, shared, c.Training.Fork, s.Matching, scaled(shared, cost/baseline), steps, MatchSteps)
+	}
+	c.Training.Steps = matched
 	for i, field := range []*int{&c.Optimizer.WarmupSteps, &c.Training.GeneratorSteps, &c.Training.LogEvery, &c.Training.EvalEvery, &c.Training.CheckpointEvery} {
 		if *field > 0 && !own[paced[i]] {
 			*field = scaled(*field, float64(c.Training.Steps)/float64(steps))

@@ -67,3 +67,25 @@ func TestMatching(t *testing.T) {
 		require.True(t, usererr.Is(err))
 	}
 }
+
+// An arm that goes on from a run of its own counts that run's tokens: it reads the rows from there on that the baseline reads from
+// the same place on.
+func TestMatchingAFork(t *testing.T) {
+	s := Study{Name: "matched", Recipe: "tiny", Baseline: recipes.Tiny(), Seeds: []int64{1}, Outcome: OutcomeOf("frozen_auc_unigram"), Matching: MatchTokens,
+		Changes: []Change{{"twice the rows", []string{"training.batch_size=64", "training.fork=tiny-0123456789@400"}}}}
+	arms, err := s.Arms()
+	require.NoError(t, err)
+	c := arms[1].Config
+	const place = 400 * 64 // of the row that comes after the fork
+	require.Equal(t, 2400*32-place, (c.Training.Steps-s.shared("twice the rows", c))*64)
+
+	s.Changes[0].Set[1] = "training.fork=tiny-0123456789@1200"
+	_, err = s.Arms()
+	require.True(t, usererr.Is(err))
+	require.ErrorContains(t, err, "the 1200 steps before training.fork=tiny-0123456789@1200 have as many tokens as 2400 of the baseline's 2400 steps")
+	require.NotContains(t, err.Error(), "set training.steps")
+	s.Changes[0].Set[1], s.Matching = "training.fork=tiny-0123456789@400", MatchFLOPs
+	_, err = s.Arms()
+	require.True(t, usererr.Is(err))
+	require.ErrorContains(t, err, "what the steps before the fork have cost is not known")
+}

@@ -166,9 +166,9 @@ func noiseOf(studies []Results, name string) (Noise, error) {
 func (r Results) minutes(seed int64) (taken float64, wall bool) {
 	a, b := r.at(BaselineName, seed).Result, r.at(r.Arms[1].Name, seed).Result
 	if a.ProcessorSeconds > 0 && b.ProcessorSeconds > 0 {
-		return (a.ProcessorSeconds + b.ProcessorSeconds) / 60, false
+		return (a.ProcessorSeconds - a.ProcessorBefore + b.ProcessorSeconds - b.ProcessorBefore) / 60, false
 	}
-	return (a.Seconds + b.Seconds) / 60, true
+	return (a.Seconds - a.Before + b.Seconds - b.Before) / 60, true
 }
 
 // NoiseTable is one row an outcome, in their order: its mean, σ of the paired differences with its 95 % interval, the pairs that

@@ -143,8 +143,9 @@ func (p Plan) differs(before Plan) string {
 	if p.Corpus != "" && before.Corpus != "" && p.Corpus != before.Corpus {
 		return "it was trained on another text"
 	}
+	study := p.study()
 	for _, run := range p.Runs {
-		if p.Fork != nil && run.Arm != BaselineName {
+		if study.branches(run.Arm) {
 			continue // its name follows from the baseline's run, which may not be there yet
 		}
 		if was, ok := find(before.Runs, run.Arm, run.Seed); ok && run.ID != "" && was.ID != "" && run.ID != was.ID {
@@ -279,7 +280,7 @@ func Open(dir string) (Results, error) {
 	if err != nil {
 		return Results{}, err
 	}
-	return Load(runs.Store{Root: root}, plan)
+	return load(runs.Store{Root: root}, plan, dir)
 }
 
 // root is the folder of the runs: that around dir. Where dir is a link, that is the folder around what it leads to, unless the
@@ -307,12 +308,15 @@ func (p Plan) root(dir string) (string, error) {
 
 // Load reads a study's results from the run store without training anything: what is finished stands in them, the
 // rest is missing. What is damaged is missing too, and named in the results' Problems.
-func Load(store runs.Store, plan Plan) (Results, error) {
+func Load(store runs.Store, plan Plan) (Results, error) { return load(store, plan, "") }
+
+// load is [Load] of the study whose folder is dir; "" for that of its name in the store.
+func load(store runs.Store, plan Plan, dir string) (Results, error) {
 	if err := plan.check(PlanFile); err != nil {
 		return Results{}, err
 	}
 	results := Results{
-		Study: plan.study(), Arms: plan.Arms, Runs: plan.Runs, Store: store, Extra: plan.Extra, Corpus: plan.Corpus, Planned: plan.Planned,
+		Study: plan.study(), Arms: plan.Arms, Runs: plan.Runs, Store: store, Extra: plan.Extra, Corpus: plan.Corpus, Planned: plan.Planned, dir: dir,
 	}
 	return results.Reload(), nil
 }

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"metrolab/internal/usererr"
-	"metrolab/metro"
 	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
@@ -123,11 +123,12 @@ type read struct {
 	at       []float64 // parts of the run at which the evaluations lie that the value is the mean of
 }
 
-// of reads the log of a run of config c; false where it lacks the evaluations.
-func (r reading) of(rows []runs.Row, c metro.Config) (read, bool, error) {
+// of reads the log of a run of so many steps in all; false where it lacks the evaluations. spent is what the run has spent of the
+// resource after a number of steps.
+func (r reading) of(rows []runs.Row, all int, spent func(steps float64) (float64, error)) (read, bool, error) {
 	steps, values := runs.Curve(rows, r.metric)
 	if r.resource != "" {
-		return r.reaching(steps, values, c)
+		return r.reaching(steps, values, all, spent)
 	}
 	first := len(values) - r.last
 	if first < 0 {
@@ -136,27 +137,21 @@ func (r reading) of(rows []runs.Row, c metro.Config) (read, bool, error) {
 	var mean read
 	for i, v := range values[first:] {
 		mean.value += v / float64(r.last)
-		mean.at = append(mean.at, steps[first+i]/float64(c.Training.Steps))
+		mean.at = append(mean.at, steps[first+i]/float64(all))
 	}
 	return mean, true, nil
 }
 
 // reaching is what was spent at the first evaluation that has reached the target.
-func (r reading) reaching(steps, values []float64, c metro.Config) (read, bool, error) {
-	cost := 1.0
-	if r.resource != MatchSteps {
-		var err error
-		if cost, err = costOf(c, r.resource); err != nil {
-			return read{}, false, err
-		}
-	}
+func (r reading) reaching(steps, values []float64, all int, spent func(steps float64) (float64, error)) (read, bool, error) {
 	higher := metrics.Of(r.metric).Better == HigherIsBetter
-	for i, v := range values {
-		if higher && v >= r.target || !higher && v <= r.target {
-			return read{value: cost * steps[i]}, true, nil
-		}
+	reached := slices.IndexFunc(values, func(v float64) bool { return higher && v >= r.target || !higher && v <= r.target })
+	at := float64(all)
+	if reached >= 0 {
+		at = steps[reached]
 	}
-	return read{value: cost * float64(c.Training.Steps), censored: true}, len(values) > 0, nil
+	value, err := spent(at)
+	return read{value: value, censored: reached < 0}, len(values) > 0, err
 }
 
 // NamedOutcomes are the names of the outcomes that every pretraining run can be asked for, and that [Noise] measures by itself:

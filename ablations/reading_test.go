@@ -43,7 +43,7 @@ func TestOutcomesAreReadOffTheLog(t *testing.T) {
 		if how.metric == "val_loss" {
 			rows = down
 		}
-		got, ok, err := how.of(rows, c)
+		got, ok, err := how.of(rows, 40, func(steps float64) (float64, error) { return Study{}.spent(how.resource, "", c, steps) })
 		require.NoError(t, err)
 		require.True(t, ok, name)
 		require.InDelta(t, want.value, got.value, 1e-9, name)
@@ -52,7 +52,7 @@ func TestOutcomesAreReadOffTheLog(t *testing.T) {
 	}
 	how, err := readingOf("last5:frozen_auc_unigram")
 	require.NoError(t, err)
-	_, ok, err := how.of(up, c)
+	_, ok, err := how.of(up, 40, nil)
 	require.NoError(t, err)
 	require.False(t, ok, "there are four evaluations")
 

@@ -3,6 +3,7 @@
 package ablations
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,6 +43,13 @@ type Results struct {
 	Corpus   string     // content hash of the text that configs without one of their own were trained on
 	Planned  *Planned   // what was written down before the first run; nil where nothing was
 	Problems []string   // what of the runs cannot be read, and so is missing here
+
+	dir string // the study's folder, if it is not that of its name in the store
+}
+
+// folder is the study's.
+func (r Results) folder() string {
+	return cmp.Or(r.dir, filepath.Join(r.Store.Root, r.Study.Name))
 }
 
 // Reload returns the results as they lie in the run store now, whoever has trained them.
@@ -50,15 +58,20 @@ func (r Results) Reload() Results {
 	r.nameForks()
 	for i := range r.Runs {
 		run := &r.Runs[i]
-		err := run.load(r.Store, r.Study.Finetune != nil)
+		var err error
+		if r.Study.Finetune != nil {
+			err = r.findTuned(run)
+		}
+		err = errors.Join(run.load(r.Store, r.Study.Finetune != nil), err)
 		if err == nil && run.Ended {
-			err = run.measure(r.Study.Outcome.Metric, r.config(run.Arm))
+			err = run.measure(r.Study, r.config(run.Arm))
 		}
 		if err != nil {
 			run.problem = oneLine(err)
 			r.Problems = append(r.Problems, fmt.Sprintf("%s, seed %d: %s", run.Arm, run.Seed, run.problem))
 		}
 	}
+	r.endForks()
 	return r
 }
 
@@ -90,8 +103,10 @@ func (r *Run) load(store runs.Store, tuned bool) error {
 	return err
 }
 
-// measure puts an outcome that is made of more than the last evaluation among what a run of c that has ended has measured.
-func (r *Run) measure(outcome string, c metro.Config) error {
+// measure puts the outcome of a study, where it is made of more than the last evaluation, among what a run of c that has ended has
+// measured.
+func (r *Run) measure(s Study, c metro.Config) error {
+	outcome := s.Outcome.Metric
 	how, err := readingOf(outcome)
 	if err != nil || how.plain() || r.Result.Run == nil || r.Result.Diverged != "" {
 		return err
@@ -100,7 +115,7 @@ func (r *Run) measure(outcome string, c metro.Config) error {
 	if err != nil {
 		return err
 	}
-	found, ok, err := how.of(rows, c)
+	found, ok, err := how.of(rows, c.Training.Steps, func(steps float64) (float64, error) { return s.spent(how.resource, r.Arm, c, steps) })
 	if err != nil || !ok {
 		return err
 	}

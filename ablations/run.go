@@ -122,13 +122,12 @@ func (s Study) RunShare(ctx context.Context, runner *training.Runner, share Shar
 			event.Progress, event.Done, event.Found = p, done, false
 			report(event)
 		}
-		config, err := s.keeping(j.arm.Config), error(nil)
-		if s.Fork != nil && j.arm.Name != BaselineName {
+		config, result, err := s.keeping(j.arm.Config), training.Result{}, error(nil)
+		if s.branches(j.arm.Name) {
 			baseline, _ := find(planned, BaselineName, j.seed)
-			config, err = s.trunk(ctx, runner, baseline, turns[baseline.ID], j.arm.Config, progress)
+			config, result, err = s.trunk(ctx, runner, baseline, turns[baseline.ID], j.arm.Config, progress)
 		}
-		var result training.Result
-		if err == nil {
+		if err == nil && result.Diverged == "" {
 			turn := turn(i)
 			turn.Lock()
 			result, err = runner.Run(ctx, s.Recipe, config, progress)
@@ -136,7 +135,10 @@ func (s Study) RunShare(ctx context.Context, runner *training.Runner, share Shar
 		}
 		var tuned *runs.Run
 		if s.Finetune != nil && err == nil && result.Diverged == "" {
-			result, tuned, err = s.Finetune.train(ctx, runner, task, j.arm, result, progress)
+			begin := func(tuned *runs.Run) error {
+				return results.keepTuned(Run{Arm: j.arm.Name, Seed: j.seed, ID: result.Run.ID}, tuned)
+			}
+			result, tuned, err = s.Finetune.train(ctx, runner, task, j.arm, result, begin, progress)
 		}
 		mu.Lock()
 		defer mu.Unlock()

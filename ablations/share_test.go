@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/usererr"
 	"metrolab/metro/runs"
+	"metrolab/metro/training"
 )
 
 func TestShardsDivideTheRuns(t *testing.T) {
@@ -53,23 +55,8 @@ func TestSharesMakeTheStudy(t *testing.T) {
 		"two claims":   {{Jobs: 1, Claim: true}, {Jobs: 2, Claim: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := filepath.Join(t.TempDir(), "runs")
-			var group sync.WaitGroup
-			for _, share := range shares {
-				group.Go(func() { // as many processes do
-					runner := first.Anew()
-					runner.Corpus, runner.Store = first.Corpus, runs.Store{Root: root, TTL: time.Minute, TakeStopped: share.Claim}
-					done := 0
-					results, err := s.RunShare(t.Context(), runner, share, func(e Event) { done = max(done, e.Done) })
-					require.NoError(t, err)
-					require.Equal(t, len(share.Shard.Of(results.Runs)), done)
-					_, err = results.Write(filepath.Join(root, s.Name))
-					require.NoError(t, err)
-				})
-			}
-			group.Wait()
-			results, err := Open(filepath.Join(root, s.Name))
-			require.NoError(t, err)
+			results := inShares(t, s, first, shares)
+			root := results.Store.Root
 			require.Equal(t, whole.Table().Rows, results.Table().Rows)
 			for _, row := range readTable(t, filepath.Join(root, s.Name))[1:] {
 				require.Contains(t, row, "finished")
@@ -82,4 +69,34 @@ func TestSharesMakeTheStudy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// inShares are the results of a study that as many processes train as there are shares, in a new folder of runs.
+func inShares(t *testing.T, s Study, first *training.Runner, shares []Share) Results {
+	t.Helper()
+	return inSharesAt(t, s, first, filepath.Join(t.TempDir(), "runs"), shares)
+}
+
+// inSharesAt is inShares in a folder of runs.
+func inSharesAt(t *testing.T, s Study, first *training.Runner, root string, shares []Share) Results {
+	t.Helper()
+	var group sync.WaitGroup
+	for _, share := range shares {
+		group.Go(func() { // as many processes do
+			runner := first.Anew()
+			runner.Corpus, runner.Store = first.Corpus, runs.Store{Root: root, TTL: time.Minute, TakeStopped: share.Claim}
+			done := 0
+			results, err := s.RunShare(t.Context(), runner, share, func(e Event) { done = max(done, e.Done) })
+			assert.NoError(t, err)
+			if !s.UntilDecided {
+				assert.Equal(t, len(share.Shard.Of(results.Runs)), done)
+			}
+			_, err = results.Write(filepath.Join(root, s.Name))
+			assert.NoError(t, err)
+		})
+	}
+	group.Wait()
+	results, err := Open(filepath.Join(root, s.Name))
+	require.NoError(t, err)
+	return results
 }

@@ -29,7 +29,8 @@ func Stand(dir string) (Standing, error) {
 	}
 	s := Standing{Results: r}
 	for _, run := range r.Runs {
-		length := r.Study.length(run.Arm, r.config(run.Arm))
+		c := r.config(run.Arm)
+		length := r.Study.length(run.Arm, c)
 		own := length - r.Study.Finetune.steps()
 		s.Total += length
 		if run.Ended {
@@ -41,7 +42,7 @@ func Stand(dir string) (Standing, error) {
 			switch {
 			case !known:
 			case i == 0:
-				s.Done += min(own, max(0, at.Step-r.Study.Fork.shared(run.Arm)))
+				s.Done += min(own, max(0, at.Step-r.Study.shared(run.Arm, c)))
 			default:
 				s.Done += min(length-own, at.Step)
 			}

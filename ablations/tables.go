@@ -58,14 +58,20 @@ func comparisonTable(label string, baseline Outcomes, comparisons []Comparison, 
 const runLabels = 2
 
 // RunTable is one row a run: its arm and seed, the outcome, then the other metrics of the last evaluation, then what else
-// the run is and what it cost. Where the outcome is the cost of a target, a column says which runs never reached it.
+// the run is and what it cost. Where arms are forks, a column says how many of its steps are another run's, which its costs leave
+// out; where the outcome is the cost of a target, one says which runs never reached it.
 func (r Results) RunTable() table.Table {
 	names := r.metricNames()
 	t := table.Table{Columns: []table.Column{{Name: "arm"}, {Name: "seed", Align: table.Right}}}
 	for _, name := range names {
 		t.Columns = append(t.Columns, table.Column{Name: name, Align: table.Right, Format: describe(name).Format})
 	}
-	t.Columns = append(t.Columns, table.Column{Name: "steps"}, table.Column{Name: "seconds", Format: "%.1f"})
+	t.Columns = append(t.Columns, table.Column{Name: "steps"})
+	forks := slices.ContainsFunc(r.Arms, func(a Arm) bool { return r.Study.shared(a.Name, a.Config) > 0 })
+	if forks {
+		t.Columns = append(t.Columns, table.Column{Name: "shared_steps"})
+	}
+	t.Columns = append(t.Columns, table.Column{Name: "seconds", Format: "%.1f"})
 	more := slices.DeleteFunc(r.known(), func(c cost) bool { return c.key == "seconds" })
 	for _, c := range more {
 		t.Columns = append(t.Columns, table.Column{Name: c.key, Align: table.Right, Format: "%.4g"})
@@ -84,9 +90,14 @@ func (r Results) RunTable() table.Table {
 				row = append(row, nil)
 			}
 		}
-		row = append(row, run.Result.Steps, run.Result.Seconds)
+		config := r.config(run.Arm)
+		row = append(row, run.Result.Steps)
+		if forks {
+			row = append(row, r.Study.shared(run.Arm, config))
+		}
+		row = append(row, run.Result.Seconds-run.Result.Before)
 		for _, c := range more {
-			if v := c.of(run, r.config(run.Arm)); run.Ended && v > 0 {
+			if v := c.of(r.Study, run, config); run.Ended && v > 0 {
 				row = append(row, v)
 			} else {
 				row = append(row, nil)

@@ -142,7 +142,10 @@ func (e *Entry) describe(r ablations.Results) {
 		if !run.Ended {
 			continue
 		}
-		e.Hours += run.Result.ProcessorSeconds / 3600
+		e.Hours += (run.Result.ProcessorSeconds - run.Result.ProcessorBefore) / 3600
+		if run.Result.Run == nil {
+			continue
+		}
 		attempts, err := run.Result.Run.Attempts()
 		if err != nil || len(attempts) == 0 {
 			continue

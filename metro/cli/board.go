@@ -8,7 +8,6 @@ import (
 
 	"metrolab/ablations"
 	"metrolab/internal/progress"
-	"metrolab/metro/metrics"
 	"metrolab/metro/training"
 )
 
@@ -50,7 +49,7 @@ func (b *board) report(e ablations.Event) {
 		b.bar.show(b.Done, b.Total, words)
 	case e.Result != nil:
 		fmt.Fprintf(stderr, "%d of %d: %s, seed %d: %s (%s)%s\n", e.Done, e.Total, e.Arm, e.Seed,
-			outcome(b.Results.Study.Outcome.Metric, e.Result), origin(e), diverged(e.Result))
+			b.Outcome(), origin(e), diverged(e.Result))
 	case e.Progress.Phase == "compiling":
 		fmt.Fprintf(stderr, "%s, seed %d: compiling\n", e.Arm, e.Seed)
 	}
@@ -63,18 +62,9 @@ func (b *board) said() {
 	}
 }
 
-// outcome is the number that a run is compared by, in words.
-func outcome(metric string, r *training.Result) string {
-	m := metrics.Of(metric)
-	if value, measured := r.Metrics[metric]; measured {
-		return m.Key + " " + fmt.Sprintf(m.Format, value)
-	}
-	return m.Key + " not measured"
-}
-
-// origin says where a result comes from: how long the run took, or that it was there.
+// origin says where a result comes from: how long the run took, a fork from its own first step on, or that it was there.
 func origin(e ablations.Event) string {
-	took := progress.Duration(time.Duration(e.Result.Seconds * float64(time.Second)))
+	took := progress.Duration(time.Duration((e.Result.Seconds - e.Result.Before) * float64(time.Second)))
 	if e.Found {
 		return "trained before, in " + took
 	}

@@ -212,3 +212,48 @@ func TestShardsOfTheCommand(t *testing.T) {
 		require.Contains(t, stderr, want)
 	}
 }
+
+// A forked study that is killed in a trunk before its arms leave it, and again in an arm, ends in the runs and the table of one
+// that is not.
+func TestKilledForksEndTheSame(t *testing.T) {
+	l := newLab(t)
+	file := l.write("branches.yaml", `
+name: branches
+question: Does a heavier RTD help from step 10 on?
+baseline: {recipe: micro, set: {training.steps: 20, training.eval_every: 10, training.checkpoint_every: 4, evaluation.rows: 16}}
+arms:
+  - {name: heavier RTD, set: {objective.rtd_weight: 100}}
+seeds: [0, 1]
+outcome: frozen_auc_unigram
+fork: {step: 10}
+`)
+	study := func(out string) []string {
+		return []string{"ablate", "run", file, "--corpus", l.text, "--out", out, "--backend", "go", "--jobs", "1"}
+	}
+	_, stderr, code := l.metro(study("whole")...)
+	require.Zero(t, code, stderr)
+	whole, err := ablations.Open(filepath.Join(l.dir, "whole", "branches"))
+	require.NoError(t, err)
+	trunk, arm := whole.Runs[0], whole.Runs[1]
+	require.Equal(t, "heavier RTD", arm.Arm)
+	for _, at := range [][2]string{{trunk.ID, "step-00000004"}, {arm.ID, "step-00000012"}} {
+		victim := l.command(study("killed")...)
+		said := start(t, victim)
+		require.Eventually(t, func() bool {
+			_, err := os.Stat(filepath.Join(l.dir, "killed", at[0], runs.CheckpointsDir, at[1]))
+			return err == nil
+		}, time.Minute, time.Millisecond)
+		require.NoError(t, victim.Process.Kill())
+		require.Error(t, victim.Wait(), said)
+		require.NoFileExists(t, filepath.Join(l.dir, "killed", at[0], runs.ResultFile), "killed too late to prove anything")
+	}
+	_, stderr, code = l.metro(study("killed")...)
+	require.Zero(t, code, stderr)
+	require.Equal(t, l.columns("whole", "branches"), l.columns("killed", "branches"))
+	for _, run := range whole.Runs {
+		variables, metrics := l.state(filepath.Join(l.dir, "whole", run.ID))
+		variablesAgain, metricsAgain := l.state(filepath.Join(l.dir, "killed", run.ID))
+		require.True(t, variables == variablesAgain, "the variables of %s differ", run.ID)
+		require.Equal(t, metrics, metricsAgain, run.ID)
+	}
+}

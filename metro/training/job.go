@@ -88,7 +88,7 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 	err = outOfMemory(err)
 	result := Result{Steps: l.state.Step, Metrics: values, Seconds: l.state.Seconds, Usage: l.state.Usage, Run: j.Run}
 	if l.trunk != nil {
-		result.Before = l.trunk.state.Seconds
+		result.Before, result.ProcessorBefore = l.trunk.state.Seconds, l.trunk.state.ProcessorSeconds
 	}
 	if divergence, ok := errors.AsType[*Divergence](err); ok {
 		result.Steps, result.Diverged = divergence.Step, divergence.Error() // not when it was noticed

@@ -68,8 +68,11 @@ type Result struct {
 	Usage
 	Diverged string          `json:"diverged,omitempty"` // why it ended early, if it did
 	Details  json.RawMessage `json:"details,omitempty"`  // see [Workload.Details]
-	Before   float64         `json:"before,omitempty"`   // of Seconds, those of the steps that a fork shares with the run that it goes on with
 	Log      runs.Mark       `json:"log,omitzero"`       // what the log holds at the end
+
+	// Of Seconds and ProcessorSeconds, those of the steps that a fork shares with the run that it goes on with.
+	Before          float64 `json:"before,omitempty"`
+	ProcessorBefore float64 `json:"processor_before,omitempty"`
 
 	Run *runs.Run `json:"-"`
 }
