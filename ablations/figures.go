@@ -4,6 +4,7 @@ package ablations
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"unicode"
@@ -22,6 +23,42 @@ func (r Results) Forest() viz.Forest {
 		Caption: r.intervals() + " Verdicts are after Holm's correction over all changes.",
 		Effects: r.effects(),
 	}
+}
+
+// TimesToTarget draws when the runs of each arm that have ended reached the target of the study's outcome, if it has one; with no
+// series where it has none, or none has ended. A run that diverged waits for it to the end of its budget, like one that never
+// reached it: it will not come.
+func (r Results) TimesToTarget() viz.KaplanMeier {
+	how, _ := readingOf(r.Study.Outcome.Metric)
+	k := viz.KaplanMeier{
+		Name: "kaplan_meier", Title: capitalized(r.Study.Outcome.Label), Event: fmt.Sprintf("reached %g", how.target),
+		Caption: "How soon the runs reach the target: one minus the estimate of Kaplan and Meier, in which those that never do count for as long as they lasted, and those that diverged to the end.",
+		X:       map[string]viz.Axis{MatchSteps: viz.Steps, MatchTokens: viz.Tokens, MatchFLOPs: viz.FLOPs}[how.resource],
+	}
+	if how.resource == "" {
+		return k
+	}
+	for _, arm := range r.Arms {
+		waits := viz.Waits{Name: arm.Name}
+		for _, run := range r.Runs {
+			if run.Arm != arm.Name || !run.Ended {
+				continue
+			}
+			until, measured := run.metric(r.Study.Outcome.Metric)
+			censored := run.read.censored
+			if !finite(until) {
+				whole, err := r.Study.spent(how.resource, arm.Name, arm.Config, float64(arm.Config.Training.Steps))
+				until, censored, measured = whole, true, err == nil
+			}
+			if measured {
+				waits.Until, waits.Censored = append(waits.Until, until), append(waits.Censored, censored)
+			}
+		}
+		if len(waits.Until) > 0 {
+			k.Series = append(k.Series, waits)
+		}
+	}
+	return k
 }
 
 // intervals says in a sentence what the differences and their intervals are.
@@ -106,6 +143,13 @@ func (r Results) figures() (figures []viz.Figure, problems []string, err error) 
 		return nil, nil, err
 	}
 	figures = append(figures, forest)
+	if times := r.TimesToTarget(); len(times.Series) > 0 {
+		figure, err := times.Figure()
+		if err != nil {
+			return nil, nil, err
+		}
+		figures = append(figures, figure)
+	}
 	logs, problems := r.logs()
 	draw := func(metric, remark string) error {
 		c := r.curves(logs, metric)

@@ -13,6 +13,7 @@ import (
 	"metrolab/metro/metrics"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
+	"metrolab/viz"
 )
 
 // logOf is a log of evaluations, one every ten steps, with a record between them.
@@ -74,6 +75,31 @@ func TestOutcomesAreReadOffTheLog(t *testing.T) {
 		require.ErrorContains(t, err, says)
 		require.True(t, usererr.Is(err))
 	}
+}
+
+// The picture of a time to a target has each run that ended: those that reached it, those that never did and, to the end of their
+// budget, those that diverged.
+func TestTimesToTarget(t *testing.T) {
+	s := small()
+	s.Outcome = OutcomeOf("tokens_to:frozen_auc_bigram=0.7")
+	arms, err := s.Arms()
+	require.NoError(t, err)
+	r := Results{Study: s, Arms: arms, Runs: []Run{{Arm: BaselineName, Seed: 3, Ended: true}, {Arm: BaselineName, Seed: 4, Ended: true}, {Arm: "no CLM", Seed: 3, Ended: true}, {Arm: "no CLM", Seed: 4}}}
+	r.Runs[0].Result.Metrics = runs.Values{s.Outcome.Metric: 384}
+	r.Runs[1].Result.Metrics, r.Runs[1].read = runs.Values{s.Outcome.Metric: 768}, read{censored: true}
+	r.Runs[2].Result.Diverged = "diverged at step 2"
+	k := r.TimesToTarget()
+	require.Equal(t, []viz.Waits{
+		{Name: BaselineName, Until: []float64{384, 768}, Censored: []bool{false, true}},
+		{Name: "no CLM", Until: []float64{6 * 8 * 16}, Censored: []bool{true}},
+	}, k.Series)
+	require.Equal(t, viz.Tokens, k.X)
+	figures, _, err := r.figures()
+	require.NoError(t, err)
+	require.Equal(t, "kaplan_meier", figures[1].Name)
+	require.Contains(t, figures[1].Alt, "reached 0.7, over training tokens: baseline 1 of 2, half by 384; no CLM 0 of 1.")
+	r.Study.Outcome = OutcomeOf("frozen_auc_bigram")
+	require.Empty(t, r.TimesToTarget().Series)
 }
 
 // An A/A study: what it measures is noise, its scores have costs beside them, and whoever never reaches a target is censored.

@@ -128,6 +128,20 @@ func demoNoise(n int, spikes ...int) Line {
 	return l
 }
 
+func demoWaits(names ...string) KaplanMeier {
+	k := KaplanMeier{Name: "tokens_to", Title: "Tokens until an AUC of 0.75 (made-up numbers)", Event: "reached an AUC of 0.75", X: Tokens}
+	for i, name := range names {
+		rng := rand.New(rand.NewPCG(uint64(i), 9))
+		w := Waits{Name: name}
+		for range 5 {
+			t := math.Round(20*(0.6+0.1*float64(i)+0.5*rng.Float64())) / 20
+			w.Until, w.Censored = append(w.Until, 4e6*min(t, 1)), append(w.Censored, t > 1)
+		}
+		k.Series = append(k.Series, w)
+	}
+	return k
+}
+
 func demoTimings() Timings {
 	t := Timings{Name: "timings", Title: "Time a step (made-up numbers)"}
 	for i, name := range longNames[:4] {

@@ -9,6 +9,7 @@
 //     with the words of one question.
 //   - [Forest] is paired differences to a baseline with their intervals and verdicts, [Bars] grouped bars with error bars,
 //     [GeneratorSizes] an outcome against the generator's size.
+//   - [KaplanMeier] is how soon runs reach a target, with those that never do.
 //   - [Heatmap] is matrices as colors: [BiasMap], [AttentionMap]; [BiasProfile] is the bias of each head as a line.
 //   - [ROC] and [Calibration] are what a detector's probabilities are worth.
 //   - [Correction] is a text with what the model doubts and would write instead.

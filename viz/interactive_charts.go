@@ -148,6 +148,21 @@ func (c Calibration) pointable() (mime string, form []byte, err error) {
 			"encoding": object{"x": x, "y": field("y", "share that is replaced", false), "color": by, "strokeDash": dash(names)}}))
 }
 
+func (k KaplanMeier) pointable() (mime string, form []byte, err error) {
+	var rows []object
+	var names []string
+	for _, s := range k.Series {
+		curve := s.curve()
+		for i, x := range curve.X {
+			rows = append(rows, object{"series": s.Name, "x": brief(x), "y": brief(curve.Y[i])})
+		}
+		names = append(names, s.Name)
+	}
+	x, y := field("x", k.X.Label, false), field("y", "part of the runs that have "+k.Event, false)
+	return vegaLite(k.Title, k.Caption, rows, zoomable(layers(panelHeight, object{"mark": mark("line", object{"interpolate": "step-after", "point": object{"size": 12}}),
+		"encoding": object{"x": x, "y": y, "color": seriesColors(names), "strokeDash": dash(names)}})))
+}
+
 func (g GeneratorSizes) pointable() (mime string, form []byte, err error) {
 	var rows []object
 	for _, s := range g.Sizes {

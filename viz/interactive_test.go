@@ -32,6 +32,7 @@ func TestInteractiveForms(t *testing.T) {
 		"one panel":   {BiasMap(demoBuckets(32), demoBias(4, 32)), 4 * 32},
 		"ROC":         {ROC{Name: "r", Title: "ROC", Series: demoDetections("a")}, 196},
 		"calibration": {Calibration{Name: "c", Title: "cal", Series: demoDetections("a")}, 10},
+		"waits":       {KaplanMeier{Name: "w", Title: "waits", Event: "ended", X: Steps, Series: []Waits{{"a", []float64{3, 5, 5, 8}, []bool{false, false, true, true}}}}, 4},
 		"sizes":       {demoSizes(), 5},
 		"timings":     {demoTimings(), 4},
 	} {

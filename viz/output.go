@@ -46,3 +46,6 @@ func (c Correction) Bundle() (display.Bundle, error) { return drawn(c.Figure()) 
 
 // Bundle implements [display.Output] by the Figure.
 func (t Timings) Bundle() (display.Bundle, error) { return drawn(t.Figure()) }
+
+// Bundle implements [display.Output] by the Figure.
+func (k KaplanMeier) Bundle() (display.Bundle, error) { return drawn(k.Figure()) }
