@@ -80,8 +80,17 @@ func openFirst(list []target, open func(target) (compute.Backend, error)) (compu
 // opening guards the environment that plugins read when they are opened.
 var opening sync.Mutex
 
-// open is the boundary at which panics of the libraries below become errors.
-func (t target) open() (be compute.Backend, err error) {
+// open starts the target, which [Describe] then knows.
+func (t target) open() (compute.Backend, error) {
+	be, err := t.start()
+	if err == nil {
+		opened.Store(be, t)
+	}
+	return be, err
+}
+
+// start is the boundary at which panics of the libraries below become errors.
+func (t target) start() (be compute.Backend, err error) {
 	opening.Lock()
 	defer opening.Unlock()
 	defer func() {
@@ -106,6 +115,5 @@ func (t target) open() (be compute.Backend, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", t, err)
 	}
-	opened.Store(be, t)
 	return be, nil
 }

@@ -38,7 +38,7 @@ func Small(be compute.Backend) func() (compute.Backend, error) {
 	}
 	small := t.(target)
 	small.threads = 1
-	return small.open
+	return small.start // many are opened and closed; none is described
 }
 
 // xlaOptions are the options of a spec without threads=N, and the threads that it or the environment asks for, 0 if neither does.
