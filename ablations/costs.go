@@ -74,7 +74,7 @@ func (r Results) known() []cost {
 func (r Results) CostTable() table.Table {
 	known := r.known()
 	t := table.Table{Columns: []table.Column{
-		{Name: "arm"}, {Name: r.Study.Outcome.Label, Align: table.Right, Format: "%.3f"}, {Name: "runs", Align: table.Right}, {Name: "steps", Align: table.Right, Format: "%.0f"},
+		{Name: "arm"}, {Name: r.Study.Outcome.Label, Align: table.Right, Format: "%" + r.Study.Outcome.digits()}, {Name: "runs", Align: table.Right}, {Name: "steps", Align: table.Right, Format: "%.0f"},
 	}}
 	for _, c := range known {
 		t.Columns = append(t.Columns, table.Column{Name: c.name, Align: table.Right, Format: "%.3g"})

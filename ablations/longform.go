@@ -130,5 +130,5 @@ func quoted(arms []Outcomes) string {
 
 // ComparisonTable is that of [Results.Table] for outcomes of any origin.
 func ComparisonTable(label string, baseline Outcomes, comparisons []Comparison) table.Table {
-	return comparisonTable(label, baseline, comparisons, nil)
+	return comparisonTable(label, ".3f", baseline, comparisons, nil)
 }

@@ -135,8 +135,14 @@ type Reference struct {
 	Value float64
 }
 
-// References are those of the set that the baseline was measured on; none for an outcome of no such set.
-func (r Results) References() []Reference { return r.referencesOf(r.Study.Outcome.Metric) }
+// References are those of the set that the baseline was measured on; none for an outcome of no such set, nor for what it took to
+// reach a target on it.
+func (r Results) References() []Reference {
+	if how, _ := readingOf(r.Study.Outcome.Metric); how.resource != "" {
+		return nil
+	}
+	return r.referencesOf(r.Study.Outcome.Metric)
+}
 
 func (r Results) referencesOf(metric string) (list []Reference) {
 	for _, run := range r.Runs {

@@ -94,6 +94,9 @@ func TestTimesToTarget(t *testing.T) {
 		{Name: "no CLM", Until: []float64{6 * 8 * 16}, Censored: []bool{true}},
 	}, k.Series)
 	require.Equal(t, viz.Tokens, k.X)
+	text, err := r.Table().Text(0)
+	require.NoError(t, err)
+	require.Contains(t, text, " 576 ", "the mean of 384 and 768 tokens, without decimals")
 	figures, _, err := r.figures()
 	require.NoError(t, err)
 	require.Equal(t, "kaplan_meier", figures[1].Name)

@@ -17,12 +17,20 @@ import (
 func (r Results) Table() table.Table {
 	baseline := r.outcomes(BaselineName, nil)
 	baseline.Name = BaselineName
-	return comparisonTable(r.Study.Outcome.Label, baseline, r.Compare(), r.References())
+	return comparisonTable(r.Study.Outcome.Label, r.Study.Outcome.digits(), baseline, r.Compare(), r.References())
 }
 
-func comparisonTable(label string, baseline Outcomes, comparisons []Comparison, references []Reference) table.Table {
+// digits is how many of an outcome a table shows, as the end of a format: three decimals, or four digits of what is counted.
+func (o Outcome) digits() string {
+	if how, _ := readingOf(o.Metric); how.resource != "" {
+		return ".4g"
+	}
+	return ".3f"
+}
+
+func comparisonTable(label, digits string, baseline Outcomes, comparisons []Comparison, references []Reference) table.Table {
 	t := table.Table{Columns: []table.Column{
-		{Name: "arm"}, {Name: label, Align: table.Right, Format: "%.3f"},
+		{Name: "arm"}, {Name: label, Align: table.Right, Format: "%" + digits},
 		{Name: "difference", Align: table.Right}, {Name: "95 % CI", Align: table.Right},
 		{Name: "p (Holm)", Align: table.Right, Format: "%.4f"}, {Name: "pairs", Align: table.Right}, {Name: "verdict"},
 	}}
@@ -32,13 +40,13 @@ func comparisonTable(label string, baseline Outcomes, comparisons []Comparison, 
 	for _, c := range comparisons {
 		row := []any{c.Name, c.Mean, nil, nil, c.HolmP, c.Pairs, nil}
 		if c.Pairs > 0 {
-			row[2] = fmt.Sprintf("%+.3f", c.Diff)
+			row[2] = fmt.Sprintf("%+"+digits, c.Diff)
 		}
 		if c.Pairs > 0 || c.Verdict == None {
 			row[6] = c.Says()
 		}
 		if finite(c.Low) {
-			row[3] = fmt.Sprintf("[%+.3f, %+.3f]", c.Low, c.High)
+			row[3] = fmt.Sprintf("[%+"+digits+", %+"+digits+"]", c.Low, c.High)
 		}
 		t.Rows, partial = append(t.Rows, row), append(partial, c.BaselineMean)
 	}
@@ -46,7 +54,7 @@ func comparisonTable(label string, baseline Outcomes, comparisons []Comparison, 
 		t.Rows, partial = append(t.Rows, []any{"(" + reference.Label + ")", reference.Value, nil, nil, nil, nil, nil}), append(partial, nil)
 	}
 	if slices.ContainsFunc(comparisons, func(c Comparison) bool { return c.Pairs > 0 && c.Pairs < n }) {
-		t.Columns = slices.Insert(t.Columns, 2, table.Column{Name: "baseline", Align: table.Right, Format: "%.3f"})
+		t.Columns = slices.Insert(t.Columns, 2, table.Column{Name: "baseline", Align: table.Right, Format: "%" + digits})
 		for i := range t.Rows {
 			t.Rows[i] = slices.Insert(t.Rows[i], 2, partial[i])
 		}
