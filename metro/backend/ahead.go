@@ -87,7 +87,8 @@ func OpenAhead(target string, run bool) (*Ahead, error) {
 	}
 	a := &Ahead{GPU: gpu, plugin: cuda, runs: run, flags: []xlaFlag{{"xla_gpu_cuda_data_dir", dir}}}
 	if s.deterministic {
-		a.flags = append(a.flags, xlaFlag{"xla_gpu_deterministic_ops", true})
+		// Triton's products are deterministic for tiles that are timed on the device, and without one XLA finds none: cuBLAS multiplies.
+		a.flags = append(a.flags, xlaFlag{"xla_gpu_deterministic_ops", true}, xlaFlag{"xla_gpu_enable_triton_gemm", false})
 	}
 	if err := a.open(cuda, cpu, s.options); err != nil {
 		return nil, fmt.Errorf("opening the compiler for %s: %w", target, err)

@@ -46,6 +46,22 @@ func TestCompilesAhead(t *testing.T) {
 	}
 }
 
+// A product that is large enough for a kernel of its own, without the kernels that depend on timing.
+func TestCompilesDeterministicProductsAhead(t *testing.T) {
+	a, err := OpenAhead("h100,deterministic", false)
+	if usererr.Is(err) {
+		t.Skipf("nothing compiles for a GPU here: %v", err)
+	}
+	require.NoError(t, err)
+	product, err := graph.NewExec(a.Backend, func(x, y *graph.Node) *graph.Node { return graph.Exp(graph.MatMul(graph.Sin(x), y)) })
+	require.NoError(t, err)
+	_, err = product.Compile(graphShape(256, 128), graphShape(128, 256))
+	require.NoError(t, err)
+	list, err := a.Compiled()
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+}
+
 func graphShape(dims ...int) shapes.Shape { return shapes.Make(dtypes.Float32, dims...) }
 
 func TestTargetsThatCannotBeMet(t *testing.T) {

@@ -3,6 +3,7 @@
 package hlo
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -239,16 +240,18 @@ func (k *Counts) product(c *Computation, i *Instruction, contracting []int64) er
 	return nil
 }
 
-// precisionOf says how a product rounds factors of a type. Of float32, XLA takes TF32 unless it is asked for more.
+// precisionOf says how a product rounds factors of a type. Of float32, XLA takes TF32 unless it is asked for more, a library's
+// product in its configuration.
 func precisionOf(i *Instruction, factors Type) (Precision, error) {
-	const highest = 2                          // PrecisionConfig.Precision
+	const highest = 2 // PrecisionConfig.Precision
+	asked := slices.Contains(i.Precision, highest) || i.Opcode == "custom-call" && bytes.Contains(i.BackendConfig, []byte(`"HIGHEST"`))
 	const toBFloat16, tf32, float32 = 6, 9, 11 // PrecisionConfig.Algorithm
 	switch {
 	case factors == BFloat16, factors == Float16, i.Algorithm == toBFloat16:
 		return InBFloat16, nil
 	case factors == Float64:
 		return InFloat64, nil
-	case factors == Float32 && (i.Algorithm == float32 || i.Algorithm != tf32 && slices.Contains(i.Precision, highest)):
+	case factors == Float32 && (i.Algorithm == float32 || i.Algorithm != tf32 && asked):
 		return InFloat32, nil
 	case factors == Float32:
 		return InTF32, nil

@@ -43,6 +43,11 @@ func TestLibraryProduct(t *testing.T) {
 	require.Equal(t, map[Precision]Product{InBFloat16: {1, 2 * 8 * 16 * 4}}, counts.Products)
 	require.Equal(t, float64(8*4*2+4*16*2+8*16*4+1024), counts.Bytes)
 
+	gemm.BackendConfig = []byte(`{"gemm_backend_config":{"dot_dimension_numbers":{"lhs_contracting_dimensions":["1"]},"precision_config":{"operand_precision":["HIGHEST","HIGHEST"]}}}`)
+	counts, err = moduleOf([]*Instruction{parameter(1, array(Float32, 8, 4)), parameter(2, array(Float32, 4, 16)), gemm}).Count(chip)
+	require.NoError(t, err)
+	require.Equal(t, map[Precision]Product{InFloat32: {1, 2 * 8 * 16 * 4}}, counts.Products)
+
 	gemm.BackendConfig = []byte(`{`)
 	_, err = moduleOf([]*Instruction{parameter(1, array(BFloat16, 8, 4)), parameter(2, array(BFloat16, 4, 16)), gemm}).Count(chip)
 	require.ErrorContains(t, err, "the configuration of a matrix product")
