@@ -156,6 +156,9 @@ func (m *Module) loop(i *Instruction, chip Chip) (Counts, error) {
 // kernel counts one kernel of c.
 func (m *Module) kernel(c *Computation, i *Instruction, chip Chip) (Counts, error) {
 	k := Counts{Kernels: 1, Bytes: float64(i.Shape.Bytes()), Products: map[Precision]Product{}}
+	if i.libraryProduct() { // the rest is its workspace, of which it may use nothing
+		k.Bytes = float64(i.Shape.array().Bytes())
+	}
 	read := map[int64]bool{}
 	for _, id := range i.Operands {
 		operand := c.byID[id]
@@ -188,7 +191,7 @@ func (m *Module) work(k *Counts, c *Computation, i *Instruction) error {
 	switch {
 	case i.Opcode == "dot":
 		return k.product(c, i, i.Contracting)
-	case i.Opcode == "custom-call" && (strings.HasPrefix(i.Target, "__cublas$gemm") || strings.HasPrefix(i.Target, "__cublas$lt$matmul")):
+	case i.libraryProduct():
 		contracting, err := contractingOf(i.BackendConfig)
 		if err != nil {
 			return err
@@ -218,6 +221,11 @@ func (m *Module) work(k *Counts, c *Computation, i *Instruction) error {
 	return nil
 }
 
+// libraryProduct reports whether an instruction is a matrix product of cuBLAS.
+func (i *Instruction) libraryProduct() bool {
+	return i.Opcode == "custom-call" && (strings.HasPrefix(i.Target, "__cublas$gemm") || strings.HasPrefix(i.Target, "__cublas$lt$matmul"))
+}
+
 // product adds a matrix product, 2 × the elements of its result × those that are summed over for each.
 func (k *Counts) product(c *Computation, i *Instruction, contracting []int64) error {
 	if len(i.Operands) < 2 || c.byID[i.Operands[0]] == nil {
@@ -244,7 +252,7 @@ func (k *Counts) product(c *Computation, i *Instruction, contracting []int64) er
 // product in its configuration.
 func precisionOf(i *Instruction, factors Type) (Precision, error) {
 	const highest = 2 // PrecisionConfig.Precision
-	asked := slices.Contains(i.Precision, highest) || i.Opcode == "custom-call" && bytes.Contains(i.BackendConfig, []byte(`"HIGHEST"`))
+	asked := slices.Contains(i.Precision, highest) || i.libraryProduct() && bytes.Contains(i.BackendConfig, []byte(`"HIGHEST"`))
 	const toBFloat16, tf32, float32 = 6, 9, 11 // PrecisionConfig.Algorithm
 	switch {
 	case factors == BFloat16, factors == Float16, i.Algorithm == toBFloat16:
