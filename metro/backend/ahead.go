@@ -20,10 +20,9 @@ type Ahead struct {
 	compute.Backend
 	GPU GPU
 
-	plugin   string // path
-	topology *topology
-	flags    []xlaFlag
-	runs     bool
+	plugin string // path
+	flags  []xlaFlag
+	runs   bool
 
 	mu       sync.Mutex
 	compiled []Compiled
@@ -116,14 +115,3 @@ func (a *Ahead) Compiled() ([]Compiled, error) {
 
 // Plugin names the compiler: the path of its plugin and the first 12 digits of the file's SHA-256.
 func (a *Ahead) Plugin() string { return a.plugin + ", sha256 " + shortSum(a.plugin) }
-
-// add keeps the outcome of a compilation.
-func (a *Ahead) add(c Compiled, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err == nil {
-		a.compiled = append(a.compiled, c)
-	} else if a.failed == nil {
-		a.failed = fmt.Errorf("compiling for %s: %w", a.GPU.Name, err)
-	}
-}

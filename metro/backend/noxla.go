@@ -12,8 +12,10 @@ import (
 
 const xlaBuilt = false
 
+var errWithoutXLA = errors.New("this program is built without XLA")
+
 func openXLA(string) (compute.Backend, error) {
-	return nil, errors.New("this program is built without XLA")
+	return nil, errWithoutXLA
 }
 
 func loadedPlugin(compute.Backend) (path, version string, ok bool) { return "", "", false }
@@ -27,9 +29,4 @@ func CacheExecutables(string) {}
 // Compilations counts what XLA has compiled and loaded: nothing, as it is not linked in.
 func Compilations() (compiled, loaded int64) { return 0, 0 }
 
-// topology cannot be made where XLA is not linked in.
-type topology struct{}
-
-func (a *Ahead) open(cuda, cpu string, options []string) error {
-	return errors.New("this program is built without XLA")
-}
+func (a *Ahead) open(cuda, cpu string, options []string) error { return errWithoutXLA }

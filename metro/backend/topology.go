@@ -178,8 +178,14 @@ func (t *topology) optimized(executable unsafe.Pointer) ([]byte, error) {
 var aheads struct {
 	sync.Mutex
 	cpu     *C.PJRT // the processor's interface
-	opening *Ahead
-	clients map[unsafe.Pointer]*Ahead
+	opening client
+	clients map[unsafe.Pointer]client
+}
+
+// client is a client that compiles ahead, and what it compiles for.
+type client struct {
+	*Ahead
+	topology *topology
 }
 
 // open gives a its topology and its backend: go-xla over the plugin of the processor, which a name with cuda in it makes build
@@ -187,8 +193,8 @@ var aheads struct {
 func (a *Ahead) open(cuda, cpu string, options []string) error {
 	aheads.Lock()
 	defer aheads.Unlock()
-	var err error
-	if a.topology, err = newTopology(cuda, a.GPU); err != nil {
+	topology, err := newTopology(cuda, a.GPU)
+	if err != nil {
 		return err
 	}
 	const name = "/compiling/ahead/for/cuda"
@@ -200,9 +206,9 @@ func (a *Ahead) open(cuda, cpu string, options []string) error {
 		if err := pjrt.RegisterPreloadedPlugin(name, uintptr(unsafe.Pointer(C.ahead_of(api)))); err != nil {
 			return err
 		}
-		aheads.cpu, aheads.clients = api, map[unsafe.Pointer]*Ahead{}
+		aheads.cpu, aheads.clients = api, map[unsafe.Pointer]client{}
 	}
-	aheads.opening = a
+	aheads.opening = client{a, topology}
 	a.Backend, err = xla.New(strings.Join(append([]string{name}, options...), ","))
 	return err
 }
@@ -231,6 +237,17 @@ func metrolabCompileAhead(args *C.Compile) unsafe.Pointer {
 		return C.call(aheads.cpu.client_compile, unsafe.Pointer(args))
 	}
 	return compileNothing(args)
+}
+
+// add keeps the outcome of a compilation.
+func (a *Ahead) add(c Compiled, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err == nil {
+		a.compiled = append(a.compiled, c)
+	} else if a.failed == nil {
+		a.failed = fmt.Errorf("compiling for %s: %w", a.GPU.Name, err)
+	}
 }
 
 // nothing is a program that does nothing.
