@@ -233,7 +233,7 @@ func (f format) refusesWhatWouldNotFit(t *testing.T) {
 		}
 		var document map[string]any
 		require.NoError(t, runs.ReadJSON(path, &document))
-		delete(document, "key_hash") // with another version it would be refused as one that was changed
+		delete(document, "key_hash")                       // with another version it would be refused as one that was changed
 		begun := filepath.Join(filepath.Dir(dir), "begun") // under its own name, what is changed here would be refused first
 		require.NoError(t, os.Rename(dir, begun))
 		dir, path = begun, filepath.Join(begun, runs.ConfigFile)
