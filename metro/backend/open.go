@@ -105,12 +105,11 @@ func (t target) start() (be compute.Backend, err error) {
 		}
 		return be, nil
 	case XLACPU:
-		err = setThreads(t.threads)
+		be, err = withThreads(t.threads, func() (compute.Backend, error) { return openXLA(t.config()) })
 	case XLACUDA:
-		err = setCUDAEnv(t.plugin, t.deterministic)
-	}
-	if err == nil {
-		be, err = openXLA(t.config())
+		if err = setCUDAEnv(t.plugin, t.deterministic); err == nil {
+			be, err = openXLA(t.config())
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", t, err)

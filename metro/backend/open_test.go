@@ -41,6 +41,7 @@ func TestThreads(t *testing.T) {
 	defer be.Finalize()
 	info := backend.Describe(be)
 	require.Equal(t, 1, info.Threads)
+	require.Empty(t, os.Getenv("PJRT_NPROC"), "a process that is started from here was not asked for them")
 	require.Equal(t, "xla-cpu,threads=1", info.Numerics())
 	require.Contains(t, info.String(), ", threads=1")
 	require.Equal(t, backend.DefaultThreads, backend.Describe(backendtest.XLA(t)).Threads)

@@ -64,10 +64,18 @@ const threadsOption = "threads="
 
 func isThreads(option string) bool { return strings.HasPrefix(option, threadsOption) }
 
-// setThreads prepares the environment for a client of so many threads.
-func setThreads(threads int) error {
+// withThreads opens a client of so many threads. What the environment said before stands there again afterwards: a process
+// that is started from here has not been asked for them.
+func withThreads(threads int, open func() (compute.Backend, error)) (compute.Backend, error) {
 	if err := os.Setenv(threadsVar, strconv.Itoa(threads)); err != nil {
-		return fmt.Errorf("setting %s: %w", threadsVar, err)
+		return nil, fmt.Errorf("setting %s: %w", threadsVar, err)
 	}
-	return nil
+	defer func() {
+		if askedThreads == "" {
+			_ = os.Unsetenv(threadsVar)
+		} else {
+			_ = os.Setenv(threadsVar, askedThreads)
+		}
+	}()
+	return open()
 }
