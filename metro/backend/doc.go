@@ -26,7 +26,7 @@
 // # Determinism
 //
 // Pure Go and XLA CPU give the same bits for the same graph and inputs, run after run and whatever the number of cores;
-// XLA CPU for one number of threads, see [DefaultThreads].
+// XLA CPU for one number of threads, which [Open] and [Small] do not take from the machine.
 // The three kinds agree with each other to rounding only, and so do pure-Go programs built with and without SIMD. On CUDA
 // some kernels depend on timing; the option deterministic, as in "xla:cuda,deterministic", asks XLA for the slower
 // kernels that do not. It works through $XLA_FLAGS, which XLA reads once in a process: the first Open decides.

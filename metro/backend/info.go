@@ -16,7 +16,7 @@ type Info struct {
 	Plugin        string // path of the plugin; empty for pure Go
 	PluginVersion string // version of the plugin's interface and the first 12 digits of the file's SHA-256
 	Devices       int    // devices it shows
-	Threads       int    // that products are divided among by XLA on the processor; 0 for other kinds
+	Threads       int    // of XLA on the processor that somebody asked for; 0 if nobody did, as for other kinds
 	SIMD          bool   // whether the program was built with vector instructions for pure Go
 	Advice        string // how to get a faster one; empty if this is the fastest here
 }
@@ -38,10 +38,10 @@ func Describe(be compute.Backend) Info {
 	return info
 }
 
-// Numerics names all of the backend that a run's identity holds: its kind, and the threads where they are not
-// [DefaultThreads].
+// Numerics names all of the backend that a run's identity holds: its kind, and the threads that somebody asked for. Those of
+// nobody's asking follow from the config.
 func (i Info) Numerics() string {
-	if i.Threads == 0 || i.Threads == DefaultThreads {
+	if i.Threads == 0 {
 		return string(i.Kind)
 	}
 	return fmt.Sprintf("%s,threads=%d", i.Kind, i.Threads)

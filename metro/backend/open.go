@@ -3,6 +3,7 @@
 package backend
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,7 +28,7 @@ const EnvVar = "METROLAB_BACKEND"
 //	xla:/abs/path.so   this plugin; its name must contain cpu or cuda
 //
 // Options follow behind commas, as in "xla:cuda,deterministic,tf32=false" and "go,creation_order": deterministic, which
-// every kind takes; threads=N for XLA on the processor, see [DefaultThreads]; and those of GoMLX's backends.
+// every kind takes; threads=N for XLA on the processor, in the place of four, or of one where [Small] is used; and those of GoMLX's backends.
 //
 // Open never downloads and never panics. A plugin that was found but cannot be used is reported by a warning to [slog] and
 // the next best is taken; auto ends at pure Go, which always opens. A spec that makes no sense, or asks for a plugin that is
@@ -105,7 +106,7 @@ func (t target) start() (be compute.Backend, err error) {
 		}
 		return be, nil
 	case XLACPU:
-		be, err = withThreads(t.threads, func() (compute.Backend, error) { return openXLA(t.config()) })
+		be, err = withThreads(cmp.Or(t.threads, defaultThreads), func() (compute.Backend, error) { return openXLA(t.config()) })
 	case XLACUDA:
 		if err = setCUDAEnv(t.plugin, t.deterministic); err == nil {
 			be, err = openXLA(t.config())

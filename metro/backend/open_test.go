@@ -3,6 +3,7 @@
 package backend_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -25,7 +26,7 @@ func TestDescribe(t *testing.T) {
 			return
 		}
 		require.Equal(t, backend.XLACPU, info.Kind)
-		require.Equal(t, backend.DefaultThreads, info.Threads)
+		require.Zero(t, info.Threads)
 		require.Equal(t, "xla-cpu", info.Numerics())
 		require.FileExists(t, info.Plugin)
 		require.Regexp(t, `^PJRT API 0\.\d+, sha256 [0-9a-f]{12}$`, info.PluginVersion)
@@ -36,15 +37,19 @@ func TestDescribe(t *testing.T) {
 // Threads decide bits, and are part of what names the numbers.
 func TestThreads(t *testing.T) {
 	backendtest.XLA(t)
-	be, err := backend.Open("xla:cpu,threads=1")
-	require.NoError(t, err)
-	defer be.Finalize()
-	info := backend.Describe(be)
-	require.Equal(t, 1, info.Threads)
-	require.Empty(t, os.Getenv("PJRT_NPROC"), "a process that is started from here was not asked for them")
-	require.Equal(t, "xla-cpu,threads=1", info.Numerics())
-	require.Contains(t, info.String(), ", threads=1")
-	require.Equal(t, backend.DefaultThreads, backend.Describe(backendtest.XLA(t)).Threads)
+	for _, threads := range []int{1, 4} { // four are many models' own number, and not a small one's
+		option := fmt.Sprintf(",threads=%d", threads)
+		be, err := backend.Open("xla:cpu" + option)
+		require.NoError(t, err)
+		defer be.Finalize()
+		info := backend.Describe(be)
+		require.Equal(t, threads, info.Threads)
+		require.Empty(t, os.Getenv("PJRT_NPROC"), "a process that is started from here was not asked for them")
+		require.Equal(t, "xla-cpu"+option, info.Numerics())
+		require.Contains(t, info.String(), option[1:])
+		require.Nil(t, backend.Small(be), "somebody asked")
+	}
+	require.NotNil(t, backend.Small(backendtest.XLA(t)))
 }
 
 func TestAutoFallsBackToPureGo(t *testing.T) {

@@ -17,8 +17,7 @@ type target struct {
 	plugin        string // absolute path; empty for pure Go
 	options       []string
 	deterministic bool
-	threads       int  // of XLA on the processor
-	asked         bool // for those threads
+	threads       int // of XLA on the processor that somebody asked for; 0 if nobody did
 }
 
 // String is the target as GoMLX's configuration.
@@ -107,13 +106,10 @@ func (s spec) pluginTargets(plugins []Plugin) ([]target, error) {
 	var list []target
 	for _, p := range plugins {
 		t := target{kind: p.Kind, plugin: realPath(p.Path, p.Kind), options: options, deterministic: s.deterministic}
-		switch {
-		case p.Kind != XLACPU && slices.ContainsFunc(s.options, isThreads):
+		if p.Kind == XLACPU {
+			t.threads = threads
+		} else if slices.ContainsFunc(s.options, isThreads) {
 			return nil, usererr.New("%s: threads are of XLA on the processor, and %s is for a GPU", s.text, t.plugin)
-		case p.Kind == XLACPU && threads > 0:
-			t.threads, t.asked = threads, true
-		case p.Kind == XLACPU:
-			t.threads = DefaultThreads
 		}
 		list = append(list, t)
 	}

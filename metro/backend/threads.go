@@ -14,10 +14,12 @@ import (
 	"metrolab/internal/usererr"
 )
 
-// DefaultThreads is how many threads XLA on the processor divides a product among, on every machine. Sums follow the
-// division, so the number decides bits as the plugin does; left alone, XLA would take the machine's cores. The option threads=N,
-// as in "xla:cpu,threads=16", or $PJRT_NPROC, asks for another number.
-const DefaultThreads = 4
+// XLA on the processor divides a product among so many threads where nobody asks for a number, on every machine. Sums follow the
+// division, so the number decides bits as the plugin does; left alone, XLA would take the machine's cores.
+const (
+	defaultThreads = 4
+	smallThreads   = 1 // see [Small]
+)
 
 // threadsVar is the variable that the plugin reads when a client is made.
 const threadsVar = "PJRT_NPROC"
@@ -33,11 +35,11 @@ var opened sync.Map
 // somebody asked for.
 func Small(be compute.Backend) func() (compute.Backend, error) {
 	t, ok := opened.Load(be)
-	if !ok || t.(target).kind != XLACPU || t.(target).asked {
+	if !ok || t.(target).kind != XLACPU || t.(target).threads > 0 {
 		return nil
 	}
 	small := t.(target)
-	small.threads = 1
+	small.threads = smallThreads
 	return small.start // many are opened and closed; none is described
 }
 

@@ -48,7 +48,7 @@ type benchFlags struct {
 
 func (f *benchFlags) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.backend, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
+	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
 	flags.StringArrayVar(&f.set, "set", nil, "change a field first, path=value; repeat for more; metro recipe show lists the paths")
 	flags.IntVar(&f.repeat, "repeat", bench.DefaultRepeat, "repetitions of each measurement")
 	flags.DurationVar(&f.each, "each", time.Second, "time for a repetition, which takes one step or call at least")

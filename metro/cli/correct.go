@@ -58,7 +58,7 @@ model that was trained for a minute.`,
 		},
 	}
 	addModelFlag(cmd, &model)
-	cmd.Flags().StringVar(&engine, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
+	cmd.Flags().StringVar(&engine, "backend", "auto", backendUsage)
 	cmd.Flags().Float64Var(&threshold, "threshold", 0.5, "mark words that are more likely than this to be wrong")
 	return cmd
 }

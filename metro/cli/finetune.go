@@ -49,7 +49,7 @@ named after the run, and the latest as finetune-TASK.json.`,
 	flags.StringVar(&f.model, "model", "", "folder of a run, or a Hugging Face folder")
 	flags.StringVar(&f.data, "data", "", "labelled texts, JSON lines, in the place of the probe")
 	flags.StringVar(&f.corpus, "corpus", text.Default, "corpus that the probe's texts are from: godoc is this machine's Go documentation")
-	flags.StringVar(&f.backend, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
+	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
 	flags.Int64Var(&f.options.Seed, "seed", 0, "seed of the new head and of the order of the texts")
 	flags.IntVar(&f.options.Steps, "steps", 0, fmt.Sprintf("training steps; 0 is %d", tasks.DefaultSteps))
 	flags.Float64Var(&f.options.LearningRate, "learning-rate", 0, "peak; 0 is half of pretraining's")

@@ -51,7 +51,7 @@ then the answers are in a temporary file, and after an early end in FILE.partial
 	addModelFlag(cmd, &f.model)
 	flags.StringVar(&f.input, "input", "", "JSON lines; - is the standard input")
 	flags.StringVar(&f.output, "output", "-", "file to write, which must not be there yet; - is the standard output")
-	flags.StringVar(&f.backend, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
+	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
 	flags.IntVar(&f.options.TopK, "top-k", 1, "guesses a token")
 	flags.BoolVar(&f.options.Hidden, "hidden", false, "write the states of the last layer too")
 	if err := cmd.MarkFlagRequired("input"); err != nil {

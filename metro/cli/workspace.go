@@ -22,6 +22,9 @@ type workspaceFlags struct {
 	corpus, backend, out string
 }
 
+// backendUsage says what --backend takes.
+const backendUsage = "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so; options behind commas, as in xla:cpu,threads=16"
+
 func (w *workspaceFlags) addFlags(cmd *cobra.Command) {
 	w.addTextFlags(cmd)
 	cmd.Flags().StringVar(&w.out, "out", "runs", "folder of the runs")
@@ -30,7 +33,7 @@ func (w *workspaceFlags) addFlags(cmd *cobra.Command) {
 // addTextFlags adds those of a command that makes no run.
 func (w *workspaceFlags) addTextFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&w.corpus, "corpus", text.Default, "text to train on: godoc (this machine's Go documentation), a file of text or Markdown in UTF-8, one of JSON lines whose text --set data.field=NAME names, a folder of them, any of them gzipped, or a prepared corpus")
-	cmd.Flags().StringVar(&w.backend, "backend", "auto", "auto, go, xla, xla:cuda, or xla:/path/to/plugin.so")
+	cmd.Flags().StringVar(&w.backend, "backend", "auto", backendUsage)
 }
 
 // named returns c with the text that --corpus names written down in it, unless it names one of its own. The path decides
