@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"metrolab/internal/usererr"
+	"metrolab/metro"
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
@@ -80,114 +81,156 @@ func (s Study) RunShare(ctx context.Context, runner *training.Runner, share Shar
 	if s.UntilDecided && share.Shard != (Shard{}) {
 		return Results{}, usererr.New("a study until decided has no parts: which run is next follows from all that have ended; share it with --claim")
 	}
-	jobs, err := s.plan()
-	if err != nil {
-		return Results{}, err
-	}
 	if report == nil {
 		report = func(Event) {}
 	}
-	results := Results{Study: s, Store: runner.Store, Extra: s.extra(runner.Corpus), Corpus: runner.Corpus.Hash}
-	if results.Arms, err = s.Arms(); err != nil {
+	w, err := s.begin(ctx, runner, report)
+	if err != nil {
 		return Results{}, err
 	}
-	if results.Runs, err = s.runs(ctx, runner, jobs); err != nil {
-		return Results{}, err
+	return w.all(ctx, share)
+}
+
+// work is a study under way in this process.
+type work struct {
+	study  Study
+	runner *training.Runner
+	jobs   []job
+	task   tasks.Task // of the fine-tuning; nil without one
+
+	planned []Run                  // those of the jobs, by the names that they had at the beginning
+	turns   map[string]*sync.Mutex // by these names: arms that differ in their fine-tuning alone wait for the same run
+
+	mu          sync.Mutex // guards what follows, while runs are trained
+	report      func(Event)
+	results     Results
+	problems    []error // of the jobs
+	done, total int     // runs that have ended, of those that this process is to train
+}
+
+// begin plans the work, and writes the study's plan into its folder.
+func (s Study) begin(ctx context.Context, runner *training.Runner, report func(Event)) (*work, error) {
+	jobs, err := s.plan()
+	if err != nil {
+		return nil, err
 	}
-	var task tasks.Task
+	w := &work{study: s, runner: runner, jobs: jobs, turns: map[string]*sync.Mutex{}, report: report, problems: make([]error, len(jobs))}
+	w.results = Results{Study: s, Store: runner.Store, Extra: s.extra(runner.Corpus), Corpus: runner.Corpus.Hash}
+	if w.results.Arms, err = s.Arms(); err != nil {
+		return nil, err
+	}
+	if w.results.Runs, err = s.runs(ctx, runner, jobs); err != nil {
+		return nil, err
+	}
+	w.planned = slices.Clone(w.results.Runs)
+	for _, run := range w.planned {
+		w.turns[run.ID] = new(sync.Mutex)
+	}
 	if s.Finetune != nil {
-		if task, err = s.Finetune.task(runner.Corpus); err != nil {
-			return Results{}, err
+		if w.task, err = s.Finetune.task(runner.Corpus); err != nil {
+			return nil, err
 		}
 	}
-	if err := results.register(filepath.Join(runner.Store.Root, s.Name)); err != nil {
-		return Results{}, err
-	}
-	var mu sync.Mutex // guards what follows, and report
-	done, problems := 0, make([]error, len(jobs))
-	pending := s.inTurn(share.Shard.Of(results.Runs), jobs)
-	total := len(pending)
-	planned := slices.Clone(results.Runs)
-	turns := map[string]*sync.Mutex{} // by run: arms that differ in their fine-tuning alone wait for the same one
-	for _, run := range results.Runs {
-		turns[run.ID] = new(sync.Mutex)
-	}
-	turn := func(i int) *sync.Mutex { return turns[planned[i].ID] }
-	train := func(worker, i int) {
-		j := jobs[i]
-		event := Event{Arm: j.arm.Name, Seed: j.seed, Worker: worker, Total: total, Found: true}
-		progress := func(p training.Progress) {
-			mu.Lock()
-			defer mu.Unlock()
-			event.Progress, event.Done, event.Found = p, done, false
-			report(event)
-		}
-		config, result, err := s.keeping(j.arm.Config), training.Result{}, error(nil)
-		if s.branches(j.arm.Name) {
-			baseline, _ := find(planned, BaselineName, j.seed)
-			config, result, err = s.trunk(ctx, runner, baseline, turns[baseline.ID], j.arm.Config, progress)
-		}
-		if err == nil && result.Diverged == "" {
-			turn := turn(i)
-			turn.Lock()
-			result, err = runner.Run(ctx, s.Recipe, config, progress)
-			turn.Unlock()
-		}
-		var tuned *runs.Run
-		if s.Finetune != nil && err == nil && result.Diverged == "" {
-			begin := func(tuned *runs.Run) error {
-				return results.keepTuned(Run{Arm: j.arm.Name, Seed: j.seed, ID: result.Run.ID}, tuned)
-			}
-			result, tuned, err = s.Finetune.train(ctx, runner, task, j.arm, result, begin, progress)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if tuned != nil {
-			results.Runs[i].Tuned = tuned.ID
-		}
-		if result.Run != nil {
-			results.Runs[i].ID = result.Run.ID // of a fork, the name that it has now
-		}
-		problems[i] = nil
-		if err != nil {
-			problems[i] = fmt.Errorf("%s, seed %d: %w", j.arm.Name, j.seed, err)
-		} else {
-			done++
-			event.Result, event.Done = &result, done
-			report(event)
-		}
-	}
-	workers := cmp.Or(share.Jobs, s.Workers(runner))
-	if s.UntilDecided {
-		results = results.Reload()
-		pending = slices.DeleteFunc(pending, func(i int) bool { return !results.Runs[i].Ended }) // to be told of, as found
+	return w, w.results.register(filepath.Join(runner.Store.Root, s.Name))
+}
+
+// all trains what a share asks for, and returns the results.
+func (w *work) all(ctx context.Context, share Share) (Results, error) {
+	pending := w.study.inTurn(share.Shard.Of(w.planned), w.jobs)
+	w.total = len(pending)
+	workers := cmp.Or(share.Jobs, w.study.Workers(w.runner))
+	if w.study.UntilDecided {
+		w.results = w.results.Reload()
+		pending = slices.DeleteFunc(pending, func(i int) bool { return !w.results.Runs[i].Ended }) // to be told of, as found
 	}
 	for ctx.Err() == nil {
-		for len(pending) > 0 && ctx.Err() == nil {
-			atATime(ctx, workers, pending, train)
-			pending = slices.DeleteFunc(pending, func(i int) bool { return !share.waits(problems[i]) })
-			if len(pending) > 0 {
-				report(Event{Held: len(pending)})
-				pause(ctx, runner.Store)
-			}
-		}
-		results = results.Reload()
-		if !s.UntilDecided || slices.ContainsFunc(problems, func(err error) bool { return err != nil }) {
+		w.round(ctx, share, workers, pending)
+		if !w.study.UntilDecided || slices.ContainsFunc(w.problems, func(err error) bool { return err != nil }) {
 			break
 		}
-		if pending = results.next(workers); len(pending) == 0 {
+		if pending = w.results.next(workers); len(pending) == 0 {
 			break
 		}
 	}
 	if ctx.Err() != nil {
-		return results, training.ErrInterrupted
+		return w.results, training.ErrInterrupted
 	}
-	for i, run := range results.Runs {
+	for i, run := range w.results.Runs {
 		if run.Ended {
-			problems[i] = nil // another process had it, and has finished it
+			w.problems[i] = nil // another process had it, and has finished it
 		}
 	}
-	return results, errors.Join(problems...)
+	return w.results, errors.Join(w.problems...)
+}
+
+// round trains the pending jobs, waits for those that other processes have, and looks at what has ended.
+func (w *work) round(ctx context.Context, share Share, workers int, pending []int) {
+	for len(pending) > 0 && ctx.Err() == nil {
+		atATime(ctx, workers, pending, func(worker, i int) { w.do(ctx, worker, i) })
+		pending = slices.DeleteFunc(pending, func(i int) bool { return !share.waits(w.problems[i]) })
+		if len(pending) > 0 {
+			w.report(Event{Held: len(pending)})
+			pause(ctx, w.runner.Store)
+		}
+	}
+	w.results = w.results.Reload()
+}
+
+// do does one of the jobs, and reports how it goes and how it ended.
+func (w *work) do(ctx context.Context, worker, i int) {
+	j := w.jobs[i]
+	event := Event{Arm: j.arm.Name, Seed: j.seed, Worker: worker, Total: w.total, Found: true}
+	result, tuned, err := w.train(ctx, i, func(p training.Progress) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		event.Progress, event.Done, event.Found = p, w.done, false
+		w.report(event)
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if tuned != nil {
+		w.results.Runs[i].Tuned = tuned.ID
+	}
+	if result.Run != nil {
+		w.results.Runs[i].ID = result.Run.ID // of a fork, the name that it has now
+	}
+	w.problems[i] = nil
+	if err != nil {
+		w.problems[i] = fmt.Errorf("%s, seed %d: %w", j.arm.Name, j.seed, err)
+		return
+	}
+	w.done++
+	event.Result, event.Done = &result, w.done
+	w.report(event)
+}
+
+// train trains the run of a job, before it what it forks and after it what it is fine-tuned to, as far as these are not
+// finished. tuned is the run of the fine-tuning, nil where it was not come to.
+func (w *work) train(ctx context.Context, i int, progress func(training.Progress)) (result training.Result, tuned *runs.Run, err error) {
+	s, j := w.study, w.jobs[i]
+	config := s.keeping(j.arm.Config)
+	if s.branches(j.arm.Name) {
+		baseline, _ := find(w.planned, BaselineName, j.seed)
+		config, result, err = s.trunk(ctx, w.runner, baseline, w.turns[baseline.ID], j.arm.Config, progress)
+	}
+	if err != nil || result.Diverged != "" {
+		return result, nil, err
+	}
+	if result, err = w.run(ctx, i, config, progress); s.Finetune == nil || err != nil || result.Diverged != "" {
+		return result, nil, err
+	}
+	begin := func(tuned *runs.Run) error {
+		return w.results.keepTuned(Run{Arm: j.arm.Name, Seed: j.seed, ID: result.Run.ID}, tuned)
+	}
+	return s.Finetune.train(ctx, w.runner, w.task, j.arm, result, begin, progress)
+}
+
+// run trains the run of a job under a config, one job of a run at a time.
+func (w *work) run(ctx context.Context, i int, config metro.Config, progress func(training.Progress)) (training.Result, error) {
+	turn := w.turns[w.planned[i].ID]
+	turn.Lock()
+	defer turn.Unlock()
+	return w.runner.Run(ctx, w.study.Recipe, config, progress)
 }
 
 // atATime calls do with each of the places and the number of a worker, so many at a time, until ctx ends.

@@ -10,8 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -44,18 +42,6 @@ type Lease struct {
 	released bool
 }
 
-// record is the lease.json of an attempt.
-type record struct {
-	Attempt int `json:"attempt"`
-	process
-	Since     time.Time `json:"since"`
-	Heartbeat time.Time `json:"heartbeat"`
-	TTL       float64   `json:"ttl_seconds,omitempty"` // for so long the sign of life counts; 0 is the reader's
-	Released  bool      `json:"released,omitempty"`
-	Step      int       `json:"step"`
-	Total     int       `json:"total"`
-}
-
 // Acquire takes the run, or says who holds it and since when (an error that wraps [ErrHeld], and the user's).
 // A lease whose process is dead is taken over at once; one whose process cannot be seen from here, when its last sign
 // of life is older than the TTL that it was taken with. While the lease is held a goroutine gives signs of life.
@@ -83,61 +69,6 @@ func (r *Run) Acquire() (*Lease, error) {
 func (r *Run) heldError(holder record) error {
 	return usererr.New("%w: run %q, attempt %d, by process %d on %s since %s, last sign of life %s; wait for it or stop that process",
 		ErrHeld, r.ID, holder.Attempt, holder.PID, holder.Host, holder.Since.Format(time.DateTime), holder.Heartbeat.Format(time.DateTime))
-}
-
-func (r *Run) attemptDir(attempt int) string {
-	return filepath.Join(r.Dir, attemptsDir, fmt.Sprintf("%06d", attempt))
-}
-
-// attempts lists the numbers of the attempts that are kept, in their order.
-func (r *Run) attempts() (numbers []int, err error) {
-	entries, err := r.store.disk.ReadDir(r.Path(attemptsDir))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	for _, entry := range entries {
-		if n, err := strconv.Atoi(entry.Name()); err == nil && n > 0 {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
-	return numbers, nil
-}
-
-// lastAttempt returns the highest number, 0 if there was no attempt.
-func (r *Run) lastAttempt() (int, error) {
-	numbers, err := r.attempts()
-	if len(numbers) == 0 {
-		return 0, err
-	}
-	return numbers[len(numbers)-1], err
-}
-
-// lastRecord returns the record of the highest attempt; its Attempt is 0 if there was none.
-func (r *Run) lastRecord() (record, error) {
-	last, err := r.lastAttempt()
-	if err != nil {
-		return record{}, err
-	}
-	if last == 0 {
-		return record{Released: true}, nil
-	}
-	return r.readRecord(last)
-}
-
-// readRecord returns an attempt's record. A damaged one, which only a power failure or a strange hand leaves, belongs
-// to nobody and ages like one of another machine.
-func (r *Run) readRecord(attempt int) (record, error) {
-	var found record
-	err := readJSON(r.store.disk, filepath.Join(r.attemptDir(attempt), leaseFile), &found)
-	if err == nil && found.Attempt == attempt {
-		return found, nil
-	}
-	info, err := r.store.disk.Lstat(r.attemptDir(attempt))
-	if err != nil {
-		return record{}, err
-	}
-	return record{Attempt: attempt, process: process{Host: "unknown"}, Since: info.ModTime(), Heartbeat: info.ModTime()}, nil
 }
 
 // live reports whether the holder of a record may still be at work.
@@ -212,103 +143,6 @@ func (r *Run) claim(last record) (*Lease, error) {
 		return nil, errors.Join(err, lease.Release())
 	}
 	return lease, nil
-}
-
-// tidy removes what interrupted work has left aside. Nobody needs it any more: the attempt before has ended, and no one
-// else can get the number that this one has.
-func (r *Run) tidy(lastAttempt int) (err error) {
-	for _, dir := range r.written(lastAttempt) {
-		err = errors.Join(err, r.store.disk.RemoveStrays(dir))
-	}
-	return errors.Join(err, r.reapAttempts(lastAttempt))
-}
-
-// Begun reports whether anything was measured or saved, so that there is something to lose.
-func (r *Run) Begun() (bool, error) {
-	checkpoints, err := Checkpoints{Dir: r.Path(CheckpointsDir), disk: r.store.disk}.list()
-	if len(checkpoints) > 0 || err != nil {
-		return true, err
-	}
-	info, err := r.store.disk.Lstat(r.Path(MetricsFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err != nil || info.Size() > 0, err
-}
-
-// Tidy removes from a finished run what has no place in it: what its last holder had aside when it was killed behind the
-// result, and lines behind the end of the log, from a process that had lost the run, stopped for longer than the TTL say, and
-// went on. A run that somebody holds, and one that is not finished, is looked after by its holder.
-func (r *Run) Tidy() error {
-	end, err := r.endOfLog()
-	if err != nil || end == (Mark{}) {
-		return err
-	}
-	info, err := r.store.disk.Lstat(r.Path(MetricsFile))
-	if err != nil {
-		return err
-	}
-	last, err := r.lastAttempt()
-	if err != nil || info.Size() <= end.Bytes && !slices.ContainsFunc(r.written(last), r.hasStrays) {
-		return err
-	}
-	lease, err := r.Acquire() // which removes what lies aside
-	if errors.Is(err, ErrHeld) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	log, err := lease.Metrics()
-	if err == nil {
-		err = errors.Join(log.cutTo(end), log.Close())
-	}
-	return errors.Join(err, lease.Release())
-}
-
-func (r *Run) hasStrays(dir string) bool {
-	entries, _ := r.store.disk.ReadDir(dir) // what cannot be looked into cannot be tidied either
-	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return atomicfile.IsTemp(e.Name()) })
-}
-
-// written are the folders of a run that its holder writes to, and may leave something aside in.
-func (r *Run) written(attempt int) []string {
-	return []string{r.Dir, r.Path(CheckpointsDir), r.Path(attemptsDir), r.attemptDir(attempt)}
-}
-
-// mostAttempts is how many of a run's attempts are kept that differ in what may change numbers.
-const mostAttempts = 16
-
-// reapAttempts removes the attempts before the last that tell nothing new: those that ended before they began, and those on
-// a machine that an earlier one was on already, as far as that may change numbers. So a run that is killed a thousand times
-// keeps a handful, and still says all that it was made by.
-func (r *Run) reapAttempts(lastAttempt int) error {
-	numbers, err := r.attempts()
-	if err != nil {
-		return err
-	}
-	var kept []int
-	seen := map[string]bool{}
-	for _, n := range numbers {
-		if n >= lastAttempt {
-			continue
-		}
-		if p, err := r.attempt(n); err == nil {
-			if made := string(canonicalText(p.Numerics())); !seen[made] {
-				seen[made] = true
-				kept = append(kept, n)
-			}
-		}
-	}
-	if over := len(kept) - mostAttempts; over > 0 {
-		kept = slices.Delete(kept, 1, 1+over) // the first one stays
-	}
-	for _, n := range numbers {
-		if n < lastAttempt && !slices.Contains(kept, n) {
-			err = errors.Join(err, r.store.disk.RemoveAll(r.attemptDir(n)))
-		}
-	}
-	return err
 }
 
 // beat gives signs of life until the lease ends. That one fails, on a full disk say, does not matter by itself: if all

@@ -72,6 +72,19 @@ func (r *Run) String() string {
 // Path returns the path of one of the run's files.
 func (r *Run) Path(name string) string { return filepath.Join(r.Dir, name) }
 
+// Begun reports whether anything was measured or saved, so that there is something to lose.
+func (r *Run) Begun() (bool, error) {
+	checkpoints, err := Checkpoints{Dir: r.Path(CheckpointsDir), disk: r.store.disk}.list()
+	if len(checkpoints) > 0 || err != nil {
+		return true, err
+	}
+	info, err := r.store.disk.Lstat(r.Path(MetricsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err != nil || info.Size() > 0, err
+}
+
 // withDefaults fills in what a caller may leave out.
 func (s Store) withDefaults() Store {
 	if s.TTL == 0 {
