@@ -98,10 +98,8 @@ func (r Results) curves(logs logs, metric string) viz.Curves {
 		m.Label = r.Study.Outcome.Label
 	}
 	how, _ := readingOf(r.Study.Outcome.Metric)
-	c := viz.Curves{
-		Name: metric, Title: capitalized(m.Label), Caption: "Thin lines are seeds, the band is their range.", Band: viz.MinMax,
-		X: viz.Axis{Label: "training step"}, Y: viz.Axis{Label: m.Label},
-	}
+	c := viz.OverSteps(metric, m.Label)
+	c.Title, c.Caption, c.Band = capitalized(m.Label), "Thin lines are seeds, the band is their range.", viz.MinMax
 	if m.Meaning != "" {
 		c.Caption = capitalized(m.Meaning) + ". " + c.Caption
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // Curves are lines over training: a mean over seeds with its band for each series, and each seed as a thin line where
-// they are few. X is [Steps], [Tokens], [FLOPs], [Seconds] or an axis of your own. [GradientNorms], [LossSpikes],
-// [TieCosine] and [BiasProfile] are Curves with the words and lines that belong to one question.
+// they are few. X is [Steps], [Tokens], [FLOPs], [Seconds] or an axis of your own. [OverSteps], [GradientNorms],
+// [LossSpikes], [TieCosine] and [BiasProfile] are Curves with the words and lines that belong to one question.
 type Curves struct {
 	Name    string // of the figure's file
 	Title   string

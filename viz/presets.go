@@ -4,6 +4,11 @@ package viz
 
 import "strconv"
 
+// OverSteps are curves of a metric over the steps of training: name is its key, label what it is called.
+func OverSteps(name, label string, series ...Series) Curves {
+	return Curves{Name: name, Title: label, X: Steps, Y: Axis{Label: label}, Series: series}
+}
+
 // GradientNorms are curves of the global gradient norm before clipping, on a logarithmic axis, with a level at the norm
 // that gradients are clipped to (0 for none).
 func GradientNorms(x Axis, clip float64, series ...Series) Curves {

@@ -344,8 +344,7 @@ func (s Site) runCurve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key := r.PathValue("metric")
-	label := metrics.Of(key).Label
-	c := viz.Curves{Name: key, Title: label, X: viz.Steps, Y: viz.Axis{Label: label}}
+	c := viz.OverSteps(key, metrics.Of(key).Label)
 	if x, y := runs.Curve(rows, key); len(x) > 0 {
 		c.Series = []viz.Series{{Name: run.ID, Runs: []viz.Line{{X: x, Y: y}}}}
 	}

@@ -170,8 +170,7 @@ func plotRuns(cmd *cobra.Command, drawn []loggedRun, metric, path string) error 
 	if !strings.HasSuffix(path, ".png") {
 		return usererr.New("the picture %s is written as PNG; give it a name that ends in .png", path)
 	}
-	label := metrics.Of(metric).Label
-	c := viz.Curves{Name: "curves", Title: label, X: viz.Steps, Y: viz.Axis{Label: label}}
+	c := viz.OverSteps(metric, metrics.Of(metric).Label)
 	for _, run := range drawn {
 		x, y := runs.Curve(run.rows, metric)
 		if len(x) == 0 {

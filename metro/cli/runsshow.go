@@ -127,12 +127,7 @@ func curves(w io.Writer, rows []runs.Row, chosen []string) error {
 }
 
 func notMeasured(key string, rows []runs.Row) error {
-	var known []string
-	for name := range last(rows) {
-		known = append(known, name)
-	}
-	slices.Sort(known)
-	return usererr.New("the run has no curve of %q; it has measured %s", key, strings.Join(known, ", "))
+	return usererr.New("the run has no curve of %q; it has measured %s", key, strings.Join(runs.Recorded(rows), ", "))
 }
 
 const curveHeight = 8
