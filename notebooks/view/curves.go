@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
+	"sort"
+	"strconv"
 	"strings"
 
 	"metrolab/metro/metrics"
@@ -15,18 +18,19 @@ import (
 )
 
 // Curves draws a metric of several runs. Runs that differ in the seed alone, such as those of an arm, are one series with a
-// band. Series of one name are told apart by the settings in which they differ.
+// band. Series of one name are told apart by the settings in which they differ. A fork beside its trunk is drawn from the step
+// at which it leaves it.
 func Curves(metric string, of ...*Run) viz.Curves { return Must(curves(metric, of)) }
 
 func curves(metric string, of []*Run) (viz.Curves, error) {
-	m := metrics.Of(metric)
-	c := viz.Curves{Name: metric, Title: m.Label, X: viz.Steps, Y: viz.Axis{Label: m.Label}}
+	c := viz.OverSteps(metric, metrics.Of(metric).Label)
 	var arms []arm
 	for _, run := range of {
 		line, err := run.line(metric)
 		if err != nil {
 			return c, err
 		}
+		line = run.branch(line, of)
 		own := armOf(run)
 		at := slices.IndexFunc(arms, func(a arm) bool { return a.name == own.name && maps.Equal(a.settings, own.settings) })
 		if at < 0 {
@@ -39,6 +43,30 @@ func curves(metric string, of []*Run) (viz.Curves, error) {
 		c.Series[i].Name = name
 	}
 	return c, nil
+}
+
+// branch is the part of a run's line that its trunk does not have, with the point at which it leaves it, if that is drawn too.
+func (r *Run) branch(line viz.Line, drawn []*Run) viz.Line {
+	var document struct {
+		Config struct {
+			Training struct {
+				Fork string `json:"fork"`
+			} `json:"training"`
+		} `json:"config"`
+	}
+	if runs.ReadJSON(r.Path(runs.ConfigFile), &document) != nil {
+		return line
+	}
+	trunk, at, _ := strings.Cut(filepath.Base(document.Config.Training.Fork), "@")
+	step, err := strconv.ParseFloat(at, 64)
+	if err != nil || !slices.ContainsFunc(drawn, func(other *Run) bool { return other.ID == trunk }) {
+		return line
+	}
+	shared := sort.SearchFloat64s(line.X, step)
+	if shared == len(line.X) {
+		return line
+	}
+	return viz.Line{X: line.X[shared:], Y: line.Y[shared:]}
 }
 
 // arm is what runs of one series share: their name, and all that decides their numbers but the seed, by path.

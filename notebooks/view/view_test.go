@@ -77,6 +77,21 @@ func TestOpenAndDraw(t *testing.T) {
 	require.Len(t, Frame(run, 3, "1s"), 2)
 }
 
+// A fork is drawn from the step at which it leaves its trunk, where that is drawn too.
+func TestForkLeavesItsTrunk(t *testing.T) {
+	t.Setenv("METROLAB_RUNS", t.TempDir())
+	trunk := Load(put(t, "trunk", 0))
+	document := map[string]any{"name": "fork", "config": map[string]any{"training": map[string]any{"fork": trunk.ID + "@2"}}}
+	id, err := runs.ID("fork", document)
+	require.NoError(t, err)
+	run, err := runs.Store{Root: Root()}.Create(id, document)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(run.Path(runs.MetricsFile), []byte("{\"step\":1,\"loss\":1}\n{\"step\":2,\"loss\":2}\n{\"step\":3,\"loss\":1}\n"), 0o600))
+	fork := Load(run)
+	require.Equal(t, viz.Line{X: []float64{2, 3}, Y: []float64{2, 1}}, Curves("loss", trunk, fork).Series[1].Runs[0])
+	require.Len(t, Curves("loss", fork).Series[0].Runs[0].X, 3)
+}
+
 // Each mistake ends the cell with one line that says what to do.
 func TestMistakesAreOneLine(t *testing.T) {
 	t.Setenv("METROLAB_RUNS", t.TempDir())
