@@ -40,12 +40,14 @@ finds is noise. For each outcome the table says σ, the standard deviation of th
 of one change needs to decide on a true difference of 0.01, 0.02 and 0.05 with a chance of 80 %, and what a pair takes of the
 processor. Outcomes of unlike scales are compared by σ in parts of what the runs have learned above guessing; "power a minute"
 is 1/(that² · minutes), in parts of the best outcome's, which comes first. How an outcome fares when something is changed is not
-looked at: who chose it by that would find what he looked for.
+looked at: who chose it by that would find what he looked for. With training.ema the outcomes of averaged weights, ema_…, stand
+beside the others, of the same runs.
 
 Given folders of A/A studies, it reads them and trains nothing; they must be of one recipe, and their pairs are taken together.
 Without one it trains what is missing of the recipe's study: aa for tiny, aa-micro for micro, aa-RECIPE for others.`,
 		Example: `  metro ablate noise --recipe micro --seeds 100,101,102,103
   metro ablate noise runs/aa
+  metro ablate noise --out runs/averages --set training.ema=0.99
   metro ablate noise runs/aa --outcome last4:frozen_auc_words --outcome val_clm_loss`,
 		Args: args(cobra.ArbitraryArgs),
 		RunE: func(cmd *cobra.Command, given []string) error { return noise(cmd, w, f, given) },
