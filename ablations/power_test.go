@@ -45,7 +45,7 @@ func TestThePowerThatIsPrintedHolds(t *testing.T) {
 // is said. It is more often where the least number, a pair more than there were, is more than enough.
 func TestTheSeedsThatArePrintedDecide(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a simulation in one goroutine, of which the race detector learns nothing")
+		t.Skip("a simulation in one goroutine, of which the race detector learns nothing; leave out -short")
 	}
 	const studies, size = 40, 0.9 // in true standard deviations
 	for _, n := range []int{3, 5, 10} {
@@ -92,7 +92,7 @@ func made(seeds int) Results {
 // be, in a study that was planned and in one that goes on.
 func TestAddingSeedsGivesNoVerdicts(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a simulation in one goroutine, of which the race detector learns nothing")
+		t.Skip("a simulation in one goroutine, of which the race detector learns nothing; leave out -short")
 	}
 	const studies, shown = 400, 20
 	rng := rand.New(rand.NewPCG(13, 14))

@@ -51,7 +51,7 @@ func TestEveryBlockIsTested(t *testing.T) {
 // its names ask for.
 func TestCellsInPagesCompile(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command is not here to compile them")
+		t.Skip("there is no go command to compile them; put it on the PATH")
 	}
 	tr := project(t)
 	pages := readPages(t, tr.root)

@@ -41,7 +41,7 @@ func TestPagesNameWhatIsThere(t *testing.T) {
 // TestProgramsInPagesBuild type-checks each whole program of a page.
 func TestProgramsInPagesBuild(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command is not here to check them")
+		t.Skip("there is no go command to check them; put it on the PATH")
 	}
 	pages := readPages(t, project(t).root)
 	for _, name := range sortedNames(pages) {

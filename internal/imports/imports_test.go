@@ -161,7 +161,7 @@ func room(path string) string {
 func project(t *testing.T) []pkg {
 	t.Helper()
 	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("the go command is not here to list the packages")
+		t.Skip("there is no go command to list the packages; put it on the PATH")
 	}
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-e", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", module+"...")
 	out, err := cmd.Output()

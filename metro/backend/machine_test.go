@@ -12,7 +12,7 @@ import (
 
 func TestAdviceNamesEachMissingThing(t *testing.T) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-		t.Skip("advice about XLA and SIMD is for Linux amd64")
+		t.Skip("advice about XLA and SIMD is for Linux amd64; run it there")
 	}
 	for _, c := range []struct {
 		name    string

@@ -10,16 +10,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro/backend"
 	"metrolab/metro/hlo"
 	"metrolab/metro/recipes"
 )
 
-// The step of micro is compiled for a GPU that is not there, wherever scripts/setup --cuda was run.
-func TestCompile(t *testing.T) {
-	if _, err := backend.OpenAhead("h100", false); err != nil {
+// skipUnlessAhead skips a test where nothing compiles for a GPU; the reason says what to install.
+func skipUnlessAhead(t *testing.T) {
+	t.Helper()
+	_, err := backend.OpenAhead("h100", false)
+	if usererr.Is(err) {
 		t.Skipf("nothing compiles for a GPU here: %v", err)
 	}
+	require.NoError(t, err)
+}
+
+// The step of micro is compiled for a GPU that is not there, wherever scripts/setup --cuda was run.
+func TestCompile(t *testing.T) {
+	skipUnlessAhead(t)
 	l := newLab(t)
 	printed, said, code := l.inProcess(t.Context(), "compile", "--recipe", "micro", "--json")
 	require.Equal(t, exitDone, code, said)
@@ -41,9 +50,7 @@ func TestCompile(t *testing.T) {
 
 // Ctrl-C does not wait for a compilation that leaves nothing behind.
 func TestCompileIsLeftAtOnce(t *testing.T) {
-	if _, err := backend.OpenAhead("h100", false); err != nil {
-		t.Skipf("nothing compiles for a GPU here: %v", err)
-	}
+	skipUnlessAhead(t)
 	cmd := newLab(t).command("compile", "--recipe", "electra-small")
 	said := start(t, cmd)
 	said.within(t, time.Minute, "compiling for h100")

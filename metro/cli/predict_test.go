@@ -148,7 +148,7 @@ func TestInterruptedReading(t *testing.T) {
 func TestPredictOnAFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip("this system has no /dev/full")
+		t.Skip("there is no /dev/full, a disk without space; run it on Linux")
 	}
 	defer full.Close()
 	l := newLab(t)

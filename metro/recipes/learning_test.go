@@ -25,7 +25,7 @@ import (
 func TestTinyLearns(t *testing.T) {
 	wanted := os.Getenv("METROLAB_TEST_LEARNING")
 	if wanted == "" {
-		t.Skip("set METROLAB_TEST_LEARNING=0 to train the tiny recipe at seed 0 for a minute or two; scripts/test does")
+		t.Skip("takes minutes; set METROLAB_TEST_LEARNING=0 to train the tiny recipe at seed 0 for a minute or two; scripts/test does")
 	}
 	be := backendtest.XLA(t)
 	cache := t.TempDir()

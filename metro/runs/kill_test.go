@@ -182,7 +182,7 @@ func TestProcessesRaceForARun(t *testing.T) {
 // A killed process that its parent has not waited for is still in the system's table.
 func TestKilledButNotBuried(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux tells the state of a process")
+		t.Skip("there is no /proc that tells a killed process from a running one; run it on Linux")
 	}
 	store := Store{Root: t.TempDir()}
 	run, err := store.Create(toyID, 1)

@@ -61,7 +61,7 @@ func TestBuildInfo(t *testing.T) {
 
 func TestWorkingSource(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not here")
+		t.Skip("there is no git; install it")
 	}
 	dir := t.TempDir()
 	require.Equal(t, Source{}, workingSource(filepath.Join(dir, "absent")))

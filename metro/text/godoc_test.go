@@ -178,7 +178,7 @@ func TestInOrder(t *testing.T) {
 // which has 89,477 documents with 1.90 M words in 11.7 MB.
 func TestThisGoDistribution(t *testing.T) {
 	if testing.Short() {
-		t.Skip("reads the whole Go distribution")
+		t.Skip("reads the whole Go distribution; leave out -short")
 	}
 	t.Setenv("GOROOT", build.Default.GOROOT)
 	c, err := prepare(t, "")

@@ -86,7 +86,7 @@ func TestFieldThatIsNotThere(t *testing.T) {
 // An object without end does not fill the memory.
 func TestEndlessObject(t *testing.T) {
 	if testing.Short() {
-		t.Skip("reads 64 MB")
+		t.Skip("reads 64 MB; leave out -short")
 	}
 	word := strings.Repeat("word ", 1<<20)
 	path := filepath.Join(writeTree(t, map[string]string{"a.jsonl": `{"t": "` + strings.Repeat(word, 26) + `"}`}), "a.jsonl")

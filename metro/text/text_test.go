@@ -200,7 +200,7 @@ func FuzzParagraphs(f *testing.F) {
 // TestMemoryIsBounded prepares and reads 64 MB of text, one line of them, in less than 16 MB of live heap.
 func TestMemoryIsBounded(t *testing.T) {
 	if testing.Short() {
-		t.Skip("reads 64 MB")
+		t.Skip("reads 64 MB; leave out -short")
 	}
 	const size, limit = 64 << 20, 16 << 20
 	file := filepath.Join(t.TempDir(), "big.txt")

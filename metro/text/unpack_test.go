@@ -29,7 +29,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // A few kilobytes that unpack to gigabytes are refused before they have filled the disk, as text and as an archive.
 func TestBombsAreRefused(t *testing.T) {
 	if testing.Short() {
-		t.Skip("unpacks 64 MB twice")
+		t.Skip("unpacks 64 MB twice; leave out -short")
 	}
 	const size = 256 << 20
 	dir, cache := t.TempDir(), t.TempDir()

@@ -176,7 +176,7 @@ func python(t *testing.T, program string) []byte {
 	t.Helper()
 	path, err := exec.LookPath("python3")
 	if err != nil {
-		t.Skip("there is no python3")
+		t.Skip("there is no python3; install it")
 	}
 	command := exec.CommandContext(t.Context(), path, "-B", "-c", program)
 	var said bytes.Buffer
