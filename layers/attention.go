@@ -21,7 +21,7 @@ type SelfAttention struct {
 // Apply computes softmax(QKᵀ/√(H/N) + bias)·V from x, [B, S, H], head by head, then a dense map back to H.
 //
 //   - bias, if not nil, broadcasts to [B, N, S, S]: a relative position bias [1, N, S, S], a padding mask
-//     [B, 1, 1, S] (see [PaddingBias]), or their sum.
+//     [B, 1, 1, S] (see [PaddingBias]), or their sum; float32 where x is narrower.
 //   - key drives dropout (see [Dropout]) and is nil when evaluating.
 //
 // It is built from plain operations, never from a backend's fused attention: the fused CUDA kernel gives a learned
@@ -32,11 +32,14 @@ func (a SelfAttention) Apply(scope *model.Scope, x, bias, key *Node) *Node {
 		exceptions.Panicf("layers: %d heads do not divide width %d", a.Heads, h)
 	}
 	q, k, v := a.project(scope, x)
-	logits := MulScalar(Product(scope, "bqnd,bknd->bnqk", q, k), 1/math.Sqrt(float64(h/a.Heads)))
-	if bias != nil {
-		logits = Add(logits, bias)
-	}
-	weights := Dropout(scope.In("weights"), softmax(logits), key, a.Dropout)
+	weights := widened(Product(scope, "bqnd,bknd->bnqk", q, k), func(logits *Node) *Node {
+		logits = MulScalar(logits, 1/math.Sqrt(float64(h/a.Heads)))
+		if bias != nil {
+			logits = Add(logits, bias)
+		}
+		return softmax(logits)
+	})
+	weights = Dropout(scope.In("weights"), weights, key, a.Dropout)
 	mixed := Product(scope, "bnqk,bknd->bqnd", weights, v)
 	return Dense(scope.In("output"), Reshape(mixed, b, s, h), h, orElse(a.InitOutput, a.Init))
 }

@@ -5,13 +5,14 @@ package layers
 import (
 	"slices"
 
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
 )
 
 // Dense maps the last axis of x, [..., in], to width: x·W + b, with W [in, width] drawn by init and b [width] zero. The
-// product is taken in the dtype of [ParamMatMulDType].
+// product is taken in the dtype of [ParamMatMulDType]; the result has that of x.
 func Dense(scope *model.Scope, x *Node, width int, init Initializer) *Node {
 	weights := DenseWeights(x.Shape().Dim(-1), width, init)
 	w, b := weights[0].Node(scope, x), weights[1].Node(scope, x)
@@ -23,8 +24,8 @@ func Dense(scope *model.Scope, x *Node, width int, init Initializer) *Node {
 func rowsTimes(scope *model.Scope, x, w, b *Node) *Node {
 	in := x.Shape().Dim(-1)
 	rows := multiply(scope, Reshape(x, x.Shape().Size()/in, in), w, [][2]int{{1, 0}}, nil)
-	rows = Add(rows, alignLast(b, 2))
-	return Reshape(rows, append(slices.Clone(x.Shape().Dimensions[:x.Rank()-1]), w.Shape().Dim(1))...)
+	rows = Add(ConvertDType(rows, b.DType()), alignLast(b, 2)) // b's gradient, a sum over all rows, is taken in its dtype
+	return Reshape(ConvertDType(rows, x.DType()), append(slices.Clone(x.Shape().Dimensions[:x.Rank()-1]), w.Shape().Dim(1))...)
 }
 
 // DenseWeights lists the weights of [Dense].
@@ -35,15 +36,13 @@ func DenseWeights(in, width int, init Initializer) []Weight {
 	}
 }
 
-// Embed looks up the rows of table, [V, H], that ids, [...], name: [..., H]. Ids must be below V; backends differ in
-// what they do with others.
-func Embed(table, ids *Node) *Node {
-	return Gather(table, InsertAxes(ids, -1))
+// LayerNorm normalises the last axis of x, [..., H], to mean 0 and variance 1 (biased, plus epsilon), then applies
+// a learned gain (1 at first) and offset (0 at first). It computes in float32 where x is narrower. Ba et al., 2016.
+func LayerNorm(scope *model.Scope, x *Node, epsilon float64) *Node {
+	return widened(x, func(x *Node) *Node { return layerNorm(scope, x, epsilon) })
 }
 
-// LayerNorm normalises the last axis of x, [..., H], to mean 0 and variance 1 (biased, plus epsilon), then applies
-// a learned gain (1 at first) and offset (0 at first). Ba et al., 2016.
-func LayerNorm(scope *model.Scope, x *Node, epsilon float64) *Node {
+func layerNorm(scope *model.Scope, x *Node, epsilon float64) *Node {
 	weights := LayerNormWeights(x.Shape().Dim(-1))
 	gain, offset := weights[0].Node(scope, x), weights[1].Node(scope, x)
 	centred := Sub(x, ReduceAndKeep(x, ReduceMean, -1))
@@ -78,6 +77,15 @@ func ReLU(x *Node) *Node { return Max(ZerosLike(x), x) }
 
 // Activations by the names that configs use.
 var Activations = map[string]func(*Node) *Node{"gelu": GELU, "gelu_tanh": GELUTanh, "relu": ReLU}
+
+// widened is f of x in float32 where x is narrower, and in x's dtype where it is not; the result has x's dtype. XLA puts what is
+// computed in between into one kernel, so that nothing of it is stored as float32.
+func widened(x *Node, f func(*Node) *Node) *Node {
+	if x.DType().Size() >= dtypes.Float32.Size() {
+		return f(x)
+	}
+	return ConvertDType(f(ConvertDType(x, dtypes.Float32)), x.DType())
+}
 
 // alignLast reshapes a vector so that it broadcasts along the last of rank axes.
 func alignLast(v *Node, rank int) *Node {

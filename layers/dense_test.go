@@ -42,7 +42,7 @@ func TestDenseStart(t *testing.T) {
 }
 
 func TestEmbed(t *testing.T) {
-	out := runGo(t, float64Store(), func(_ *model.Scope, in []*Node) *Node { return layers.Embed(in[0], in[1]) },
+	out := runGo(t, float64Store(), func(scope *model.Scope, in []*Node) *Node { return layers.Embed(scope, in[0], in[1]) },
 		[][]float64{{0, 1}, {10, 11}, {20, 21}}, [][]int32{{2, 0, 2}})
 	require.Equal(t, [][][]float64{{{20, 21}, {0, 1}, {20, 21}}}, out.Value())
 }

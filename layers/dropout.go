@@ -30,7 +30,9 @@ func Dropout(scope *model.Scope, x, key *Node, rate float64) *Node {
 	// The upper 24 bits are exact in float32.
 	u := ConvertDType(BitwiseShiftRightLogicalScalar(bits, 40), dtypes.Float32)
 	keep := GreaterOrEqual(u, Scalar(g, dtypes.Float32, rate*(1<<24)))
-	return Where(Reshape(keep, shape.Dimensions...), DivScalar(x, 1-rate), ZerosLike(x))
+	return widened(x, func(x *Node) *Node {
+		return Where(Reshape(keep, shape.Dimensions...), DivScalar(x, 1-rate), ZerosLike(x))
+	})
 }
 
 // mix64 is the output function of SplitMix64 (Steele, Lea, Flood, 2014, with Stafford's constants), which makes random bits of

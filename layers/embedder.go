@@ -2,7 +2,10 @@
 
 package layers
 
-import . "github.com/gomlx/gomlx/core/graph"
+import (
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+)
 
 // Embedder turns ids below V into vectors of width E, and gives the matrix that output heads are tied to. It is a function of
 // its weights' nodes, which the caller makes: so models can share the weights, or add to them.
@@ -10,8 +13,8 @@ type Embedder interface {
 	// Weights lists the weights, by their places in the scope that they are put in. The first should have a row for each
 	// token, if any has: it is what says how many tokens a trained model knows.
 	Weights() []Weight
-	// Embed looks up ids, [...], in nodes of the weights: [..., E].
-	Embed(weights []*Node, ids *Node) *Node
+	// Embed looks up ids, [...], in nodes of the weights: [..., E]. From scope it may read what [Embed] does.
+	Embed(scope *model.Scope, weights []*Node, ids *Node) *Node
 	// Output returns the matrix [V, E] with which states become logits.
 	Output(weights []*Node) *Node
 }
@@ -28,7 +31,9 @@ func (e TableEmbedder) Weights() []Weight {
 }
 
 // Embed implements [Embedder].
-func (e TableEmbedder) Embed(weights []*Node, ids *Node) *Node { return Embed(weights[0], ids) }
+func (e TableEmbedder) Embed(scope *model.Scope, weights []*Node, ids *Node) *Node {
+	return Embed(scope, weights[0], ids)
+}
 
 // Output implements [Embedder].
 func (e TableEmbedder) Output(weights []*Node) *Node { return weights[0] }

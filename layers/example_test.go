@@ -47,7 +47,7 @@ func ExampleLayerNorm() {
 }
 
 func ExampleEmbed() {
-	embed := MustNewExec(pureGo(), layers.Embed)
+	embed := model.MustNewExec(pureGo(), model.NewStore(), layers.Embed)
 	table := [][]float32{{0, 0}, {1, 10}, {2, 20}}
 	fmt.Println(embed.MustCall(table, []int32{2, 0, 1})[0].Value())
 	// Output: [[2 20] [0 0] [1 10]]

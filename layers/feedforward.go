@@ -12,8 +12,9 @@ import (
 type FeedForward interface {
 	// Weights lists the weights over states of a width, each by its place in the scope of the layer.
 	Weights(width int) []Weight
-	// Apply maps x, [B, S, H], to [B, S, H]. The scope is the layer's, where attention and normalisations are too. key
-	// drives dropout inside the map and is nil when evaluating; what it returns has the block's dropout afterwards.
+	// Apply maps x, [B, S, H], to [B, S, H] of its dtype, which can be narrower than that of the weights: [Dense] takes care of
+	// that. The scope is the layer's, where attention and normalisations are too. key drives dropout inside the map and is
+	// nil when evaluating; what it returns has the block's dropout afterwards.
 	Apply(scope *model.Scope, x, key *Node) *Node
 }
 
@@ -33,6 +34,6 @@ func (f DenseFeedForward) Weights(width int) []Weight {
 
 // Apply implements [FeedForward].
 func (f DenseFeedForward) Apply(scope *model.Scope, x, _ *Node) *Node {
-	inner := f.Activation(Dense(scope.In("ffn_in"), x, f.Inner, f.Init))
+	inner := widened(Dense(scope.In("ffn_in"), x, f.Inner, f.Init), f.Activation)
 	return Dense(scope.In("ffn_out"), inner, x.Shape().Dim(-1), orElse(f.InitOutput, f.Init))
 }

@@ -67,7 +67,7 @@ func pairAxes(left, right, result string) (contracting, batch [][2]int, order st
 // for.
 func multiply(scope *model.Scope, a, b *Node, contracting, batch [][2]int) *Node {
 	dtype := model.GetParamOr(scope, ParamMatMulDType, dtypes.InvalidDType)
-	if dtype == dtypes.InvalidDType || dtype == a.DType() {
+	if dtype == dtypes.InvalidDType || dtype == a.DType() && dtype == b.DType() && dtype.Size() >= dtypes.Float32.Size() {
 		return Dot(a, b).EinsumAxes(contracting, batch)
 	}
 	if a.Graph().Backend().Name() == pureGo {

@@ -10,7 +10,7 @@ import (
 // "All-Tokens MLM", an ablation in ELECTRA's and COCO-LM's papers.
 func allTokenLM(p *Pass) []Term {
 	logits := p.LMLogits(p.States()) // [B, S, V]
-	p.built["LMLogits"] = GatherPositions(logits, p.Batch.Positions)
+	p.built["LMLogits"] = p.AtPositions(logits)
 	unchanged := Not(p.Replaced())
 	loss := p.Mean(copyMixture(logits, p.Batch.Tokens, p.RTDLogits(), unchanged), p.NonPad)
 	return append(p.GeneratorTerms(), Term{"lm", loss, p.Scalars.CLMWeight})

@@ -34,7 +34,8 @@ func Choices() map[string][]string {
 		"optimizer.name":                    optimizers.names(),
 		"optimizer.schedule":                schedules.names(),
 		"optimizer.layer_decay_rule":        {LayerDecayExact, LayerDecayElectra},
-		"training.matmul":                   {MatMulFloat32, MatMulBFloat16},
+		"training.matmul":                   {MatMulFloat32, MatMulTF32, MatMulBFloat16},
+		"training.activations":              {ActivationsFloat32, ActivationsBFloat16},
 	}
 	for name, values := range encoder {
 		choices["main."+name], choices["generator."+name] = values, values

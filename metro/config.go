@@ -263,7 +263,16 @@ type Training struct {
 
 	Accumulate              int    `json:"accumulate" class:"graph" neutral:"1"`                   // parts that a step's rows are computed in, one after the other; saves memory
 	ActivationCheckpointing bool   `json:"activation_checkpointing" class:"graph" neutral:"false"` // layers are computed again for the gradient; saves memory
-	MatMul                  string `json:"matmul" class:"graph" neutral:"float32"`                 // MatMulFloat32 or MatMulBFloat16
+	MatMul                  string `json:"matmul" class:"graph" neutral:"float32"`                 // MatMulFloat32, MatMulTF32 or MatMulBFloat16
+
+	// Activations is the dtype of the states between the layers: ActivationsFloat32 or ActivationsBFloat16. Layer normalisation,
+	// softmax, activation functions and dropout compute in float32 in any case, and so do heads, losses and the optimizer.
+	Activations string `json:"activations" class:"graph" neutral:"float32" when:"training.matmul=bfloat16" since:"2"`
+
+	// Deterministic has every sum taken in one order on every device, so that equal runs are equal to the bit on a GPU too: the
+	// gradients of look-ups are matrix products, and XLA is asked for kernels that do not depend on timing. It costs time there.
+	// On the processor runs are equal to the bit without it; with it they add in the order that they have on a GPU.
+	Deterministic bool `json:"deterministic" class:"graph" neutral:"false" since:"2"`
 
 	KeepAt int `json:"keep_at" class:"operation" neutral:"0" since:"2"` // step whose checkpoint is saved and stays beside the newest, for forks; 0 for none
 
@@ -281,10 +290,18 @@ type Training struct {
 	Fork string `json:"fork" class:"data" neutral:"" path:"true" when:"pretraining" since:"2"`
 }
 
-// Values of Training.MatMul. Weights, optimizer, losses and all else stay in float32.
+// Values of Training.MatMul: what the factors of matrix products are rounded to. Weights, optimizer, losses and all else stay in
+// float32.
 const (
-	MatMulFloat32  = "float32"
-	MatMulBFloat16 = "bfloat16"
+	MatMulFloat32  = "float32"  // not at all
+	MatMulTF32     = "tf32"     // 10 bits of mantissa, on NVIDIA GPUs alone
+	MatMulBFloat16 = "bfloat16" // 7 bits, and the products too
+)
+
+// Values of Training.Activations.
+const (
+	ActivationsFloat32  = "float32"
+	ActivationsBFloat16 = "bfloat16"
 )
 
 // Evaluation is the held-out sets: rows of the validation split for the losses, and as many rows of the test split for the

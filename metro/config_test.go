@@ -105,7 +105,8 @@ var invalid = map[string]string{
 	"training.ema=1":                       "training.ema is the part of the average that stays at a step",
 	"training.accumulate=0":                "training.accumulate must divide training.batch_size (64), it is 0",
 	"training.accumulate=3":                "training.accumulate must divide training.batch_size (64), it is 3",
-	"training.matmul=int8":                 `training.matmul must be one of ["float32" "bfloat16"], it is "int8"`,
+	"training.matmul=int8":                 `training.matmul must be one of ["float32" "tf32" "bfloat16"], it is "int8"`,
+	"training.activations=int8":            `training.activations must be one of ["float32" "bfloat16"], it is "int8"`,
 	"training.generator_steps=-1":          "training.generator_steps must be between 0 and training.steps−1 (1799), it is -1",
 	"training.generator_steps=1800":        "training.generator_steps must be between 0 and training.steps−1 (1799), it is 1800",
 	"training.copy_generator=true":         "training.copy_generator is about the second stage; it needs training.generator_steps above 0",
@@ -126,7 +127,7 @@ var invalid = map[string]string{
 var free = []string{
 	"seed", "data.lowercase", "data.corpus", "data.field", "positions.absolute", "positions.per_layer", "masking.with_replacement",
 	"replacements.disallow_correct", "replacements.temperature_decay", "objective.rtd_zero_init", "optimizer.bias_correction",
-	"training.activation_checkpointing", "training.init_from",
+	"training.activation_checkpointing", "training.deterministic", "training.init_from",
 }
 
 // tinyOf1800 is Tiny with the numbers that the sentences above quote.

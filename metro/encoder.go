@@ -17,26 +17,33 @@ import (
 const embeddingStd = 0.02
 
 // encode runs one of the models' encoders on tokens, [B, S] int32: embeddings, then the layers. Padding, where nonPad [B, S]
-// is false, is hidden from every other position.
+// is false, is hidden from every other position. Between the layers states have the dtype that training.activations says;
+// what is returned has that of the weights.
 func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad, biasScale, key *Node) []*Node {
 	c, owner := m.Config.encoderOf(reader), m.Config.ownersFor(reader)
 	norm := scope.At("%s", owner.norm)
 	scope = scope.At("%s", owner.body)
-	x := t.embedder.Embed(t.token, tokens)
+	x := t.embedder.Embed(scope, t.token, tokens)
 	for _, table := range []*Node{t.position, t.tokenType} {
 		if table != nil {
 			x = Add(x, table)
 		}
 	}
 	x = layers.LayerNorm(norm.In("embedding_norm"), x, c.Epsilon)
+	full := x
+	x = ConvertDType(x, m.Config.activationDType(full.DType()))
 	x = layers.Dropout(scope.In("embedding_dropout"), x, key, c.Dropout)
 	if x.Shape().Dim(-1) != c.Width {
 		x = layers.Dense(scope.In("embedding_projection"), x, c.Width, c.initializer())
 	}
-	biases := m.attentionBiases(scope, c, x, nonPad, biasScale)
+	biases := m.attentionBiases(scope, c, full, nonPad, biasScale)
 	block := m.Config.block(reader)
 	block.Recompute = m.Config.Training.ActivationCheckpointing
-	return append([]*Node{x}, layers.Encoder(scope, x, biases, key, block)...)
+	states := append([]*Node{x}, layers.Encoder(scope, x, biases, key, block)...)
+	for i, state := range states {
+		states[i] = ConvertDType(state, full.DType())
+	}
+	return states
 }
 
 // encoderWeights lists the weights that the encoder of one of the models reads, in the order in which it reads them: tables,
@@ -153,9 +160,10 @@ func (c Config) matMulDType() dtypes.DType {
 	return 0
 }
 
-// GatherPositions picks the states at positions, [B, P] int32, of x, [B, S, H]: [B, P, H].
-func GatherPositions(x, positions *Node) *Node {
-	b, s, h := x.Shape().Dim(0), x.Shape().Dim(1), x.Shape().Dim(2)
-	row := MulScalar(Iota(x.Graph(), positions.Shape(), 0), s)
-	return layers.Embed(Reshape(x, b*s, h), Add(positions, row))
+// activationDType is that of the states between the layers, where the weights have the given one.
+func (c Config) activationDType(weights dtypes.DType) dtypes.DType {
+	if c.Training.MatMul == MatMulBFloat16 && c.Training.Activations == ActivationsBFloat16 {
+		return dtypes.BFloat16
+	}
+	return weights
 }

@@ -22,7 +22,7 @@ func allInUse(t testing.TB) metro.Config {
 	c := recipes.Tiny()
 	for _, assignment := range []string{
 		"positions.absolute=true", "objective.name=test_all", "masking.with_replacement=true", "replacements.temperature_schedule=exponential",
-		"optimizer.layer_decay=0.75", "training.generator_steps=10",
+		"optimizer.layer_decay=0.75", "training.generator_steps=10", "training.matmul=bfloat16",
 	} {
 		require.NoError(t, c.Set(assignment))
 	}

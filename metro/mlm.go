@@ -6,7 +6,7 @@ import . "github.com/gomlx/gomlx/core/graph"
 
 // mlm is masked language modelling by the main model, without a generator: BERT.
 func mlm(p *Pass) []Term {
-	return []Term{p.lmTerm(GatherPositions(p.MaskedStates(), p.Batch.Positions))}
+	return []Term{p.lmTerm(p.AtPositions(p.MaskedStates()))}
 }
 
 // lmTerm is the cross-entropy of the full language modelling head on states, [B, P, H], of the masked positions.

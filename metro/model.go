@@ -27,6 +27,9 @@ func (m Model) prepare(scope *model.Scope) *model.Scope {
 	if t := m.Config.matMulDType(); t != 0 {
 		scope.Store().SetParam(layers.ParamMatMulDType, t)
 	}
+	if m.Config.Training.Deterministic {
+		scope.Store().SetParam(layers.ParamDeterministic, true)
+	}
 	return scope
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 
 	"metrolab/internal/randstream"
+	"metrolab/layers"
 )
 
 // Pass is one forward pass under construction. An [ObjectiveFunc] asks it for parts; each is built at most once, at the
@@ -75,11 +76,18 @@ func (p *Pass) Originals() *Node {
 	return p.once("Originals", func() *Node { return p.AtPositions(p.Batch.Tokens) })
 }
 
-// AtPositions picks the elements at the masked positions, [B, P], of x, [B, S].
+// AtPositions picks what stands at the masked positions, [B, P] or [B, P, H], of x, [B, S] or [B, S, H]. Its gradient is taken
+// as training.deterministic says.
 func (p *Pass) AtPositions(x *Node) *Node {
-	b, s := x.Shape().Dim(0), x.Shape().Dim(1)
-	return Squeeze(GatherPositions(Reshape(x, b, s, 1), p.Batch.Positions), -1)
+	if b, s := x.Shape().Dim(0), x.Shape().Dim(1); x.Rank() == 2 {
+		return Squeeze(p.AtPositions(Reshape(x, b, s, 1)), -1)
+	}
+	return layers.GatherPositions(p.scope, x, p.Batch.Positions)
 }
+
+// GatherPositions picks the states at positions, [B, P] int32, of x, [B, S, H]: [B, P, H]. Within a [Pass], [Pass.AtPositions]
+// does so.
+func GatherPositions(x, positions *Node) *Node { return layers.GatherPositions(nil, x, positions) }
 
 // GeneratorLogits returns the generator's logits at the masked positions, [B, P, V].
 func (p *Pass) GeneratorLogits() *Node {
@@ -88,7 +96,7 @@ func (p *Pass) GeneratorLogits() *Node {
 
 func (p *Pass) generatorLogits(key *Node) *Node {
 	states := last(p.Model.GeneratorLayers(p.scope, p.Batch.Masked, p.NonPad, p.Scalars.BiasScale, key))
-	return p.Model.GeneratorHead(p.scope, GatherPositions(states, p.Batch.Positions))
+	return p.Model.GeneratorHead(p.scope, p.AtPositions(states))
 }
 
 // Samples returns the tokens drawn from the source of replacements at the masked positions, [B, P] int32.
@@ -160,7 +168,7 @@ func (p *Pass) RTDLogits() *Node {
 // CLMLogits returns the main model's corrective logits at the masked positions, [B, P, V].
 func (p *Pass) CLMLogits() *Node {
 	return p.once("CLMLogits", func() *Node {
-		return p.Model.CLMHead(p.scope, GatherPositions(p.States(), p.Batch.Positions))
+		return p.Model.CLMHead(p.scope, p.AtPositions(p.States()))
 	})
 }
 

@@ -22,8 +22,10 @@ import (
 var (
 	openGo    = sync.OnceValues(func() (compute.Backend, error) { return backend.Open("go") })
 	openXLA   = sync.OnceValues(func() (compute.Backend, error) { return backend.Open("xla:cpu") })
-	openAhead = sync.OnceValues(func() (*backend.Ahead, error) { return backend.OpenAhead(os.Getenv("METROLAB_COMPILE_FOR"), true) })
-	openCUDA  = sync.OnceValues(func() (compute.Backend, error) { return backend.Open("xla:cuda") })
+	openAhead = sync.OnceValues(func() (*backend.Ahead, error) {
+		return backend.OpenAhead(os.Getenv("METROLAB_COMPILE_FOR"), backend.Needs{}, true)
+	})
+	openCUDA = sync.OnceValues(func() (compute.Backend, error) { return backend.Open("xla:cuda") })
 )
 
 // ForEach runs test as the subtests "go" and "xla" and, where they are asked for, "cuda" and "ahead". The backends are shared by all

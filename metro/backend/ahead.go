@@ -52,21 +52,13 @@ type xlaFlag struct {
 	value any // string or bool
 }
 
-// OpenAhead opens a backend that compiles for target: the name of one of the [GPUs], and behind commas the options deterministic
-// and tf32, as in "h100,deterministic,tf32=false", which mean what they mean to [Open]. With run, graphs run on the processor as
-// well. A target that is not known, a program built without XLA, and a plugin or a part of CUDA that is not there are the
-// user's errors.
-func OpenAhead(target string, run bool) (*Ahead, error) {
-	s := parseSpec(target)
-	name, _, _ := strings.Cut(target, ",")
+// OpenAhead opens a backend that compiles for the one of the [GPUs] that has the name, as [Fit] would open one there. With run,
+// graphs run on the processor as well. A GPU that is not known, a program built without XLA, and a plugin or a part of CUDA that is
+// not there are the user's errors.
+func OpenAhead(name string, needs Needs, run bool) (*Ahead, error) {
 	gpu, err := FindGPU(name)
 	if err != nil {
 		return nil, err
-	}
-	for _, option := range s.options {
-		if option != "tf32" && option != "tf32=true" && option != "tf32=false" {
-			return nil, usererr.New("target %q: there is no option %q; there are deterministic and tf32=false", target, option)
-		}
 	}
 	if !xlaBuilt {
 		return nil, usererr.New("this program is built without XLA and cannot compile for a GPU; build it on Linux amd64 with cgo and without the tag noxla")
@@ -85,12 +77,12 @@ func OpenAhead(target string, run bool) (*Ahead, error) {
 		return nil, err
 	}
 	a := &Ahead{GPU: gpu, plugin: cuda, runs: run, flags: []xlaFlag{{"xla_gpu_cuda_data_dir", dir}}}
-	if s.deterministic {
+	if needs.Deterministic {
 		// Triton's products are deterministic for tiles that are timed on the device, and without one XLA finds none: cuBLAS multiplies.
 		a.flags = append(a.flags, xlaFlag{"xla_gpu_deterministic_ops", true}, xlaFlag{"xla_gpu_enable_triton_gemm", false})
 	}
-	if err := a.open(cuda, cpu, s.options); err != nil {
-		return nil, fmt.Errorf("opening the compiler for %s: %w", target, err)
+	if err := a.open(cuda, cpu, needs.TF32); err != nil {
+		return nil, fmt.Errorf("opening the compiler for %s: %w", name, err)
 	}
 	return a, nil
 }

@@ -17,7 +17,7 @@ import (
 func TestCompilesAhead(t *testing.T) {
 	for _, gpu := range GPUs() {
 		for _, run := range []bool{true, false} {
-			a, err := OpenAhead(gpu.Name, run)
+			a, err := OpenAhead(gpu.Name, Needs{}, run)
 			if usererr.Is(err) {
 				t.Skipf("nothing compiles for a GPU here: %v", err)
 			}
@@ -48,7 +48,7 @@ func TestCompilesAhead(t *testing.T) {
 
 // A product that is large enough for a kernel of its own, without the kernels that depend on timing.
 func TestCompilesDeterministicProductsAhead(t *testing.T) {
-	a, err := OpenAhead("h100,deterministic", false)
+	a, err := OpenAhead("h100", Needs{TF32: true, Deterministic: true}, false)
 	if usererr.Is(err) {
 		t.Skipf("nothing compiles for a GPU here: %v", err)
 	}
@@ -67,15 +67,14 @@ func graphShape(dims ...int) shapes.Shape { return shapes.Make(dtypes.Float32, d
 func TestTargetsThatCannotBeMet(t *testing.T) {
 	t.Setenv("PJRT_PLUGIN_LIBRARY_PATH", t.TempDir())
 	for target, want := range map[string]string{
-		"b300":        `there is no target "b300"; there are a100, h100, h200`,
-		"":            `there is no target ""`,
-		"h100:cuda":   `there is no target "h100:cuda"`,
-		"h100,tf32=2": `there is no option "tf32=2"; there are deterministic and tf32=false`,
-		"h100,fast":   `there is no option "fast"`,
-		"h100,tf32":   "", // a wheel is missing, or XLA
-		"a100":        "",
+		"b300":      `there is no target "b300"; there are a100, h100, h200`,
+		"":          `there is no target ""`,
+		"h100:cuda": `there is no target "h100:cuda"`,
+		"h100,tf32": `there is no target "h100,tf32"`,
+		"h100":      "", // a wheel is missing, or XLA
+		"a100":      "",
 	} {
-		_, err := OpenAhead(target, false)
+		_, err := OpenAhead(target, Needs{TF32: true}, false)
 		require.True(t, usererr.Is(err), target)
 		if want == "" && xlaBuilt {
 			want = "no usable XLA CUDA plugin in"

@@ -12,12 +12,12 @@ import (
 )
 
 // setCUDAEnv prepares the environment that XLA reads when the CUDA plugin is loaded. What the user has set stays.
-func setCUDAEnv(plugin string, deterministic bool) error {
+func setCUDAEnv(plugin string) error {
 	dir, err := findToolkit(plugin)
 	if err != nil {
 		return err
 	}
-	flags := cudaFlags(os.Getenv("XLA_FLAGS"), dir, deterministic)
+	flags := cudaFlags(os.Getenv("XLA_FLAGS"), dir)
 	if err := os.Setenv("XLA_FLAGS", flags); err != nil {
 		return fmt.Errorf("setting XLA_FLAGS: %w", err)
 	}
@@ -82,18 +82,10 @@ func lacks(dir string) string {
 
 const cudaDataFlag = "--xla_gpu_cuda_data_dir"
 
-// cudaFlags adds to the user's XLA flags those that are not there yet.
-func cudaFlags(flags, dir string, deterministic bool) string {
-	add := func(flag, value string) {
-		if !strings.Contains(flags, flag) {
-			flags = strings.TrimSpace(flags + " " + flag + "=" + value)
-		}
+// cudaFlags adds the folder of CUDA to the user's XLA flags, unless they name one.
+func cudaFlags(flags, dir string) string {
+	if dir == "" || strings.Contains(flags, cudaDataFlag) {
+		return flags
 	}
-	if dir != "" {
-		add(cudaDataFlag, dir)
-	}
-	if deterministic {
-		add("--xla_gpu_deterministic_ops", "true")
-	}
-	return flags
+	return strings.TrimSpace(flags + " " + cudaDataFlag + "=" + dir)
 }

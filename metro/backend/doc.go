@@ -26,10 +26,10 @@
 // # Determinism
 //
 // Pure Go and XLA CPU give the same bits for the same graph and inputs, run after run and whatever the number of cores;
-// XLA CPU for one number of threads, which [Open] and [Small] do not take from the machine.
+// XLA CPU for one number of threads, which [Open] and [Fit] do not take from the machine.
 // The three kinds agree with each other to rounding only, and so do pure-Go programs built with and without SIMD. On CUDA
-// some kernels depend on timing; the option deterministic, as in "xla:cuda,deterministic", asks XLA for the slower
-// kernels that do not. It works through $XLA_FLAGS, which XLA reads once in a process: the first Open decides.
+// some kernels depend on timing; a run that [Needs] equal bits gets an engine whose compilations have XLA's flag for others, which
+// take longer.
 //
 // Random numbers drawn inside a graph differ between pure Go and XLA for the same seed.
 //

@@ -14,7 +14,7 @@ const xlaBuilt = false
 
 var errWithoutXLA = errors.New("this program is built without XLA")
 
-func openXLA(string) (compute.Backend, error) {
+func openXLA(string, []xlaFlag) (compute.Backend, error) {
 	return nil, errWithoutXLA
 }
 
@@ -29,4 +29,4 @@ func CacheExecutables(string) {}
 // Compilations counts what XLA has compiled and loaded: nothing, as it is not linked in.
 func Compilations() (compiled, loaded int64) { return 0, 0 }
 
-func (a *Ahead) open(cuda, cpu string, options []string) error { return errWithoutXLA }
+func (a *Ahead) open(cuda, cpu string, tf32 bool) error { return errWithoutXLA }

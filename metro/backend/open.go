@@ -27,8 +27,9 @@ const EnvVar = "METROLAB_BACKEND"
 //	xla:cuda           XLA on an NVIDIA GPU
 //	xla:/abs/path.so   this plugin; its name must contain cpu or cuda
 //
-// Options follow behind commas, as in "xla:cuda,deterministic,tf32=false" and "go,creation_order": deterministic, which
-// every kind takes; threads=N for XLA on the processor, in the place of four, or of one where [Small] is used; and those of GoMLX's backends.
+// Options follow behind commas, as in "xla:cpu,threads=2" and "go,creation_order": threads=N for XLA on the processor, in the
+// place of four, or of one where a run [Needs] no more; and those of GoMLX's backends. XLA on a GPU multiplies float32 in full:
+// whether products are rounded to TF32, and whether kernels may depend on timing, is a run's choice, and [Fit] opens what it needs.
 //
 // Open never downloads and never panics. A plugin that was found but cannot be used is reported by a warning to [slog] and
 // the next best is taken; auto ends at pure Go, which always opens. A spec that makes no sense, or asks for a plugin that is
@@ -37,9 +38,7 @@ func Open(specText string) (compute.Backend, error) {
 	s := parseSpec(specText)
 	fromEnv := ""
 	if env := os.Getenv(EnvVar); env != "" && s.engine == "auto" {
-		asked := s.deterministic
 		s, fromEnv = parseSpec(env), "$"+EnvVar+": "
-		s.deterministic = s.deterministic || asked
 	}
 	machine := Probe()
 	list, err := machine.targets(s)
@@ -106,10 +105,10 @@ func (t target) start() (be compute.Backend, err error) {
 		}
 		return be, nil
 	case XLACPU:
-		be, err = withThreads(cmp.Or(t.threads, defaultThreads), func() (compute.Backend, error) { return openXLA(t.config()) })
+		be, err = withThreads(cmp.Or(t.threads, defaultThreads), func() (compute.Backend, error) { return openXLA(t.config(), nil) })
 	case XLACUDA:
-		if err = setCUDAEnv(t.plugin, t.deterministic); err == nil {
-			be, err = openXLA(t.config())
+		if err = setCUDAEnv(t.plugin); err == nil {
+			be, err = openXLA(t.config(), t.flags())
 		}
 	}
 	if err != nil {

@@ -47,9 +47,10 @@ func TestThreads(t *testing.T) {
 		require.Empty(t, os.Getenv("PJRT_NPROC"), "a process that is started from here was not asked for them")
 		require.Equal(t, "xla-cpu"+option, info.Numerics())
 		require.Contains(t, info.String(), option[1:])
-		require.Nil(t, backend.Small(be), "somebody asked")
+		require.Nil(t, backend.Fit(be, backend.Needs{Small: true}), "somebody asked")
 	}
-	require.NotNil(t, backend.Small(backendtest.XLA(t)))
+	require.NotNil(t, backend.Fit(backendtest.XLA(t), backend.Needs{Small: true}))
+	require.Nil(t, backend.Fit(backendtest.XLA(t), backend.Needs{TF32: true, Deterministic: true}), "only a GPU has others")
 }
 
 func TestAutoFallsBackToPureGo(t *testing.T) {

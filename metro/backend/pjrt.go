@@ -61,35 +61,49 @@ import "C"
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"sync"
 	"unsafe"
 
 	"github.com/gomlx/go-xla/pjrt"
+
+	"metrolab/internal/usererr"
 )
 
-// hooked is the plugin whose compilations go through the cache: the first for the processor that the process has opened.
-var hooked struct {
-	sync.Mutex
-	path string
-	api  *C.PJRT
+// client is a client of a plugin whose compilations go through [metrolabCompile].
+type client struct {
+	plugin  string // path
+	api     *C.PJRT
+	kind    Kind
+	threads string    // of the processor's
+	flags   []xlaFlag // of each compilation
 }
 
-// hook registers the plugin at path under its path, with a Compile that looks into the cache. A plugin of another version of the
-// interface, or a second one, is left to go-xla, which loads it as it is.
-func hook(path string) error {
-	hooked.Lock()
-	defer hooked.Unlock()
-	if hooked.path != "" {
-		return nil
+var (
+	interfaces = map[string]*C.PJRT{} // of the plugins by their paths, nil for those that go-xla loads as they are; guarded by opening
+	next       client                 // of which the next client will be; guarded by opening
+	clients    sync.Map               // that were made, by their addresses
+)
+
+// hook registers the plugin at path under its path, with calls of ours in the place of two of its own, and has the next client
+// compile with flags. A plugin of another version of the interface is left to go-xla, which loads it as it is. Its caller holds
+// opening.
+func hook(path string, flags []xlaFlag) error {
+	api, known := interfaces[path]
+	if !known {
+		if api = pjrtOf(path); api != nil {
+			if err := pjrt.RegisterPreloadedPlugin(path, uintptr(unsafe.Pointer(C.hooking(api)))); err != nil {
+				return err
+			}
+		}
+		interfaces[path] = api
 	}
-	api := pjrtOf(path)
-	if api == nil {
-		return nil
+	if api == nil && len(flags) > 0 {
+		return usererr.New("plugin %s is of another version of PJRT, to whose compilations nothing can be added; remove it and run ./scripts/setup", path)
 	}
-	hooked.path, hooked.api = path, api
-	return pjrt.RegisterPreloadedPlugin(path, uintptr(unsafe.Pointer(C.hooking(api))))
+	kind, _ := kindOf(path)
+	next = client{path, api, kind, os.Getenv(threadsVar), flags}
+	return nil
 }
 
 // pjrtOf returns the interface of the plugin at path, or nil if it cannot be loaded or is of another version.
@@ -103,72 +117,97 @@ func pjrtOf(path string) *C.PJRT {
 	return api
 }
 
-// clients has the threads of each client that was made, by its address.
-var clients sync.Map
-
-// metrolabCreate takes the place of PJRT_Client_Create: its clients have one device, and their threads are known.
+// metrolabCreate takes the place of PJRT_Client_Create: it remembers whose client that is, and one of the processor has one
+// device. Its caller holds opening.
 //
 //export metrolabCreate
 func metrolabCreate(args *C.Create) unsafe.Pointer {
-	failed := C.one_device(hooked.api, args)
+	var failed unsafe.Pointer
+	if next.kind == XLACPU {
+		failed = C.one_device(next.api, args)
+	} else {
+		failed = C.call(next.api.client_create, unsafe.Pointer(args))
+	}
 	if failed == nil {
-		clients.Store(args.client, os.Getenv(threadsVar))
+		clients.Store(args.client, next)
 	}
 	return failed
 }
 
-// metrolabCompile takes the place of PJRT_Client_Compile: it loads what the cache has, and keeps what it has compiled.
+// metrolabCompile takes the place of PJRT_Client_Compile: it compiles what is to be compiled with the client's flags, and so that
+// variables are written over their old values; for the processor it loads what the cache has, and keeps what it has compiled.
 //
 //export metrolabCompile
 func metrolabCompile(args *C.Compile) unsafe.Pointer {
-	cache, key := cached.Load(), ""
-	if cache != nil {
-		p := args.program
-		threads, _ := clients.Load(args.client)
-		key = keyOf(hooked.path, []byte(fmt.Sprint(threads)), bytesAt(p.format, p.format_size), bytesAt(p.code, p.code_size), bytesAt(args.options, args.options_size))
-		if program := cache.load(key); program != nil {
-			loaded, err := loadExecutable(args.client, program)
-			if err == nil {
-				loads.Add(1)
-				args.loaded = loaded
-				return nil
-			}
-			cache.damaged(key, err)
+	found, _ := clients.Load(args.client)
+	c := found.(client)
+	code, options := donating(codeOf(args)), withFlags(optionsOf(args), c.flags)
+	compile := func() unsafe.Pointer {
+		return with(args, code, options, func() unsafe.Pointer { return C.call(c.api.client_compile, unsafe.Pointer(args)) })
+	}
+	cache := cached.Load()
+	if c.kind != XLACPU || cache == nil {
+		compilations.Add(1)
+		return compile()
+	}
+	key := keyOf(c.plugin, []byte(c.threads), bytesAt(args.program.format, args.program.format_size), code, options)
+	if program := cache.load(key); program != nil {
+		loaded, err := c.load(args.client, program)
+		if err == nil {
+			loads.Add(1)
+			args.loaded = loaded
+			return nil
 		}
+		cache.damaged(key, err)
 	}
 	compilations.Add(1)
-	if failed := C.call(hooked.api.client_compile, unsafe.Pointer(args)); failed != nil {
+	if failed := compile(); failed != nil {
 		return failed
 	}
-	if cache != nil {
-		if program, err := serialized(args.loaded); err != nil {
-			cache.fail(err)
-		} else {
-			cache.keep(key, program)
-		}
+	if program, err := c.serialized(args.loaded); err != nil {
+		cache.fail(err)
+	} else {
+		cache.keep(key, program)
 	}
 	return nil
+}
+
+func codeOf(args *C.Compile) []byte { return bytesAt(args.program.code, args.program.code_size) }
+
+func optionsOf(args *C.Compile) []byte { return bytesAt(args.options, args.options_size) }
+
+// with calls f with another code and other options in args.
+func with(args *C.Compile, code, options []byte, f func() unsafe.Pointer) unsafe.Pointer {
+	program, given := *args.program, *args
+	defer func() {
+		*args.program, args.options, args.options_size = program, given.options, given.options_size
+	}()
+	args.program.code, args.program.code_size = (*C.char)(C.CBytes(code)), C.size_t(len(code))
+	args.options, args.options_size = (*C.char)(C.CBytes(options)), C.size_t(len(options))
+	defer C.free(unsafe.Pointer(args.program.code))
+	defer C.free(unsafe.Pointer(args.options))
+	return f()
 }
 
 // bytesAt are n bytes of C's memory, good as long as C keeps them.
 func bytesAt(p *C.char, n C.size_t) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(p)), n) }
 
-// loadExecutable makes an executable of what [serialized] returned.
-func loadExecutable(client unsafe.Pointer, program []byte) (unsafe.Pointer, error) {
+// load makes an executable of the client at an address of what serialized returned.
+func (c client) load(address unsafe.Pointer, program []byte) (unsafe.Pointer, error) {
 	args := (*C.Load)(C.calloc(1, C.sizeof_Load))
 	defer C.free(unsafe.Pointer(args))
-	args.client, args.bytes, args.bytes_size = client, (*C.char)(C.CBytes(program)), C.size_t(len(program))
+	args.client, args.bytes, args.bytes_size = address, (*C.char)(C.CBytes(program)), C.size_t(len(program))
 	defer C.free(unsafe.Pointer(args.bytes))
-	err := errorOf(hooked.api, C.load(hooked.api, args))
+	err := errorOf(c.api, C.load(c.api, args))
 	return args.loaded, err
 }
 
 // serialized returns a loaded executable as bytes.
-func serialized(loaded unsafe.Pointer) ([]byte, error) {
+func (c client) serialized(loaded unsafe.Pointer) ([]byte, error) {
 	args := (*C.Serialize)(C.calloc(1, C.sizeof_Serialize))
 	defer C.free(unsafe.Pointer(args))
-	defer C.release(hooked.api, args)
-	if err := errorOf(hooked.api, C.serialize(hooked.api, loaded, args)); err != nil {
+	defer C.release(c.api, args)
+	if err := errorOf(c.api, C.serialize(c.api, loaded, args)); err != nil {
 		return nil, err
 	}
 	return append([]byte(nil), bytesAt(args.bytes, args.bytes_size)...), nil

@@ -84,18 +84,13 @@ func TestLinksAreFollowedWhereTheNameStaysClear(t *testing.T) {
 }
 
 func TestCUDAFlags(t *testing.T) {
-	for _, c := range []struct {
-		flags, dir    string
-		deterministic bool
-		want          string
-	}{
-		{"", "", false, ""},
-		{"", "/c", false, "--xla_gpu_cuda_data_dir=/c"},
-		{"--x=1", "/c", true, "--x=1 --xla_gpu_cuda_data_dir=/c --xla_gpu_deterministic_ops=true"},
-		{"--xla_gpu_cuda_data_dir=/mine", "/c", false, "--xla_gpu_cuda_data_dir=/mine"},
-		{"--xla_gpu_deterministic_ops=false", "", true, "--xla_gpu_deterministic_ops=false"},
+	for _, c := range []struct{ flags, dir, want string }{
+		{"", "", ""},
+		{"", "/c", "--xla_gpu_cuda_data_dir=/c"},
+		{"--x=1", "/c", "--x=1 --xla_gpu_cuda_data_dir=/c"},
+		{"--xla_gpu_cuda_data_dir=/mine", "/c", "--xla_gpu_cuda_data_dir=/mine"},
 	} {
-		require.Equal(t, c.want, cudaFlags(c.flags, c.dir, c.deterministic))
+		require.Equal(t, c.want, cudaFlags(c.flags, c.dir))
 	}
 }
 

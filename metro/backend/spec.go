@@ -8,13 +8,12 @@ import (
 	"strings"
 )
 
-// A spec is what the user wrote, taken apart: "xla:cuda,tf32=false,deterministic".
+// A spec is what the user wrote, taken apart: "xla:cpu,threads=2".
 type spec struct {
-	text          string
-	engine        string   // auto, go, xla, or something unknown
-	plugin        string   // behind the colon, for xla only
-	options       []string // the backend's own
-	deterministic bool     // our option, which every kind takes
+	text    string
+	engine  string   // auto, go, xla, or something unknown
+	plugin  string   // behind the colon, for xla only
+	options []string // the backend's own
 }
 
 func parseSpec(text string) spec {
@@ -30,11 +29,7 @@ func parseSpec(text string) spec {
 	}
 	s.plugin = which
 	for option := range strings.SplitSeq(rest, ",") {
-		switch option {
-		case "":
-		case "deterministic":
-			s.deterministic = true
-		default:
+		if option != "" {
 			s.options = append(s.options, option)
 		}
 	}

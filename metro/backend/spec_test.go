@@ -12,15 +12,14 @@ func TestParseSpec(t *testing.T) {
 	for text, want := range map[string]spec{
 		"":                               {engine: "auto"},
 		"auto":                           {engine: "auto"},
-		"auto,deterministic":             {engine: "auto", deterministic: true},
+		"auto,deterministic":             {engine: "auto", options: []string{"deterministic"}},
 		"go":                             {engine: "go"},
 		"go:parallelism=2":               {engine: "go", options: []string{"parallelism=2"}},
 		"go:a,b":                         {engine: "go", options: []string{"a", "b"}},
-		"go,deterministic":               {engine: "go", deterministic: true},
 		"xla":                            {engine: "xla"},
 		"xla:cpu":                        {engine: "xla", plugin: "cpu"},
-		"xla,tf32=false":                 {engine: "xla", options: []string{"tf32=false"}},
-		"xla:cuda,deterministic,,a=1":    {engine: "xla", plugin: "cuda", options: []string{"a=1"}, deterministic: true},
+		"xla,threads=2":                  {engine: "xla", options: []string{"threads=2"}},
+		"xla:cuda,b,,a=1":                {engine: "xla", plugin: "cuda", options: []string{"b", "a=1"}},
 		"xla:/a/cpu.so":                  {engine: "xla", plugin: "/a/cpu.so"},
 		"xla:/with:colon/cpu.so,a=1,b=2": {engine: "xla", plugin: "/with:colon/cpu.so", options: []string{"a=1", "b=2"}},
 	} {

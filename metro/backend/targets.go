@@ -13,11 +13,12 @@ import (
 
 // A target is one backend that could be opened.
 type target struct {
-	kind          Kind
-	plugin        string // absolute path; empty for pure Go
-	options       []string
-	deterministic bool
-	threads       int // of XLA on the processor that somebody asked for; 0 if nobody did
+	kind    Kind
+	plugin  string // absolute path; empty for pure Go
+	options []string
+	threads int // of XLA on the processor that somebody asked for; 0 if nobody did
+
+	tf32, deterministic bool // of XLA on a GPU
 }
 
 // String is the target as GoMLX's configuration.
@@ -33,11 +34,28 @@ func (t target) config() string {
 	if t.kind == Go {
 		return strings.Join(t.options, ",")
 	}
-	return strings.Join(append([]string{t.plugin}, t.options...), ",")
+	options := t.options
+	if t.kind == XLACUDA {
+		options = append([]string{fmt.Sprintf("tf32=%t", t.tf32)}, options...) // go-xla's default is true
+	}
+	return strings.Join(append([]string{t.plugin}, options...), ",")
+}
+
+// flags are those of XLA for each of the target's compilations.
+func (t target) flags() []xlaFlag {
+	if t.deterministic {
+		return []xlaFlag{{"xla_gpu_deterministic_ops", true}}
+	}
+	return nil
 }
 
 // targets returns the backends to try on this machine, best first: at least one, or an error.
 func (m Machine) targets(s spec) ([]target, error) {
+	for _, option := range s.options {
+		if name, _, _ := strings.Cut(option, "="); name == "tf32" || name == "deterministic" {
+			return nil, usererr.New("%s: %s is no option of a backend, as results depend on it; a run says training.matmul=tf32, and training.deterministic=true", s.text, name)
+		}
+	}
 	switch {
 	case s.engine == "auto" && s.plugin == "" && len(s.options) == 0:
 		return m.autoTargets(s)
@@ -105,7 +123,7 @@ func (s spec) pluginTargets(plugins []Plugin) ([]target, error) {
 	}
 	var list []target
 	for _, p := range plugins {
-		t := target{kind: p.Kind, plugin: realPath(p.Path, p.Kind), options: options, deterministic: s.deterministic}
+		t := target{kind: p.Kind, plugin: realPath(p.Path, p.Kind), options: options}
 		if p.Kind == XLACPU {
 			t.threads = threads
 		} else if slices.ContainsFunc(s.options, isThreads) {

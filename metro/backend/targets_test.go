@@ -21,7 +21,7 @@ var (
 
 const (
 	cpuTarget  = "xla:/p/pjrt_c_api_cpu_plugin.so"
-	cudaTarget = "xla:/p/pjrt_c_api_cuda_plugin.so"
+	cudaTarget = "xla:/p/pjrt_c_api_cuda_plugin.so,tf32=false"
 	goTarget   = "go:ops_sequential"
 )
 
@@ -42,7 +42,7 @@ func TestTargets(t *testing.T) {
 		{"go asked for", "go", Machine{XLA: true, GPUs: gpu, Plugins: all}, []string{goTarget}},
 		{"cpu asked for", "xla", Machine{XLA: true, GPUs: gpu, Plugins: all}, []string{cpuTarget}},
 		{"threads asked for", "xla:cpu,threads=2,a=1", Machine{XLA: true, Plugins: all}, []string{cpuTarget + ",a=1"}},
-		{"cuda asked for", "xla:cuda,tf32=false,deterministic", Machine{XLA: true, Plugins: all}, []string{cudaTarget + ",tf32=false"}},
+		{"cuda asked for", "xla:cuda,a=1", Machine{XLA: true, Plugins: all}, []string{cudaTarget + ",a=1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			list, err := c.machine.targets(parseSpec(c.spec))
@@ -72,7 +72,10 @@ func TestSpecsThatCannotBeMet(t *testing.T) {
 		{"xla:/nowhere/plugin.so", with, "says neither cpu nor cuda"},
 		{"torch", with, `unknown backend "torch"; use auto, go, xla:cpu`},
 		{"auto:cpu", with, `unknown backend "auto:cpu"`},
-		{"auto,tf32=false", with, "unknown backend"},
+		{"auto,a=1", with, "unknown backend"},
+		{"auto,deterministic", with, "auto,deterministic: deterministic is no option of a backend, as results depend on it; a run says training.matmul=tf32, and training.deterministic=true"},
+		{"xla:cuda,tf32=false", with, "xla:cuda,tf32=false: tf32 is no option of a backend"},
+		{"go,deterministic", with, "deterministic is no option of a backend"},
 		{"xla:cpu,threads=0", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, "xla:cpu,threads=0: threads are a whole number from 1 on, and not \"0\""},
 		{"xla:cpu,threads=many", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, "whole number"},
 		{"xla:cuda,threads=2", Machine{XLA: true, Plugins: []Plugin{cudaPlugin}}, "threads are of XLA on the processor, and /p/pjrt_c_api_cuda_plugin.so is for a GPU"},

@@ -18,7 +18,7 @@ import (
 // division, so the number decides bits as the plugin does; left alone, XLA would take the machine's cores.
 const (
 	defaultThreads = 4
-	smallThreads   = 1 // see [Small]
+	smallThreads   = 1 // see [Needs]
 )
 
 // threadsVar is the variable that the plugin reads when a client is made.
@@ -29,19 +29,6 @@ var askedThreads = os.Getenv(threadsVar)
 
 // opened has the target of each open backend.
 var opened sync.Map
-
-// Small returns what opens a backend like be with one thread, for models whose products are not worth dividing (docs/performance.md):
-// each takes one, and as many run side by side as there are cores. It is nil if be is not XLA on the processor, or has threads that
-// somebody asked for.
-func Small(be compute.Backend) func() (compute.Backend, error) {
-	t, ok := opened.Load(be)
-	if !ok || t.(target).kind != XLACPU || t.(target).threads > 0 {
-		return nil
-	}
-	small := t.(target)
-	small.threads = smallThreads
-	return small.start // many are opened and closed; none is described
-}
 
 // xlaOptions are the options of a spec without threads=N, and the threads that it or the environment asks for, 0 if neither does.
 func (s spec) xlaOptions() (options []string, threads int, err error) {

@@ -100,7 +100,6 @@ import "C"
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -178,19 +177,19 @@ func (t *topology) optimized(executable unsafe.Pointer) ([]byte, error) {
 var aheads struct {
 	sync.Mutex
 	cpu     *C.PJRT // the processor's interface
-	opening client
-	clients map[unsafe.Pointer]client
+	opening ahead
+	clients map[unsafe.Pointer]ahead
 }
 
-// client is a client that compiles ahead, and what it compiles for.
-type client struct {
+// ahead is what a client compiles ahead for.
+type ahead struct {
 	*Ahead
 	topology *topology
 }
 
 // open gives a its topology and its backend: go-xla over the plugin of the processor, which a name with cuda in it makes build
 // the graphs that it builds for a GPU.
-func (a *Ahead) open(cuda, cpu string, options []string) error {
+func (a *Ahead) open(cuda, cpu string, tf32 bool) error {
 	aheads.Lock()
 	defer aheads.Unlock()
 	topology, err := newTopology(cuda, a.GPU)
@@ -206,10 +205,10 @@ func (a *Ahead) open(cuda, cpu string, options []string) error {
 		if err := pjrt.RegisterPreloadedPlugin(name, uintptr(unsafe.Pointer(C.ahead_of(api)))); err != nil {
 			return err
 		}
-		aheads.cpu, aheads.clients = api, map[unsafe.Pointer]client{}
+		aheads.cpu, aheads.clients = api, map[unsafe.Pointer]ahead{}
 	}
-	aheads.opening = client{a, topology}
-	a.Backend, err = xla.New(strings.Join(append([]string{name}, options...), ","))
+	aheads.opening = ahead{a, topology}
+	a.Backend, err = xla.New(fmt.Sprintf("%s,tf32=%t", name, tf32))
 	return err
 }
 
@@ -232,7 +231,10 @@ func metrolabCompileAhead(args *C.Compile) unsafe.Pointer {
 	aheads.Lock()
 	a := aheads.clients[args.client]
 	aheads.Unlock()
-	a.add(a.topology.compile(args.program, withFlags(bytesAt(args.options, args.options_size), a.flags)))
+	with(args, donating(codeOf(args)), withFlags(optionsOf(args), a.flags), func() unsafe.Pointer {
+		a.add(a.topology.compile(args.program, optionsOf(args)))
+		return nil
+	})
 	if a.runs {
 		return C.call(aheads.cpu.client_compile, unsafe.Pointer(args))
 	}
@@ -255,12 +257,9 @@ const nothing = "module { func.func public @main() -> tensor<i32> { %0 = stableh
 
 // compileNothing is PJRT_Client_Compile of nothing.
 func compileNothing(args *C.Compile) unsafe.Pointer {
-	code := C.CString(nothing)
-	defer C.free(unsafe.Pointer(code))
-	given := *args.program
-	defer func() { *args.program = given }()
-	args.program.code, args.program.code_size = code, C.size_t(len(nothing))
-	return C.call(aheads.cpu.client_compile, unsafe.Pointer(args))
+	return with(args, []byte(nothing), optionsOf(args), func() unsafe.Pointer {
+		return C.call(aheads.cpu.client_compile, unsafe.Pointer(args))
+	})
 }
 
 // withFlags adds XLA's flags to a serialized CompileOptionsProto (xla/pjrt/proto/compile_options.proto): entries of its map

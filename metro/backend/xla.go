@@ -16,13 +16,11 @@ import (
 // xlaBuilt is true where XLA plugins can be loaded.
 const xlaBuilt = true
 
-// openXLA opens the plugin at an absolute path, with options behind commas.
-func openXLA(config string) (compute.Backend, error) {
+// openXLA opens the plugin at an absolute path, with options behind commas, and compiles with XLA's flags. Its caller holds opening.
+func openXLA(config string, flags []xlaFlag) (compute.Backend, error) {
 	path, _, _ := strings.Cut(config, ",")
-	if kind, _ := kindOf(path); kind == XLACPU {
-		if err := hook(path); err != nil {
-			return nil, err
-		}
+	if err := hook(path, flags); err != nil {
+		return nil, err
 	}
 	return xla.New(config)
 }

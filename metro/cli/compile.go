@@ -38,10 +38,10 @@ can take on that chip,
 No run will reach the roof: it has kernels at the chip's peaks, and no time between them. Without the device, XLA chooses the
 tiles of its matrix products by a model of the chip, and not by timing them.
 
-Options of the target come behind commas: tf32=false multiplies float32 in full, deterministic asks XLA for kernels that give
-equal bits. It takes what ./scripts/setup --cuda installs. A large recipe takes minutes, and some gigabytes of memory.`,
+Products are of float32 in full unless training.matmul says tf32 or bfloat16; training.deterministic=true asks XLA for kernels that
+give equal bits. It takes what ./scripts/setup --cuda installs. A large recipe takes minutes, and some gigabytes of memory.`,
 		Example: `  metro compile --target h100 --recipe micro
-  metro compile --target h100,tf32=false,deterministic --recipe electra-small
+  metro compile --target h100 --recipe electra-small --set training.matmul=tf32 --set training.deterministic=true
   metro compile --target a100 --recipe metro-base --set data.seq_len=128 --set training.matmul=bfloat16 --json`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -66,7 +66,7 @@ equal bits. It takes what ./scripts/setup --cuda installs. A large recipe takes 
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&target, "target", "h100", "GPU to compile for: h100, h200 or a100, and options behind commas")
+	cmd.Flags().StringVar(&target, "target", "h100", "GPU to compile for: h100, h200 or a100")
 	cmd.Flags().StringVar(&recipe, "recipe", "tiny", "recipe to start from; see metro recipe list")
 	cmd.Flags().StringArrayVar(&set, "set", nil, "change a field, path=value; repeat for more; metro recipe show lists the paths")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print everything as JSON")
@@ -77,7 +77,7 @@ equal bits. It takes what ./scripts/setup --cuda installs. A large recipe takes 
 type compilation struct {
 	Recipe  string      `json:"recipe"`
 	Set     []string    `json:"set,omitempty"`
-	Target  string      `json:"target"` // with its options
+	Target  string      `json:"target"`
 	GPU     backend.GPU `json:"gpu"`
 	Plugin  string      `json:"plugin"`
 	Metro   string      `json:"metro"`
@@ -121,7 +121,7 @@ func compileStep(ctx context.Context, target string, c metro.Config) (compilatio
 }
 
 func compileGraphs(target string, c metro.Config, bar *bar) (r compilation, err error) {
-	ahead, err := backend.OpenAhead(target, false)
+	ahead, err := backend.OpenAhead(target, backend.Needs(training.NeedsOf(c)), false)
 	if err != nil {
 		return r, err
 	}

@@ -19,7 +19,7 @@ import (
 // skipUnlessAhead skips a test where nothing compiles for a GPU; the reason says what to install.
 func skipUnlessAhead(t *testing.T) {
 	t.Helper()
-	_, err := backend.OpenAhead("h100", false)
+	_, err := backend.OpenAhead("h100", backend.Needs{}, false)
 	if usererr.Is(err) {
 		t.Skipf("nothing compiles for a GPU here: %v", err)
 	}

@@ -19,25 +19,26 @@ import (
 // snippets are small graphs, each compiled for an H100 as METROLAB_UPDATE_HLO=1 go test ./metro/hlo does it; what that left is in
 // testdata. Inputs are x, [64, 32], and y, [32, 64], of float32, and rows, [16, 1], int32.
 var snippets = []struct {
-	name, target string
-	build        func(x, y, rows *Node) *Node
-	want         hlo.Counts
+	name  string
+	needs backend.Needs
+	build func(x, y, rows *Node) *Node
+	want  hlo.Counts
 }{
 	// One kernel each, of 2 × 64 × 64 × 32 operations, which reads 2 × 8 KiB and writes 16: at 2, 1 and 4 TFLOP/s the product takes
 	// longer than the memory, at 1 TB/s.
-	{"tf32", "h100", product, hlo.Counts{
+	{"tf32", backend.Needs{TF32: true}, product, hlo.Counts{
 		Kernels: 1, Bytes: 32768, Products: map[hlo.Precision]hlo.Product{hlo.InTF32: {Count: 1, FLOPs: 262144}}, Seconds: 262144 / 2e12}},
-	{"float32", "h100,tf32=false", product, hlo.Counts{
+	{"float32", backend.Needs{}, product, hlo.Counts{
 		Kernels: 1, Bytes: 32768, Products: map[hlo.Precision]hlo.Product{hlo.InFloat32: {Count: 1, FLOPs: 262144}}, Seconds: 262144 / 1e12}},
-	{"bfloat16", "h100", func(x, y, _ *Node) *Node {
+	{"bfloat16", backend.Needs{TF32: true}, func(x, y, _ *Node) *Node {
 		return ConvertDType(MatMul(ConvertDType(x, dtypes.BFloat16), ConvertDType(y, dtypes.BFloat16)), dtypes.Float32)
 	}, hlo.Counts{
 		Kernels: 1, Bytes: 32768, Products: map[hlo.Precision]hlo.Product{hlo.InBFloat16: {Count: 1, FLOPs: 262144}}, Seconds: 262144 / 4e12}},
 	// Zeros of 8 KiB are written; then the fused scatter reads them, the table and 16 rows' numbers, and writes 8 KiB.
-	{"scatter", "h100", lookUp, hlo.Counts{
+	{"scatter", backend.Needs{TF32: true}, lookUp, hlo.Counts{
 		Kernels: 2, Bytes: 8192 + 3*8192 + 64, Products: map[hlo.Precision]hlo.Product{}, Atomic: 1, Seconds: (4*8192 + 64) / 1e12}},
 	// Rows in order, each once: nothing is left to chance, and something is sorted.
-	{"scatter_deterministic", "h100,deterministic", lookUp, hlo.Counts{
+	{"scatter_deterministic", backend.Needs{TF32: true, Deterministic: true}, lookUp, hlo.Counts{
 		Kernels: 6, Bytes: 60144, Products: map[hlo.Precision]hlo.Product{}, Sorts: 1, Seconds: 60144 / 1e12}},
 }
 
@@ -52,7 +53,7 @@ func TestSnippets(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			path := filepath.Join("testdata", s.name+".hlo")
 			if os.Getenv("METROLAB_UPDATE_HLO") == "1" {
-				require.NoError(t, os.WriteFile(path, compile(t, s.target, s.build), 0o644))
+				require.NoError(t, os.WriteFile(path, compile(t, s.needs, s.build), 0o644))
 			}
 			program, err := os.ReadFile(path)
 			require.NoError(t, err)
@@ -68,8 +69,8 @@ func TestSnippets(t *testing.T) {
 }
 
 // compile compiles a snippet, and leaves out the module's configuration, which holds paths.
-func compile(t *testing.T, target string, build func(x, y, rows *Node) *Node) []byte {
-	a, err := backend.OpenAhead(target, true)
+func compile(t *testing.T, needs backend.Needs, build func(x, y, rows *Node) *Node) []byte {
+	a, err := backend.OpenAhead("h100", needs, true)
 	require.NoError(t, err)
 	exec, err := NewExec(a.Backend, build)
 	require.NoError(t, err)

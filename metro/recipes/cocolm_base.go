@@ -48,7 +48,7 @@ func CocoLMBase() metro.Config {
 		},
 		Training: metro.Training{
 			Steps: 125_000, BatchSize: 2048, LogEvery: 100, EvalEvery: 5_000, CheckpointEvery: 1_000, KeepCheckpoints: 2,
-			Accumulate: 1, MatMul: metro.MatMulFloat32,
+			Accumulate: 1, MatMul: metro.MatMulFloat32, Activations: metro.ActivationsFloat32,
 		},
 		Evaluation: metro.Evaluation{Rows: 4096},
 	}, "shallow_third")

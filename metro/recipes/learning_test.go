@@ -12,11 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/backendtest"
-	"metrolab/metro/backend"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
 	"metrolab/metro/training"
+	"metrolab/metro/workspace"
 )
 
 // Tiny must learn within its own budget: the main model tells its generator's fakes from originals (RTD AUC ≥ 0.65
@@ -31,7 +31,7 @@ func TestTinyLearns(t *testing.T) {
 	cache := t.TempDir()
 	corpus, err := text.Prepare(t.Context(), text.Default, cache, nil)
 	require.NoError(t, err)
-	r := &training.Runner{Backend: be, Small: backend.Small(be), BackendKind: "xla-cpu", Corpus: corpus, CacheDir: cache, Store: runs.Store{Root: filepath.Join(cache, "runs")}}
+	r := &training.Runner{Backend: be, Fit: workspace.Fit(be), BackendKind: "xla-cpu", Corpus: corpus, CacheDir: cache, Store: runs.Store{Root: filepath.Join(cache, "runs")}}
 	for _, word := range strings.Split(wanted, ",") {
 		c := recipes.Tiny()
 		c.Seed, err = strconv.ParseInt(word, 10, 64)

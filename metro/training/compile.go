@@ -20,12 +20,13 @@ import (
 // need not be there. The step of a config that computes its rows in parts has several graphs, and one that averages its weights
 // has one more.
 func CompileStep(backend compute.Backend, w Workload, done func(name string, times int) error) error {
-	p := NewProgram(backend, w)
-	defer p.Close()
-	var err error
-	if p.store, p.weights, err = initializeBy(backend, w, layers.InitZeros); err != nil {
+	store, weights, err := initializeBy(backend, w, layers.InitZeros)
+	if err != nil {
 		return err
 	}
+	p := NewProgram(backend, w)
+	defer p.Close()
+	p.store, p.weights = store, weights
 	if err := p.model.Config.CheckGroups(p.weights); err != nil {
 		return err
 	}

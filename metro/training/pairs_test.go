@@ -27,7 +27,7 @@ import (
 //
 //	resume      stopped and gone on with, it is the run that was not stopped, to the bit
 //	accumulate  in two parts, its first step is that of the whole batch, but for rounding
-//	bf16        pure Go refuses it by name; with METROLAB_TEST_LONG=1, XLA trains it
+//	bf16        pure Go refuses it by name; with METROLAB_TEST_LONG=1, XLA trains it, with activations in float32 and in bfloat16
 //	export      a run that begins with its Hugging Face folders measures what it measured last, to the bit
 //	freeze      another run trains against its generator
 //	share       it trains with one encoder for both models
@@ -61,9 +61,10 @@ var numbers = map[string]string{
 
 // elsewhere are fields that are no switches of this table, and why.
 var elsewhere = map[string]string{
-	"training.matmul":   "it is what bf16 is about",
-	"task.name":         "a task's runs are those of package tasks",
-	"task.from_scratch": "a task's runs are those of package tasks",
+	"training.matmul":      "it is what bf16 is about",
+	"training.activations": "it needs training.matmul=bfloat16, and then is what bf16 is about",
+	"task.name":            "a task's runs are those of package tasks",
+	"task.from_scratch":    "a task's runs are those of package tasks",
 }
 
 // beside are the settings that a switch needs. DIR is the folder of a run of the base.
@@ -328,9 +329,15 @@ func refusesBFloat16(t *testing.T, p *pairTable, with metro.Config, _ switched) 
 	if os.Getenv("METROLAB_TEST_LONG") == "" {
 		return nil
 	}
-	result, err := ownRunner(t, backendtest.XLA(t)).Run(t.Context(), "run", with, nil)
-	require.Empty(t, result.Diverged)
-	return err
+	for _, dtype := range []string{metro.ActivationsFloat32, metro.ActivationsBFloat16} {
+		with.Training.Activations = dtype
+		result, err := ownRunner(t, backendtest.XLA(t)).Run(t.Context(), "run", with, nil)
+		require.Empty(t, result.Diverged)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func exports(t *testing.T, p *pairTable, with metro.Config, alone switched) error {

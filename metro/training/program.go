@@ -12,6 +12,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
 
+	"metrolab/internal/donation"
 	"metrolab/internal/randstream"
 	"metrolab/metro"
 )
@@ -193,17 +194,28 @@ func (p *Program) graph(name string, build func(scope *model.Scope, in []*Node) 
 	if g, ok := p.graphs[name]; ok {
 		return g, nil
 	}
-	g := &compiled{}
+	g, unique := &compiled{}, donation.Name()
 	exec, err := model.NewExec(p.backend, p.store, func(scope *model.Scope, in []*Node) (out []*Node) {
 		out, g.names = build(scope, in)
+		donation.Set(unique, written(scope.Store(), out[0].Graph()))
 		return out
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the graph %q: %w", name, err)
 	}
-	g.exec = exec
+	g.exec = exec.WithName(unique)
 	p.graphs[name] = g
 	return g, nil
+}
+
+// written are the paths of the variables of a store that a graph writes anew, in the order in which GoMLX returns them.
+func written(store *model.Store, g *Graph) (paths []string) {
+	for v := range store.IterVariables() {
+		if v.ChangedInGraph(g) {
+			paths = append(paths, v.Path())
+		}
+	}
+	return paths
 }
 
 // Call runs a graph of the workload's own, which is built and compiled at the first call of its name; see

@@ -28,11 +28,11 @@ import (
 // graph key and worker. It may be used from several goroutines.
 type Runner struct {
 	Backend     compute.Backend
-	Small       func() (compute.Backend, error) // opens the engine of a small model; nil: all use Backend. See [Runner.IsSmall]
-	BackendKind string                          // see [RunIdentity]
-	SIMD        bool                            // see [RunIdentity]; of pure Go alone
-	Provenance  runs.Backend                    // written beside each result
-	Corpus      *text.Corpus                    // of configs whose data.corpus is empty
+	Fit         EngineFit    // opens the engines of runs for which Backend does not do; nil: it does for all
+	BackendKind string       // see [RunIdentity]
+	SIMD        bool         // see [RunIdentity]; of pure Go alone
+	Provenance  runs.Backend // written beside each result
+	Corpus      *text.Corpus // of configs whose data.corpus is empty
 	CacheDir    string
 	Store       runs.Store
 
@@ -52,7 +52,7 @@ type Runner struct {
 // both opened is closed by r.
 func (r *Runner) Anew() *Runner {
 	return &Runner{
-		Backend: r.Backend, Small: r.Small, BackendKind: r.BackendKind, SIMD: r.SIMD, Provenance: r.Provenance, CacheDir: r.CacheDir, Store: r.Store,
+		Backend: r.Backend, Fit: r.Fit, BackendKind: r.BackendKind, SIMD: r.SIMD, Provenance: r.Provenance, CacheDir: r.CacheDir, Store: r.Store,
 		keeper: r.kept(),
 	}
 }
@@ -198,8 +198,11 @@ func (r *Runner) Identity(config metro.Config) RunIdentity {
 // Assign returns the run of an identity, whose directory is made if there is none. The workload is made when the run is
 // trained. A run of the same identity from before [metro.Schema], under its old name, is found.
 func (r *Runner) Assign(name string, identity RunIdentity, workload func() (Workload, error)) (*Job, error) {
-	if identity.Config.Training.MatMul == metro.MatMulBFloat16 && strings.HasPrefix(r.BackendKind, "go") {
-		return nil, usererr.New("training.matmul=%s needs XLA; the pure-Go backend multiplies in float32 only", metro.MatMulBFloat16)
+	switch matMul := identity.Config.Training.MatMul; {
+	case matMul == metro.MatMulBFloat16 && strings.HasPrefix(r.BackendKind, "go"):
+		return nil, usererr.New("training.matmul=%s needs XLA; the pure-Go backend multiplies in float32 only", matMul)
+	case matMul == metro.MatMulTF32 && !strings.HasPrefix(r.BackendKind, "xla-cuda"):
+		return nil, usererr.New("training.matmul=%s needs an NVIDIA GPU; the backend here, %s, has no such products", matMul, r.BackendKind)
 	}
 	if err := r.fits(identity.Config); err != nil {
 		return nil, err
@@ -341,19 +344,43 @@ const mostIdle = 32
 // widestSmall is the greatest width of a small model. The rule is part of [NumericsVersion]: threads decide how sums are cut.
 const widestSmall = 64
 
+// EngineNeeds are what a run asks of the engine that it computes on, beyond its kind.
+type EngineNeeds struct {
+	Small         bool // one thread does; see [Runner.IsSmall]
+	TF32          bool // training.matmul=tf32
+	Deterministic bool // training.deterministic
+}
+
+// EngineFit returns what opens an engine that meets the needs, or nil if the [Runner.Backend] does. That of package backend is
+// backend.Fit.
+type EngineFit func(EngineNeeds) (open func() (compute.Backend, error))
+
 // IsSmall reports whether the runs of a config take an engine of their own, of one thread: where dividing a product costs more than
 // it saves, several runs side by side are the better use of a machine's cores.
-func (r *Runner) IsSmall(c metro.Config) bool { return r.Small != nil && c.Main.Width <= widestSmall }
+func (r *Runner) IsSmall(c metro.Config) bool {
+	return c.Main.Width <= widestSmall && r.Fit != nil && r.Fit(EngineNeeds{Small: true}) != nil
+}
 
 // Engine is what a run of a config computes on, and closes with what gives it back.
 func (r *Runner) Engine(c metro.Config) (engine compute.Backend, closes func(), err error) {
-	if !r.IsSmall(c) {
+	var open func() (compute.Backend, error)
+	if r.Fit != nil {
+		open = r.Fit(NeedsOf(c))
+	}
+	if open == nil {
 		return r.Backend, func() {}, nil
 	}
-	if engine, err = r.Small(); err != nil {
+	if engine, err = open(); err != nil {
 		return nil, nil, err
 	}
 	return engine, engine.Finalize, nil
+}
+
+// NeedsOf are what the runs of a config ask of their engine.
+func NeedsOf(c metro.Config) EngineNeeds {
+	return EngineNeeds{
+		Small: c.Main.Width <= widestSmall, TF32: c.Training.MatMul == metro.MatMulTF32, Deterministic: c.Training.Deterministic,
+	}
 }
 
 // take returns an idle program for w, or a new one.

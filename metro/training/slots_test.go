@@ -52,8 +52,8 @@ func (e factored) Weights() []layers.Weight {
 	}
 }
 
-func (e factored) Embed(weights []*Node, ids *Node) *Node {
-	return layers.Embed(e.Output(weights), ids)
+func (e factored) Embed(scope *model.Scope, weights []*Node, ids *Node) *Node {
+	return layers.Embed(scope, e.Output(weights), ids)
 }
 
 func (e factored) Output(weights []*Node) *Node { return MatMul(weights[0], weights[1]) }

@@ -11,6 +11,7 @@ import (
 	"metrolab/internal/backendtest"
 	"metrolab/metro/backend"
 	"metrolab/metro/runs"
+	"metrolab/metro/workspace"
 )
 
 // Runs of a small model take an engine of one thread each: side by side they are, bit for bit, what one thread alone makes.
@@ -19,8 +20,8 @@ func TestSmallModelsTakeEnginesOfTheirOwn(t *testing.T) {
 	single, err := backend.Open("xla:cpu,threads=1")
 	require.NoError(t, err)
 	defer single.Finalize()
-	require.Nil(t, backend.Small(single), "somebody asked for its threads")
-	require.Nil(t, backend.Small(backendtest.Go(t)))
+	require.Nil(t, backend.Fit(single, backend.Needs{Small: true}), "somebody asked for its threads")
+	require.Nil(t, backend.Fit(backendtest.Go(t), backend.Needs{Small: true}))
 
 	alone := ownRunner(t, be)
 	alone.Backend = single
@@ -28,7 +29,7 @@ func TestSmallModelsTakeEnginesOfTheirOwn(t *testing.T) {
 	require.NoError(t, err)
 
 	r := ownRunner(t, be)
-	r.Small = backend.Small(be)
+	r.Fit = workspace.Fit(be)
 	require.True(t, r.IsSmall(micro(10)))
 	wide := micro(10)
 	wide.Main.Width = 128

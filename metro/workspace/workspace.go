@@ -79,10 +79,17 @@ func OpenEngine(o Options) (*training.Runner, error) {
 	info := backend.Describe(engine)
 	said(info.String())
 	return &training.Runner{
-		Backend: engine, Small: backend.Small(engine), BackendKind: info.Numerics(), SIMD: info.SIMD,
+		Backend: engine, Fit: Fit(engine), BackendKind: info.Numerics(), SIMD: info.SIMD,
 		Provenance: runs.Backend{Name: string(info.Kind), Platform: info.Name, Plugin: info.Plugin, Version: info.PluginVersion},
 		CacheDir:   cache, Store: runs.Store{Root: root},
 	}, nil
+}
+
+// Fit is what a [training.Runner] on an engine opens others with; see [backend.Fit].
+func Fit(engine compute.Backend) training.EngineFit {
+	return func(n training.EngineNeeds) func() (compute.Backend, error) {
+		return backend.Fit(engine, backend.Needs(n))
+	}
 }
 
 // OpenBackend opens a backend by its spec, "auto" if empty, that keeps what it compiles in the cache; see

@@ -111,8 +111,10 @@ func newTrainer(s shape) (w worker, err error) {
 	if err != nil {
 		return w, err
 	}
-	if engine, _, err = (&training.Runner{Backend: engine, Small: backend.Small(engine)}).Engine(c); err != nil {
-		return w, err
+	if open := backend.Fit(engine, backend.Needs(training.NeedsOf(c))); open != nil {
+		if engine, err = open(); err != nil {
+			return w, err
+		}
 	}
 	workload := training.NewPretraining(modelOf(c))
 	program := training.NewProgram(engine, workload)
