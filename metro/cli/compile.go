@@ -33,7 +33,7 @@ driver, and prints what came out: peak memory, kernels, the matrix products by p
 can take on that chip,
 
   roof = Σ over kernels of max(Σ over products of FLOP/peak, bytes/bandwidth)
-  MFU ceiling = FLOP of the products / (roof × the chip's peak in bfloat16)
+  MFU ceiling = FLOP of the model's products / (roof × the chip's peak in bfloat16)
 
 No run will reach the roof: it has kernels at the chip's peaks, and no time between them. Without the device, XLA chooses the
 tiles of its matrix products by a model of the chip, and not by timing them.
@@ -158,9 +158,18 @@ func compileGraphs(target string, c metro.Config, bar *bar) (r compilation, err 
 		return nil
 	})
 	if r.Step.Seconds > 0 {
-		r.Ceiling = r.Step.FLOPs() / (r.Step.Seconds * gpu.BFloat16)
+		r.Ceiling = r.useful() / (r.Step.Seconds * gpu.BFloat16)
 	}
 	return r, err
+}
+
+// useful are the operations of the model's products. The program has more where it computes some twice, as checkpointing does,
+// or multiplies where a look-up would do.
+func (r compilation) useful() float64 {
+	if r.Config != nil {
+		return *r.Config
+	}
+	return r.Step.FLOPs()
 }
 
 // modelOfSizes is the model of c without a text: a vocabulary of the size that c asks for, and frequencies as words have them.
@@ -181,10 +190,10 @@ func (r compilation) print(w io.Writer) {
 	fmt.Fprintln(w, "\nroof = Σ over kernels of max(Σ over products of FLOP/peak, bytes/bandwidth)")
 	fmt.Fprintf(w, "peaks: %s in bfloat16, %s in TF32, %s in float32; bandwidth: %s\n", rate(r.GPU.BFloat16), rate(r.GPU.TF32),
 		rate(r.GPU.Float32), humanize.SIWithDigits(r.GPU.Bandwidth, 2, "B/s"))
-	fmt.Fprintf(w, "MFU ceiling = %s / (%s × %s) = %s\n", humanize.SIWithDigits(r.Step.FLOPs(), 2, "FLOP"), milliseconds(r.Step.Seconds),
+	fmt.Fprintf(w, "MFU ceiling = %s / (%s × %s) = %s\n", humanize.SIWithDigits(r.useful(), 2, "FLOP"), milliseconds(r.Step.Seconds),
 		rate(r.GPU.BFloat16), share(r.Ceiling))
 	if r.Config != nil {
-		fmt.Fprintf(w, "the config's own count of the products is %s\n", humanize.SIWithDigits(*r.Config, 2, "FLOP"))
+		fmt.Fprintf(w, "the products of the model are %s by its config, and %s in what was compiled\n", humanize.SIWithDigits(*r.Config, 2, "FLOP"), humanize.SIWithDigits(r.Step.FLOPs(), 2, "FLOP"))
 	}
 	if r.Step.Loops > 0 {
 		fmt.Fprintf(w, "%d loops, whose number of turns is not known, are counted as one turn\n", r.Step.Loops)
