@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from . import committed, judge
 from .execute import execute
-from .session import MISTAKES, Session, judge_tabs
+from .session import MISTAKES, Session, judge_restart, judge_tabs
 
 # Cells that fail, a notebook each, for nothing after them runs. The kernel tells of these.
 FAILING = {
@@ -176,3 +176,4 @@ def _by_hand():
             yield f"the error of {mistake!r}", None if shown == wanted else f"it is {shown} and not {wanted}"
         left = session.kill()
         yield "a killed kernel", f"it leaves {left}" if left else None
+    yield "a run that outlives a restart", judge_restart()

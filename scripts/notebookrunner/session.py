@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A kernel as a user's Jupyter has it, asked what no notebook asks: the Tab key, a name, a mistake, a hard end."""
+"""A kernel as a user's Jupyter has it, asked what no notebook asks: the Tab key, a name, a mistake, a restart, a hard end."""
 
 import contextlib
 import os
+import pathlib
+import re
 import statistics
+import tempfile
 import time
 
 import psutil
@@ -57,13 +60,30 @@ MISTAKES = [
     ('%%\nfmt.Fprintln(os.Stderr, "✗ no such run")\nos.Exit(1)', ["✗ no such run", "exit status 1"]),
 ]
 
+# A run in the background that does not end by itself, what follows it, and what ends it.
+BEGIN = """import (
+	"metrolab/metro/recipes"
+	"metrolab/notebooks/lab"
+)
+
+%%
+config := recipes.Micro()
+config.Training.Steps, config.Training.LogEvery = 1_000_000, 1
+fmt.Println(lab.Open().Start("followed", config).ID)"""
+FOLLOW = 'import "metrolab/notebooks/view"\n\n%%\nview.Follow("followed")'
+END = 'import "metrolab/notebooks/view"\n\n%%\nview.Stop("followed")'
+
 
 class Session:
     """A kernel that is started, with the cells before run."""
 
+    def __init__(self, folder=None, earlier=EARLIER, **environment):
+        self.folder, self.earlier, self.environment = folder, earlier, environment
+
     def __enter__(self):
-        self.manager, self.client = start_new_kernel(kernel_name=KERNEL, env=dict(os.environ, GOPROXY="off"))
-        for cell in EARLIER:
+        env = dict(os.environ, GOPROXY="off", **self.environment)
+        self.manager, self.client = start_new_kernel(kernel_name=KERNEL, env=env, cwd=self.folder)
+        for cell in self.earlier:
             reply = self.client.execute(cell, reply=True, timeout=300)["content"]
             assert reply["status"] == "ok", reply
         return self
@@ -116,6 +136,26 @@ class Session:
         self.client.execute_interactive(code, output_hook=output, timeout=300)
         return shown
 
+    def cell(self, code, upon=None):
+        """Runs a cell, and interrupts it upon the first message of a type if one is named; returns what it prints, and the types
+        of its messages."""
+        said, types = [], []
+
+        def output(message):
+            if message["msg_type"] == upon and upon not in types:
+                self.manager.interrupt_kernel()
+            types.append(message["msg_type"])
+            if message["msg_type"] == "stream":
+                said.append(message["content"]["text"])
+
+        self.client.execute_interactive(code, output_hook=output, timeout=300)
+        return "".join(said), types
+
+    def restart(self):
+        """Restarts the kernel, as the button does."""
+        self.manager.restart_kernel()
+        self.client.wait_for_ready(timeout=120)
+
     def sleeping(self):
         """Starts a cell that never ends, and waits until its program runs."""
         self.client.execute("%%\ntime.Sleep(time.Hour)")
@@ -143,6 +183,31 @@ def _names(processes):
             if process.status() != psutil.STATUS_ZOMBIE:
                 names.append(process.name())
     return names
+
+
+def judge_restart():
+    """What is wrong with a run in the background when the kernel that began it is restarted, or None.
+
+    It should go on, be shown from where it stands by a cell of the new kernel, go on when that is interrupted, and stop when it is
+    told to. The worker that began it leaves when its working directory is gone.
+    """
+    with tempfile.TemporaryDirectory(prefix="metrolab-restart-") as folder:
+        text = pathlib.Path(folder, "text.txt")
+        text.write_text("\n\n".join(f"the {i % 7} readers open {i % 11} files and close {i % 5} of them before noon." for i in range(3000)))
+        with Session(folder, ["%noautoget"], METROLAB_CORPUS=str(text), METROLAB_RUNS=folder + "/runs") as session:
+            began, _ = session.cell(BEGIN)
+            if not re.fullmatch(r"followed-\w+\n", began):
+                return f"it is begun with {began!r}"
+            session.restart()
+            followed, types = session.cell(FOLLOW, upon="display_data")
+            step = re.fullmatch(r"followed-\w+ goes on: step (\d+) of 1000000; .*\n", followed)
+            if not step or "display_data" not in types:
+                return f"after the restart, following it shows {types} and says {followed!r}"
+            ended, _ = session.cell(END)
+            saved = re.match(r"followed-\w+ has stopped, saved after step (\d+) of 1000000", ended)
+            if not saved or int(saved[1]) < int(step[1]):
+                return f"it was followed to step {step[1]}, and stopping it says {ended!r}"
+    return None
 
 
 def judge_tabs(session, count):
