@@ -55,14 +55,14 @@ func (s Study) plan() ([]job, error) {
 }
 
 // Workers is how many runs of the study at a time make the best use of this machine: one a core in pure Go and of small models,
-// see [training.Runner.IsSmall], and one where XLA uses all cores itself.
+// see [training.Runner.IsSmall], fewer where several devices share each, and one where XLA uses all cores itself.
 func (s Study) Workers(runner *training.Runner) int {
 	arms, err := s.Arms()
 	large := func(a Arm) bool { return !runner.IsSmall(a.Config) }
 	if err != nil || runner.BackendKind != "go" && slices.ContainsFunc(arms, large) {
 		return 1
 	}
-	return runtime.GOMAXPROCS(0)
+	return max(1, runtime.GOMAXPROCS(0)/max(1, runner.Devices))
 }
 
 // Run is [Study.RunShare] for the whole study, workers runs at a time.

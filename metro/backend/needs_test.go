@@ -29,7 +29,7 @@ func TestFlagsReachTheCompiler(t *testing.T) {
 	open := func(flags []xlaFlag) compute.Backend {
 		opening.Lock()
 		defer opening.Unlock()
-		be, err := withThreads(1, func() (compute.Backend, error) { return openXLA(realPath(sound[0].Path, XLACPU), flags) })
+		be, err := withThreads(1, func() (compute.Backend, error) { return openXLA(realPath(sound[0].Path, XLACPU), 0, flags) })
 		require.NoError(t, err)
 		t.Cleanup(be.Finalize)
 		return be

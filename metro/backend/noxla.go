@@ -14,7 +14,7 @@ const xlaBuilt = false
 
 var errWithoutXLA = errors.New("this program is built without XLA")
 
-func openXLA(string, []xlaFlag) (compute.Backend, error) {
+func openXLA(string, int, []xlaFlag) (compute.Backend, error) {
 	return nil, errWithoutXLA
 }
 

@@ -28,8 +28,10 @@ const EnvVar = "METROLAB_BACKEND"
 //	xla:/abs/path.so   this plugin; its name must contain cpu or cuda
 //
 // Options follow behind commas, as in "xla:cpu,threads=2" and "go,creation_order": threads=N for XLA on the processor, in the
-// place of four, or of one where a run [Needs] no more; and those of GoMLX's backends. XLA on a GPU multiplies float32 in full:
-// whether products are rounded to TF32, and whether kernels may depend on timing, is a run's choice, and [Fit] opens what it needs.
+// place of four, or of one where a run [Needs] no more; devices=N for XLA, which auto takes too: on so many devices each step is
+// computed, GPUs, or parts that the processor is divided into; and those of GoMLX's backends. XLA on a GPU multiplies float32 in
+// full: whether products are rounded to TF32, and whether kernels may depend on timing, is a run's choice, and [Fit] opens what it
+// needs.
 //
 // Open never downloads and never panics. A plugin that was found but cannot be used is reported by a warning to [slog] and
 // the next best is taken; auto ends at pure Go, which always opens. A spec that makes no sense, or asks for a plugin that is
@@ -38,7 +40,9 @@ func Open(specText string) (compute.Backend, error) {
 	s := parseSpec(specText)
 	fromEnv := ""
 	if env := os.Getenv(EnvVar); env != "" && s.engine == "auto" {
+		asked := s.devices
 		s, fromEnv = parseSpec(env), "$"+EnvVar+": "
+		s.devices = cmp.Or(asked, s.devices)
 	}
 	machine := Probe()
 	list, err := machine.targets(s)
@@ -105,14 +109,18 @@ func (t target) start() (be compute.Backend, err error) {
 		}
 		return be, nil
 	case XLACPU:
-		be, err = withThreads(cmp.Or(t.threads, defaultThreads), func() (compute.Backend, error) { return openXLA(t.config(), nil) })
+		be, err = withThreads(cmp.Or(t.threads, defaultThreads), func() (compute.Backend, error) { return openXLA(t.config(), t.devices, nil) })
 	case XLACUDA:
 		if err = setCUDAEnv(t.plugin); err == nil {
-			be, err = openXLA(t.config(), t.flags())
+			be, err = openXLA(t.config(), 0, t.flags())
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", t, err)
+	}
+	if shown := be.NumDevices(); shown < t.devices {
+		be.Finalize()
+		return nil, usererr.New("devices=%d: %s shows %d devices", t.devices, t, shown)
 	}
 	return be, nil
 }

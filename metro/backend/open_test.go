@@ -85,3 +85,30 @@ func TestUnknownOptionIsTheUsersMistake(t *testing.T) {
 	require.ErrorContains(t, err, "nonsense")
 	require.True(t, usererr.Is(err))
 }
+
+// A processor is divided into as many devices as are asked for, whose number is part of what names the numbers; auto takes it too,
+// and so does the backend of small models.
+func TestDevices(t *testing.T) {
+	backendtest.XLA(t)
+	t.Setenv(backend.EnvVar, "xla:cpu")
+	for _, spec := range []string{"auto,devices=3", "xla:cpu,threads=2,devices=3"} {
+		be, err := backend.Open(spec)
+		require.NoError(t, err)
+		defer be.Finalize()
+		info := backend.Describe(be)
+		require.Equal(t, 3, info.Devices)
+		require.Equal(t, 3, info.Divided)
+		require.Contains(t, info.String(), "devices=3")
+		small := backend.Fit(be, backend.Needs{Small: true})
+		if spec != "auto,devices=3" {
+			require.Equal(t, "xla-cpu,threads=2,devices=3", info.Numerics())
+			require.Nil(t, small)
+			continue
+		}
+		require.Equal(t, "xla-cpu,devices=3", info.Numerics())
+		one, err := small()
+		require.NoError(t, err)
+		defer one.Finalize()
+		require.Equal(t, 3, one.NumDevices())
+	}
+}

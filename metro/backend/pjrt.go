@@ -19,7 +19,7 @@ typedef struct {
 extern void *metrolabCompile(Compile *args);
 extern void *metrolabCreate(Create *args);
 
-// one_device is PJRT_Client_Create for one device, which is what a step runs on. By itself the plugin makes four of a processor,
+// one_device is PJRT_Client_Create for one device, unless its options ask for more. By itself the plugin makes four of a processor,
 // and small steps then take longer (docs/performance.md). A plugin that does not know the option is asked again without it.
 static void *one_device(const PJRT *api, Create *args) {
 	const NamedValue one = {sizeof one, NULL, "cpu_device_count", sizeof "cpu_device_count" - 1, INT64, {.integer = 1}, 1};
@@ -29,6 +29,16 @@ static void *one_device(const PJRT *api, Create *args) {
 	if (args->num_options || call(api->client_create, &asked)) return call(api->client_create, args);
 	args->client = asked.client;
 	return NULL;
+}
+
+// asked_devices is how many devices the options of a client ask for, 0 if they do not say.
+static long long asked_devices(const Create *args) {
+	const char name[] = "cpu_device_count";
+	for (size_t i = 0; i < args->num_options; i++) {
+		const NamedValue *v = &args->options[i];
+		if (v->name_size == sizeof name - 1 && !memcmp(v->name, name, v->name_size)) return v->value.integer;
+	}
+	return 0;
 }
 
 // hooking returns a copy of an interface that makes clients and compiles by the two functions above.
@@ -61,6 +71,7 @@ import "C"
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"unsafe"
@@ -76,6 +87,7 @@ type client struct {
 	api     *C.PJRT
 	kind    Kind
 	threads string    // of the processor's
+	devices int       // that were asked for, 0 if none were
 	flags   []xlaFlag // of each compilation
 }
 
@@ -102,7 +114,7 @@ func hook(path string, flags []xlaFlag) error {
 		return usererr.New("plugin %s is of another version of PJRT, to whose compilations nothing can be added; remove it and run ./scripts/setup", path)
 	}
 	kind, _ := kindOf(path)
-	next = client{path, api, kind, os.Getenv(threadsVar), flags}
+	next = client{plugin: path, api: api, kind: kind, threads: os.Getenv(threadsVar), flags: flags}
 	return nil
 }
 
@@ -118,7 +130,7 @@ func pjrtOf(path string) *C.PJRT {
 }
 
 // metrolabCreate takes the place of PJRT_Client_Create: it remembers whose client that is, and one of the processor has one
-// device. Its caller holds opening.
+// device unless its options ask for more. Its caller holds opening.
 //
 //export metrolabCreate
 func metrolabCreate(args *C.Create) unsafe.Pointer {
@@ -129,6 +141,7 @@ func metrolabCreate(args *C.Create) unsafe.Pointer {
 		failed = C.call(next.api.client_create, unsafe.Pointer(args))
 	}
 	if failed == nil {
+		next.devices = int(C.asked_devices(args))
 		clients.Store(args.client, next)
 	}
 	return failed
@@ -150,7 +163,7 @@ func metrolabCompile(args *C.Compile) unsafe.Pointer {
 		compilations.Add(1)
 		return compile()
 	}
-	key := keyOf(c.plugin, []byte(c.threads), bytesAt(args.program.format, args.program.format_size), code, options)
+	key := keyOf(c.plugin, []byte(c.likeness()), bytesAt(args.program.format, args.program.format_size), code, options)
 	if program := cache.load(key); program != nil {
 		loaded, err := c.load(args.client, program)
 		if err == nil {
@@ -170,6 +183,14 @@ func metrolabCompile(args *C.Compile) unsafe.Pointer {
 		cache.keep(key, program)
 	}
 	return nil
+}
+
+// likeness says what programs depend on of a client: its threads and, if they were asked for, its devices.
+func (c client) likeness() string {
+	if c.devices == 0 {
+		return c.threads
+	}
+	return fmt.Sprintf("%s,devices=%d", c.threads, c.devices)
 }
 
 func codeOf(args *C.Compile) []byte { return bytesAt(args.program.code, args.program.code_size) }

@@ -14,6 +14,7 @@ type spec struct {
 	engine  string   // auto, go, xla, or something unknown
 	plugin  string   // behind the colon, for xla only
 	options []string // the backend's own
+	devices string   // behind devices=, an option of ours
 }
 
 func parseSpec(text string) spec {
@@ -29,7 +30,9 @@ func parseSpec(text string) spec {
 	}
 	s.plugin = which
 	for option := range strings.SplitSeq(rest, ",") {
-		if option != "" {
+		if devices, ok := strings.CutPrefix(option, "devices="); ok {
+			s.devices = devices
+		} else if option != "" {
 			s.options = append(s.options, option)
 		}
 	}

@@ -17,6 +17,7 @@ type target struct {
 	plugin  string // absolute path; empty for pure Go
 	options []string
 	threads int // of XLA on the processor that somebody asked for; 0 if nobody did
+	devices int // that each step is divided among; 0 is 1
 
 	tf32, deterministic bool // of XLA on a GPU
 }
@@ -51,6 +52,15 @@ func (t target) flags() []xlaFlag {
 
 // targets returns the backends to try on this machine, best first: at least one, or an error.
 func (m Machine) targets(s spec) ([]target, error) {
+	list, err := m.engines(s)
+	if err != nil {
+		return nil, err
+	}
+	return m.divided(s, list)
+}
+
+// engines are the targets without their devices.
+func (m Machine) engines(s spec) ([]target, error) {
 	for _, option := range s.options {
 		if name, _, _ := strings.Cut(option, "="); name == "tf32" || name == "deterministic" {
 			return nil, usererr.New("%s: %s is no option of a backend, as results depend on it; a run says training.matmul=tf32, and training.deterministic=true", s.text, name)

@@ -41,6 +41,9 @@ func TestTargets(t *testing.T) {
 		{"built without XLA", "auto", Machine{GPUs: gpu, Plugins: all}, []string{goTarget}},
 		{"go asked for", "go", Machine{XLA: true, GPUs: gpu, Plugins: all}, []string{goTarget}},
 		{"cpu asked for", "xla", Machine{XLA: true, GPUs: gpu, Plugins: all}, []string{cpuTarget}},
+		{"devices asked for", "auto,devices=2", Machine{XLA: true, Plugins: all}, []string{cpuTarget}},
+		{"GPUs asked for", "auto,devices=2", Machine{XLA: true, GPUs: []string{"/dev/nvidia0", "/dev/nvidia1"}, Plugins: all}, []string{cudaTarget}},
+		{"one device asked for", "auto,devices=1", Machine{XLA: true, GPUs: gpu, Plugins: all}, []string{cudaTarget, cpuTarget, goTarget}},
 		{"threads asked for", "xla:cpu,threads=2,a=1", Machine{XLA: true, Plugins: all}, []string{cpuTarget + ",a=1"}},
 		{"cuda asked for", "xla:cuda,a=1", Machine{XLA: true, Plugins: all}, []string{cudaTarget + ",a=1"}},
 	} {
@@ -78,6 +81,11 @@ func TestSpecsThatCannotBeMet(t *testing.T) {
 		{"go,deterministic", with, "deterministic is no option of a backend"},
 		{"xla:cpu,threads=0", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, "xla:cpu,threads=0: threads are a whole number from 1 on, and not \"0\""},
 		{"xla:cpu,threads=many", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, "whole number"},
+		{"xla:cpu,devices=0", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, "xla:cpu,devices=0: devices are a whole number from 1 on, and not \"0\""},
+		{"xla:cpu,devices=65", Machine{XLA: true, Plugins: []Plugin{cpuPlugin}}, "the processor is divided into 64 devices at most"},
+		{"auto,devices=2", Machine{XLA: true}, "devices=2: pure Go has one device"},
+		{"go,devices=2", with, "devices=2: pure Go has one device"},
+		{"auto,devices=2", Machine{XLA: true, GPUs: gpu, Plugins: []Plugin{cudaPlugin, cpuPlugin}}, "devices=2: there are not so many NVIDIA GPUs here, but 1; ask for no more"},
 		{"xla:cuda,threads=2", Machine{XLA: true, Plugins: []Plugin{cudaPlugin}}, "threads are of XLA on the processor, and /p/pjrt_c_api_cuda_plugin.so is for a GPU"},
 	} {
 		_, err := c.machine.targets(parseSpec(c.spec))

@@ -16,11 +16,15 @@ import (
 // xlaBuilt is true where XLA plugins can be loaded.
 const xlaBuilt = true
 
-// openXLA opens the plugin at an absolute path, with options behind commas, and compiles with XLA's flags. Its caller holds opening.
-func openXLA(config string, flags []xlaFlag) (compute.Backend, error) {
+// openXLA opens the plugin at an absolute path, with options behind commas, that of the processor with parts devices if these are more
+// than one, and compiles with XLA's flags. Its caller holds opening.
+func openXLA(config string, parts int, flags []xlaFlag) (compute.Backend, error) {
 	path, _, _ := strings.Cut(config, ",")
 	if err := hook(path, flags); err != nil {
 		return nil, err
+	}
+	if parts > 1 {
+		return xla.NewWithOptions(config, pjrt.NamedValuesMap{"cpu_device_count": int64(parts)})
 	}
 	return xla.New(config)
 }

@@ -78,6 +78,9 @@ func (f *benchFlags) run(cmd *cobra.Command, suite string, measure func(ctx cont
 		return err
 	}
 	defer runner.Close()
+	if err := onOneDevice(runner.Devices); err != nil {
+		return err
+	}
 	backend.CacheExecutables("") // so that compilation is measured as well
 	bar := newBar("measuring")
 	defer bar.finish()

@@ -23,7 +23,7 @@ func doctorCommand() *cobra.Command {
 		Short: "Say what is here and how to get what is missing",
 		Long: `Prints the backend that would be picked, its plugin and version, devices, vector instructions, cores, memory and
 the corpus, and a line for each thing that is missing or broken with the way to mend it. Nothing is downloaded.`,
-		Example: "  metro doctor\n  metro doctor --backend xla",
+		Example: "  metro doctor\n  metro doctor --backend xla\n  metro doctor --devices 4",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return doctor(cmd, w)
@@ -40,7 +40,11 @@ func doctor(cmd *cobra.Command, w workspaceFlags) error {
 		t.Rows = append(t.Rows, []any{what, fmt.Sprintf(format, args...)})
 	}
 	advice := machine.Advice()
-	engine, err := during("loading the backend", func() (compute.Backend, error) { return backend.Open(w.backend) })
+	spec, err := w.devices.of(w.backend)
+	if err != nil {
+		return err
+	}
+	engine, err := during("loading the backend", func() (compute.Backend, error) { return backend.Open(spec) })
 	if err != nil {
 		add("backend", "none: %v", err)
 		advice = append(advice, "choose another --backend")
@@ -77,7 +81,14 @@ func doctor(cmd *cobra.Command, w workspaceFlags) error {
 
 // devices says how many an engine shows, and what they are where that is not what one would think.
 func devices(info backend.Info) string {
-	if info.Kind == backend.XLACPU && info.Devices > 1 {
+	switch {
+	case info.Divided > 1 && info.Kind == backend.XLACPU:
+		return fmt.Sprintf("%d, parts of the processor, which share the rows of each step", info.Divided)
+	case info.Divided > 1:
+		return fmt.Sprintf("%d, of which %d share the rows of each step", info.Devices, info.Divided)
+	case info.Kind == backend.XLACPU && info.Devices == 1:
+		return "1, the processor, which --devices N divides into N"
+	case info.Kind == backend.XLACPU:
 		return fmt.Sprintf("%d, which are views of the same cores; a run uses one, and with it all cores", info.Devices)
 	}
 	return fmt.Sprint(info.Devices)

@@ -23,6 +23,7 @@ import (
 // finetuneFlags choose model, texts and schedule.
 type finetuneFlags struct {
 	model, data, corpus, backend, out string
+	devices                           deviceCount
 	options                           tasks.Options
 }
 
@@ -41,7 +42,8 @@ named after the run, and the latest as finetune-TASK.json.`,
 		Example: `  metro finetune --model runs/tiny-0123456789
   metro finetune --model runs/tiny-0123456789 --from-scratch     the control: the same without pretraining
   metro finetune --model runs/tiny-0123456789 --data mine.jsonl  lines of {"text": "...", "label": "..."}
-  metro finetune --model runs/tiny-0123456789 --seed 1 --set optimizer.layer_decay=0.8`,
+  metro finetune --model runs/tiny-0123456789 --seed 1 --set optimizer.layer_decay=0.8
+  metro finetune --model runs/tiny-0123456789 --devices 2        two devices share the rows of each step`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return finetune(cmd, f) },
 	}
@@ -50,6 +52,7 @@ named after the run, and the latest as finetune-TASK.json.`,
 	flags.StringVar(&f.data, "data", "", "labelled texts, JSON lines, in the place of the probe")
 	flags.StringVar(&f.corpus, "corpus", text.Default, "corpus that the probe's texts are from: godoc is this machine's Go documentation")
 	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
+	flags.Var(&f.devices, "devices", devicesUsage)
 	flags.Int64Var(&f.options.Seed, "seed", 0, "seed of the new head and of the order of the texts")
 	flags.IntVar(&f.options.Steps, "steps", 0, fmt.Sprintf("training steps; 0 is %d", tasks.DefaultSteps))
 	flags.Float64Var(&f.options.LearningRate, "learning-rate", 0, "peak; 0 is half of pretraining's")
@@ -66,6 +69,10 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 	if f.data != "" && cmd.Flags().Changed("corpus") {
 		return usererr.New("--corpus is where the probe's texts are from, and --data takes the place of the probe; leave one of the two out")
 	}
+	engine, err := f.devices.of(f.backend)
+	if err != nil {
+		return err
+	}
 	model, err := during("reading the model", func() (training.Pretrained, error) { return training.LoadPretrained(f.model) })
 	if err != nil {
 		return err
@@ -81,7 +88,7 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 		fmt.Fprintf(stderr, "%s is a Hugging Face folder: the fine-tuning's run goes to the folder %s here; --out names another\n", f.model, f.root(model))
 	}
 	runner, err := workspace.OpenEngine(workspace.Options{
-		Backend: f.backend, Runs: f.root(model), Said: func(line string) { fmt.Fprintln(stderr, line) },
+		Backend: engine, Runs: f.root(model), Said: func(line string) { fmt.Fprintln(stderr, line) },
 	})
 	if err != nil {
 		return err

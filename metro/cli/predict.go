@@ -81,7 +81,11 @@ func openReader(model, engine string, o tasks.ReaderOptions) (*tasks.Reader, tra
 	if err != nil {
 		return nil, p, err
 	}
-	fmt.Fprintln(stderr, backend.Describe(be))
+	info := backend.Describe(be)
+	if err := onOneDevice(info.Divided); err != nil {
+		return nil, p, err
+	}
+	fmt.Fprintln(stderr, info)
 	r, err := tasks.NewReader(be, p, o)
 	return r, p, err
 }

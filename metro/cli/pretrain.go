@@ -95,10 +95,15 @@ things are written down and how many checkpoints stay decide none: with other su
 --set training.fork=RUN@STEP goes on from a step of another run: with its weights and moments, and with its config unless
 --recipe names one, but for what --set changes. Both share every step before, in their logs too. What the steps before were made
 with (seed, text, batch size) and the shape of the model stay. RUN must have a checkpoint of that step: --set
-training.keep_at=STEP keeps one while RUN is trained, and metro runs checkpoint RUN@STEP makes it later.`,
+training.keep_at=STEP keeps one while RUN is trained, and metro runs checkpoint RUN@STEP makes it later.
+
+--devices N computes each step on N devices of this machine, GPUs or parts of the processor: each has an equal share of the rows.
+Losses and gradients are those of one device but for the order of sums, so that it is a run of its own. A fork goes on from
+one number of devices on another.`,
 		Example: `  metro pretrain --recipe tiny
   metro pretrain --recipe tiny --seed 7 --set objective.rtd_weight=10 --set training.steps=600
   metro pretrain --recipe mini --corpus ~/books
+  metro pretrain --recipe metro-base --devices 4    four GPUs share the rows of each step
   metro pretrain --resume runs/tiny-0123456789    go on with a run whose command is not at hand
   metro pretrain --recipe tiny --init-from runs/tiny-0123456789 --set optimizer.learning_rate=5e-4
   metro pretrain --set training.fork=tiny-0123456789@400 --set objective.rtd_weight=10`,

@@ -23,7 +23,7 @@ type shareFlags struct {
 
 const shareHelp = `
 
---jobs trains several runs at a time in one process; they share its threads. Several processes, on machines that share the
+--jobs trains several runs at a time in one process; they share its threads and, with --devices, take turns with them. Several processes, on machines that share the
 folder of --out, may train one study: --shard 2/6 is the second of six parts, the same whenever it is asked for, and --claim
 takes whichever runs are free. Both wait for a run that another process holds. Whoever holds a run gives a sign of life
 every quarter of --lease; without one for so long, or at once if its process has died on this machine, the run is another's,

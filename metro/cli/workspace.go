@@ -20,6 +20,7 @@ import (
 // workspaceFlags choose what most commands work on: corpus, backend, and the folder of runs.
 type workspaceFlags struct {
 	corpus, backend, out string
+	devices              deviceCount
 }
 
 // backendUsage says what --backend takes.
@@ -34,6 +35,7 @@ func (w *workspaceFlags) addFlags(cmd *cobra.Command) {
 func (w *workspaceFlags) addTextFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&w.corpus, "corpus", text.Default, "text to train on: godoc (this machine's Go documentation), a file of text or Markdown in UTF-8, one of JSON lines whose text --set data.field=NAME names, a folder of them, any of them gzipped, or a prepared corpus")
 	cmd.Flags().StringVar(&w.backend, "backend", "auto", backendUsage)
+	cmd.Flags().Var(&w.devices, "devices", devicesUsage)
 }
 
 // named returns c with the text that --corpus names written down in it, unless it names one of its own. The path decides
@@ -50,10 +52,14 @@ func (w *workspaceFlags) open(ctx context.Context, d metro.Data) (*training.Runn
 	if w.corpus == "" {
 		return nil, errNoCorpus
 	}
+	engine, err := w.devices.of(w.backend)
+	if err != nil {
+		return nil, err
+	}
 	bar := newBar("preparing text")
 	defer bar.finish()
 	runner, err := workspace.Open(ctx, workspace.Options{
-		Backend: w.backend, Corpus: cmp.Or(d.Corpus, w.corpus), Field: d.Field, Runs: w.out,
+		Backend: engine, Corpus: cmp.Or(d.Corpus, w.corpus), Field: d.Field, Runs: w.out,
 		Said: func(line string) { fmt.Fprintln(stderr, line) }, Progress: bar.set,
 	})
 	if err != nil {

@@ -65,6 +65,7 @@ type Backend struct {
 	Platform string `json:"platform"` // "cpu", "cuda"
 	Plugin   string `json:"plugin,omitempty"`
 	Version  string `json:"version,omitempty"`
+	Devices  int    `json:"devices,omitempty"` // that computed each step together
 }
 
 // CollectProvenance looks at the program and the machine. Finished is left for the caller to set.

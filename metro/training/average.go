@@ -88,16 +88,12 @@ func (p *Program) changeAverages(scope *model.Scope, in []*Node, change func(w, 
 }
 
 // overAverages runs a graph of [Program.changeAverages].
-func (p *Program) overAverages(name string, build func(*model.Scope, []*Node) ([]*Node, []string), input *tensors.Tensor) error {
-	g, err := p.graph(name, build)
+func (p *Program) overAverages(name string, build builder, input *tensors.Tensor) error {
+	_, out, err := p.call(name, build, input)
 	if err != nil {
 		return err
 	}
-	out, err := g.exec.Call1(input)
-	if err != nil {
-		return err
-	}
-	return out.FinalizeAll()
+	return out[0].FinalizeAll()
 }
 
 // evaluateAverages adds what the averaged weights reach, by names that begin with [Averaged].

@@ -131,7 +131,8 @@ func (t *Trunk) allows(c metro.Config) error {
 }
 
 // fits returns the user's error if this program would go on with other text, other weights, by another kind of engine or with
-// other numerics than those that the trunk's steps were made with.
+// other numerics than those that the trunk's steps were made with. Its devices may be more or fewer: a checkpoint says nothing of
+// them, and the fork's name does.
 func (t *Trunk) fits(fork RunIdentity) error {
 	trunk := t.Identity
 	type pair struct {
@@ -140,7 +141,7 @@ func (t *Trunk) fits(fork RunIdentity) error {
 	}
 	pairs := []pair{
 		{"version of the numerics", fork.NumericsVersion, trunk.NumericsVersion},
-		{"kind of engine", fork.Backend, trunk.Backend},
+		{"kind of engine", onOneDevice(fork.Backend), onOneDevice(trunk.Backend)},
 		{"use of vector instructions", fork.SIMD, trunk.SIMD},
 		{"precision", fork.DType, trunk.DType},
 		{"text", fork.Corpus, trunk.Corpus},

@@ -23,8 +23,14 @@ func fits(c metro.Config, memory uint64) error {
 	return nil
 }
 
-// fits is that for the machine at hand. A GPU has a memory of its own, of which its plugin says when it is full.
-func (r *Runner) fits(c metro.Config) error { return fits(c, machine.MemoryLimit()) }
+// fits is that for the machine at hand, whose devices share a step. A GPU has a memory of its own, of which its plugin says when it
+// is full.
+func (r *Runner) fits(c metro.Config) error {
+	if err := dividesRows(c, r.Devices); err != nil {
+		return err
+	}
+	return fits(c, machine.MemoryLimit())
+}
 
 // outOfMemory marks what a backend says that has no memory left as the user's to mend.
 func outOfMemory(err error) error {

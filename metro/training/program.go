@@ -27,7 +27,8 @@ type Program struct {
 	store    *model.Store
 	weights  metro.Inventory // that the graphs read; known once started
 	graphs   map[string]*compiled
-	closes   func() // gives the backend back; nil if it is not the program's own
+	devices  *devices // that share the rows of a batch; nil for one
+	closes   func()   // gives the backend back; nil if it is not the program's own
 }
 
 // compiled is a graph that is compiled at its first call. The names of its metrics are known once it is built; graphs of one
@@ -36,6 +37,9 @@ type compiled struct {
 	exec  *model.Exec
 	names []string
 }
+
+// builder builds a graph: inputs → outputs, and the names of its metrics.
+type builder func(scope *model.Scope, in []*Node) ([]*Node, []string)
 
 // NewProgram prepares the computation of w on backend. Compilation happens at the first call of each graph.
 func NewProgram(backend compute.Backend, w Workload) *Program {
@@ -190,7 +194,7 @@ func (p *Program) split(vector *Node) (scalars, rates *Node) {
 }
 
 // graph returns the graph of that name, which build builds when it is compiled.
-func (p *Program) graph(name string, build func(scope *model.Scope, in []*Node) ([]*Node, []string)) (*compiled, error) {
+func (p *Program) graph(name string, build builder) (*compiled, error) {
 	if g, ok := p.graphs[name]; ok {
 		return g, nil
 	}
@@ -219,13 +223,15 @@ func written(store *model.Store, g *Graph) (paths []string) {
 }
 
 // Call runs a graph of the workload's own, which is built and compiled at the first call of its name; see
-// [Workload.Evaluate].
+// [Workload.Evaluate]. Tensors of rank 2 and more are taken for rows where several devices share these (see [Program.Divide]).
 func (p *Program) Call(name string, build func(scope *model.Scope, in []*Node) []*Node, inputs ...any) ([]*tensors.Tensor, error) {
-	g, err := p.graph(name, func(scope *model.Scope, in []*Node) ([]*Node, []string) { return build(scope, in), nil })
-	if err != nil {
-		return nil, err
+	inputs = slices.Clone(inputs)
+	for i, in := range inputs {
+		if t, ok := in.(*tensors.Tensor); ok && t.Rank() > 1 {
+			inputs[i] = perRow{t}
+		}
 	}
-	out, err := g.exec.Call(inputs...)
+	_, out, err := p.call(name, func(scope *model.Scope, in []*Node) ([]*Node, []string) { return build(scope, in), nil }, inputs...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -241,7 +247,7 @@ func (p *Program) vector(scalars []float32, step int) *tensors.Tensor {
 // inputs are the tensors of one part of a batch and the vector, behind others.
 func inputs(b Batch, part int, vector *tensors.Tensor, first ...any) []any {
 	for _, t := range b.Part(part) {
-		first = append(first, t)
+		first = append(first, perRow{t})
 	}
 	return append(first, vector)
 }
@@ -252,11 +258,7 @@ func (p *Program) Step(batch Batch, step int) (StepOutput, error) {
 	if p.model.Config.Training.Accumulate > 1 {
 		return p.stepInParts(batch, vector, step)
 	}
-	g, err := p.graph(stepGraph, p.step)
-	if err != nil {
-		return StepOutput{}, err
-	}
-	out, err := g.exec.Call(inputs(batch, 0, vector, p.dropoutKey(step, 0))...)
+	g, out, err := p.call(stepGraph, p.step, inputs(batch, 0, vector, p.dropoutKey(step, 0))...)
 	if err != nil {
 		return StepOutput{}, fmt.Errorf("training step %d: %w", step, err)
 	}
@@ -264,44 +266,33 @@ func (p *Program) Step(batch Batch, step int) (StepOutput, error) {
 }
 
 func (p *Program) stepInParts(batch Batch, vector *tensors.Tensor, step int) (o StepOutput, err error) {
-	gather, err := p.graph(gatherGraph, p.gather)
-	if err != nil {
-		return o, err
-	}
-	accumulate, err := p.graph(accumulateGraph, p.accumulate)
-	if err != nil {
-		return o, err
-	}
-	apply, err := p.graph(applyGraph, p.apply)
-	if err != nil {
-		return o, err
-	}
-	gathered, err := p.gathered(gather, func(part int) []any { return inputs(batch, part, vector, p.dropoutKey(step, part)) })
+	gathered, err := p.gathered(func(part int) []any { return inputs(batch, part, vector, p.dropoutKey(step, part)) })
 	if err != nil {
 		return o, fmt.Errorf("training step %d: %w", step, err)
 	}
 	for part := range p.model.Config.Training.Accumulate {
 		in := append(inputs(batch, part, vector, p.dropoutKey(step, part), int32(part)), gathered...)
-		out, err := accumulate.exec.Call(in...)
+		accumulate, out, err := p.call(accumulateGraph, p.accumulate, in...)
 		if err != nil {
 			return o, fmt.Errorf("training step %d, part %d: %w", step, part, err)
 		}
-		o.parts = append(o.parts, out)
+		o.parts, o.names = append(o.parts, out), accumulate.names
 	}
-	if o.norm, err = apply.exec.Call1(vector); err != nil {
+	_, out, err := p.call(applyGraph, p.apply, vector)
+	if err != nil {
 		return o, fmt.Errorf("training step %d: %w", step, err)
 	}
-	o.names = accumulate.names
+	o.norm = out[0]
 	return o, nil
 }
 
 // gathered puts together what all parts of a step are asked for, each [parts, …].
-func (p *Program) gathered(g *compiled, inputs func(part int) []any) (all []any, err error) {
+func (p *Program) gathered(inputs func(part int) []any) (all []any, err error) {
 	parts := p.model.Config.Training.Accumulate
 	var values [][]float32
 	var dims [][]int
 	for part := range parts {
-		out, err := g.exec.Call(inputs(part)...)
+		_, out, err := p.call(gatherGraph, p.gather, inputs(part)...)
 		if err != nil {
 			return nil, fmt.Errorf("what part %d is asked for: %w", part, err)
 		}
@@ -343,11 +334,7 @@ const dropoutWords = 3
 
 // Validate runs batch, in one part of any number of rows, without learning, with the given scalars of the workload.
 func (p *Program) Validate(batch Batch, scalars []float32) (o StepOutput, err error) {
-	g, err := p.graph(validateGraph, p.validate)
-	if err != nil {
-		return o, err
-	}
-	out, err := g.exec.Call(inputs(batch, 0, p.vector(scalars, p.model.Config.Training.Steps))...)
+	g, out, err := p.call(validateGraph, p.validate, inputs(batch, 0, p.vector(scalars, p.model.Config.Training.Steps))...)
 	if err != nil {
 		return o, fmt.Errorf("validate: %w", err)
 	}

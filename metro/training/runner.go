@@ -31,6 +31,7 @@ type Runner struct {
 	Fit         EngineFit    // opens the engines of runs for which Backend does not do; nil: it does for all
 	BackendKind string       // see [RunIdentity]
 	SIMD        bool         // see [RunIdentity]; of pure Go alone
+	Devices     int          // of the engine that share the rows of each step; 0 is 1. See [Program.Divide]
 	Provenance  runs.Backend // written beside each result
 	Corpus      *text.Corpus // of configs whose data.corpus is empty
 	CacheDir    string
@@ -43,6 +44,7 @@ type Runner struct {
 
 	mu   sync.Mutex
 	idle []*Program // at most mostIdle, the last used at the end
+	turn sync.Mutex // of the programs on Backend, where several devices share their rows
 
 	keeper *Runner // whose data, held-out sets and programs these are; nil for its own
 }
@@ -52,7 +54,7 @@ type Runner struct {
 // both opened is closed by r.
 func (r *Runner) Anew() *Runner {
 	return &Runner{
-		Backend: r.Backend, Fit: r.Fit, BackendKind: r.BackendKind, SIMD: r.SIMD, Provenance: r.Provenance, CacheDir: r.CacheDir, Store: r.Store,
+		Backend: r.Backend, Fit: r.Fit, BackendKind: r.BackendKind, SIMD: r.SIMD, Devices: r.Devices, Provenance: r.Provenance, CacheDir: r.CacheDir, Store: r.Store,
 		keeper: r.kept(),
 	}
 }
@@ -116,6 +118,10 @@ func (r *Runner) Resume(ctx context.Context, dir string) (*Job, error) {
 	if stored.NumericsVersion != NumericsVersion {
 		return nil, usererr.New("%s was begun under version %d of the numerics, and this program computes by version %d: its rest would not fit its beginning; train it anew, or finish it with the program that began it",
 			dir, stored.NumericsVersion, NumericsVersion)
+	}
+	if was, is := devicesOf(stored.Backend), devicesOf(r.BackendKind); was != is {
+		return nil, usererr.New("%s was begun on devices=%d, and this is devices=%d, which adds in another order; give --devices %d, or go on as a run of its own, with --set training.fork=%s@STEP --devices %d",
+			dir, was, is, was, dir, is)
 	}
 	if stored.Config.Task.Name != "" {
 		return nil, usererr.New("%s is a run of the task %q; the command that began it goes on with it", dir, stored.Config.Task.Name)
@@ -399,8 +405,15 @@ func (r *Runner) take(w Workload) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	program := NewProgram(engine, w)
+	program, turn := NewProgram(engine, w), &r.turn
 	program.closes = closes
+	if engine != r.Backend {
+		turn = new(sync.Mutex)
+	}
+	if err := program.divide(r.Devices, turn); err != nil {
+		program.Close()
+		return nil, err
+	}
 	return program, nil
 }
 

@@ -79,8 +79,8 @@ func OpenEngine(o Options) (*training.Runner, error) {
 	info := backend.Describe(engine)
 	said(info.String())
 	return &training.Runner{
-		Backend: engine, Fit: Fit(engine), BackendKind: info.Numerics(), SIMD: info.SIMD,
-		Provenance: runs.Backend{Name: string(info.Kind), Platform: info.Name, Plugin: info.Plugin, Version: info.PluginVersion},
+		Backend: engine, Fit: Fit(engine), BackendKind: info.Numerics(), SIMD: info.SIMD, Devices: info.Divided,
+		Provenance: runs.Backend{Name: string(info.Kind), Platform: info.Name, Plugin: info.Plugin, Version: info.PluginVersion, Devices: info.Divided},
 		CacheDir:   cache, Store: runs.Store{Root: root},
 	}, nil
 }
