@@ -32,14 +32,17 @@ func (a SelfAttention) Apply(scope *model.Scope, x, bias, key *Node) *Node {
 		exceptions.Panicf("layers: %d heads do not divide width %d", a.Heads, h)
 	}
 	q, k, v := a.project(scope, x)
-	weights := widened(Product(scope, "bqnd,bknd->bnqk", q, k), func(logits *Node) *Node {
-		logits = MulScalar(logits, 1/math.Sqrt(float64(h/a.Heads)))
-		if bias != nil {
-			logits = Add(logits, bias)
-		}
-		return softmax(logits)
-	})
-	weights = Dropout(scope.In("weights"), weights, key, a.Dropout)
+	scaled := func(x *Node) *Node { return MulScalar(x, 1/math.Sqrt(float64(h/a.Heads))) }
+	var logits *Node
+	if isNarrow(x) { // the gradient of the logits is that of the product, and of the bias: the largest tensor of a step is stored once
+		logits = Product(scope, "bqnd,bknd->bnqk", widened(q, scaled), k)
+	} else {
+		logits = scaled(Product(scope, "bqnd,bknd->bnqk", q, k))
+	}
+	if bias != nil {
+		logits = widened(logits, func(logits *Node) *Node { return Add(logits, bias) })
+	}
+	weights := Dropout(scope.In("weights"), widened(logits, softmax), key, a.Dropout)
 	mixed := Product(scope, "bnqk,bknd->bqnd", weights, v)
 	return Dense(scope.In("output"), Reshape(mixed, b, s, h), h, orElse(a.InitOutput, a.Init))
 }

@@ -81,11 +81,14 @@ var Activations = map[string]func(*Node) *Node{"gelu": GELU, "gelu_tanh": GELUTa
 // widened is f of x in float32 where x is narrower, and in x's dtype where it is not; the result has x's dtype. XLA puts what is
 // computed in between into one kernel, so that nothing of it is stored as float32.
 func widened(x *Node, f func(*Node) *Node) *Node {
-	if x.DType().Size() >= dtypes.Float32.Size() {
+	if !isNarrow(x) {
 		return f(x)
 	}
 	return ConvertDType(f(ConvertDType(x, dtypes.Float32)), x.DType())
 }
+
+// isNarrow reports whether x has less precision than float32.
+func isNarrow(x *Node) bool { return x.DType().Size() < dtypes.Float32.Size() }
 
 // alignLast reshapes a vector so that it broadcasts along the last of rank axes.
 func alignLast(v *Node, rank int) *Node {

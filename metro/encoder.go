@@ -122,12 +122,19 @@ func (c Config) block(reader Owner) layers.Block {
 func (m Model) attentionBiases(scope *model.Scope, c Encoder, x, nonPad, biasScale *Node) []*Node {
 	bias := m.Config.attentionBias()
 	padding := layers.PaddingBias(nonPad, x)
-	at := func(scope *model.Scope) *Node { return Add(padding, Mul(bias.Apply(scope, x, c.Heads), biasScale)) }
+	apply := func(scope *model.Scope) *Node { return Mul(bias.Apply(scope, x, c.Heads), biasScale) }
+	at := func(scope *model.Scope) *Node { return Add(padding, apply(scope)) }
+	var shared *Node // with less memory for gradients: each layer's is summed over the rows by itself
+	if bias != nil && !bias.PerLayer() && m.Config.activationDType(x.DType()) != x.DType() {
+		shared = apply(scope)
+	}
 	biases := make([]*Node, c.Layers)
 	for i := range biases {
 		switch {
 		case bias == nil:
 			biases[i] = padding
+		case shared != nil:
+			biases[i] = Add(padding, shared)
 		case bias.PerLayer():
 			biases[i] = at(scope.At("%s", layers.LayerName(i)))
 		case i == 0:

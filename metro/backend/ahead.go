@@ -76,10 +76,10 @@ func OpenAhead(name string, needs Needs, run bool) (*Ahead, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Ahead{GPU: gpu, plugin: cuda, runs: run, flags: []xlaFlag{{"xla_gpu_cuda_data_dir", dir}}}
+	a := &Ahead{GPU: gpu, plugin: cuda, runs: run, flags: append(needs.gpuFlags(), xlaFlag{"xla_gpu_cuda_data_dir", dir})}
 	if needs.Deterministic {
 		// Triton's products are deterministic for tiles that are timed on the device, and without one XLA finds none: cuBLAS multiplies.
-		a.flags = append(a.flags, xlaFlag{"xla_gpu_deterministic_ops", true}, xlaFlag{"xla_gpu_enable_triton_gemm", false})
+		a.flags = append(a.flags, xlaFlag{"xla_gpu_enable_triton_gemm", false})
 	}
 	if err := a.open(cuda, cpu, needs.TF32); err != nil {
 		return nil, fmt.Errorf("opening the compiler for %s: %w", name, err)

@@ -15,6 +15,16 @@ type Needs struct {
 	Deterministic bool
 }
 
+// gpuFlags are XLA's flags for each compilation for a GPU.
+func (n Needs) gpuFlags() []xlaFlag {
+	// By itself XLA leaves out a rounding to bfloat16 that float32 follows, and keeps the largest tensors in float32 for it.
+	flags := []xlaFlag{{"xla_allow_excess_precision", false}}
+	if n.Deterministic {
+		flags = append(flags, xlaFlag{"xla_gpu_deterministic_ops", true})
+	}
+	return flags
+}
+
 // Fit returns what opens an engine like be that meets the needs, or nil if be does itself.
 func Fit(be compute.Backend, n Needs) func() (compute.Backend, error) {
 	t, _ := opened.Load(be)
@@ -25,7 +35,7 @@ func Fit(be compute.Backend, n Needs) func() (compute.Backend, error) {
 	case fitting.kind == XLACPU && n.Small && fitting.threads == 0:
 		fitting.threads = smallThreads
 	case fitting.kind == XLACUDA && (n.TF32 || n.Deterministic):
-		fitting.tf32, fitting.deterministic = n.TF32, n.Deterministic
+		fitting.needs = n
 	default:
 		return nil
 	}

@@ -14,10 +14,10 @@ import (
 func TestWhatANeedChanges(t *testing.T) {
 	gpu := target{kind: XLACUDA, plugin: "/p/cuda.so"}
 	require.Equal(t, "xla:/p/cuda.so,tf32=false", gpu.String())
-	require.Empty(t, gpu.flags())
-	gpu.tf32, gpu.deterministic = true, true
+	require.Equal(t, []xlaFlag{{"xla_allow_excess_precision", false}}, gpu.needs.gpuFlags())
+	gpu.needs = Needs{TF32: true, Deterministic: true}
 	require.Equal(t, "xla:/p/cuda.so,tf32=true", gpu.String())
-	require.Equal(t, []xlaFlag{{"xla_gpu_deterministic_ops", true}}, gpu.flags())
+	require.Contains(t, gpu.needs.gpuFlags(), xlaFlag{"xla_gpu_deterministic_ops", true})
 }
 
 // A client's flags are those of its compilations, and of no other client's.

@@ -112,7 +112,7 @@ func (t target) start() (be compute.Backend, err error) {
 		be, err = withThreads(cmp.Or(t.threads, defaultThreads), func() (compute.Backend, error) { return openXLA(t.config(), t.devices, nil) })
 	case XLACUDA:
 		if err = setCUDAEnv(t.plugin); err == nil {
-			be, err = openXLA(t.config(), 0, t.flags())
+			be, err = openXLA(t.config(), 0, t.needs.gpuFlags())
 		}
 	}
 	if err != nil {

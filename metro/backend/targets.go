@@ -19,7 +19,7 @@ type target struct {
 	threads int // of XLA on the processor that somebody asked for; 0 if nobody did
 	devices int // that each step is divided among; 0 is 1
 
-	tf32, deterministic bool // of XLA on a GPU
+	needs Needs // of a run, beyond what the target is by itself
 }
 
 // String is the target as GoMLX's configuration.
@@ -37,17 +37,9 @@ func (t target) config() string {
 	}
 	options := t.options
 	if t.kind == XLACUDA {
-		options = append([]string{fmt.Sprintf("tf32=%t", t.tf32)}, options...) // go-xla's default is true
+		options = append([]string{fmt.Sprintf("tf32=%t", t.needs.TF32)}, options...) // go-xla's default is true
 	}
 	return strings.Join(append([]string{t.plugin}, options...), ",")
-}
-
-// flags are those of XLA for each of the target's compilations.
-func (t target) flags() []xlaFlag {
-	if t.deterministic {
-		return []xlaFlag{{"xla_gpu_deterministic_ops", true}}
-	}
-	return nil
 }
 
 // targets returns the backends to try on this machine, best first: at least one, or an error.
