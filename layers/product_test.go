@@ -117,7 +117,11 @@ func TestStatesInBFloat16(t *testing.T) {
 				off += math.Pow(float64(a[k]-b[k]), 2)
 				size += math.Pow(float64(a[k]), 2)
 			}
-			require.Less(t, math.Sqrt(off/size), 0.08, name)
+			most := 0.08
+			if strings.Contains(name, "/query/") || strings.Contains(name, "/key/") { // differences of attention weights, which are small
+				most = 0.15
+			}
+			require.Less(t, math.Sqrt(off/size), most, name)
 			require.NotZero(t, off, name)
 		}
 	})
