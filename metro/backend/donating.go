@@ -21,7 +21,7 @@ func donating(program []byte) []byte {
 	variables := donation.Take(graphName(string(program[header[2]:header[3]])))
 	named := append([]byte("module @donating"), program[header[1]:]...)
 	at := mainFunction.FindSubmatchIndex(named)
-	if at == nil || bytes.HasPrefix(named, []byte("module @donating attributes")) { // for several devices
+	if at == nil {
 		return named
 	}
 	parameters, results := splitTypes(string(named[at[2]:at[3]])), splitTypes(strings.Trim(string(named[at[4]:at[5]]), "()"))
@@ -38,7 +38,7 @@ func donating(program []byte) []byte {
 		if !ok || !strings.HasSuffix(parameters[i], ": "+results[result]) {
 			return named // it is not as it was said to be
 		}
-		parameters[i] += fmt.Sprintf(" {tf.aliasing_output = %d : i32}", result)
+		parameters[i] = aliased(parameters[i], result)
 	}
 	return bytes.Join([][]byte{named[:at[2]], []byte(strings.Join(parameters, ", ")), named[at[3]:]}, nil)
 }
@@ -47,6 +47,15 @@ var (
 	moduleName   = regexp.MustCompile(`^module @(donating_\w+)`)
 	mainFunction = regexp.MustCompile(`func\.func @main\(([^)]*)\) -> (\([^)]*\)|[^ ]+) \{`)
 )
+
+// aliased adds to a parameter that a result is written over it; it may have attributes, which say how several devices share it.
+func aliased(parameter string, result int) string {
+	alias := fmt.Sprintf("tf.aliasing_output = %d : i32", result)
+	if attributed, ok := strings.CutSuffix(parameter, " }"); ok {
+		return attributed + ", " + alias + " }"
+	}
+	return parameter + " {" + alias + "}"
+}
 
 // graphName is the name that package donation gave a graph whose module has a name.
 func graphName(module string) string {

@@ -26,6 +26,12 @@ func TestDonating(t *testing.T) {
 	require.Contains(t, got, `[{}, {"a"}]> }, %_b_w: tensor<f32> {tf.aliasing_output = 1 : i32}) -> (tensor<3xf32>, tensor<f32>, `)
 	require.Equal(t, string(donating([]byte(program("donating_0#0")))), string(donating([]byte(program(donation.Name()+"#1")))), "names are gone")
 
+	name = donation.Name()
+	donation.Set(name, []string{"/w"})
+	const whole = "tensor<3xf32> { sdy.sharding = #sdy.sharding<@mesh, [{}]> }"
+	shared := "module @" + name + "_0 attributes {stablehlo.num_partitions = 2} {\n  sdy.mesh @mesh = <[\"rows\"=2]>\n" +
+		"  func.func @main(%x: tensor<2xf32> { sdy.sharding = #sdy.sharding<@mesh, [{\"rows\"}]> }, %_w: " + whole + ") -> (" + whole + ", " + whole + ") {"
+	require.Contains(t, string(donating([]byte(shared))), "%_w: tensor<3xf32> { sdy.sharding = #sdy.sharding<@mesh, [{}]>, tf.aliasing_output = 0 : i32 }) -> (", "of several devices")
 	for what, variables := range map[string][]string{
 		"another type":                 {"/b/w"},
 		"no such parameter":            {"/main/v"},
