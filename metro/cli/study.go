@@ -41,14 +41,31 @@ func (f *studyFlags) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&f.arms, "arm", nil, "keep only this change of the study; repeat for more")
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the baseline, and so of every arm, path=value")
 	cmd.Flags().Int64SliceVar(&f.seeds, "seeds", nil, "seeds in the place of the study's own, planned before the first run (0,1,2 where the flags make the study)")
-	cmd.Flags().Func("margin", "`size` of a difference in the outcome that is too small to matter, such as 0.02, planned before the first run: a verdict may then be \"equivalent\"", func(text string) error {
-		margin, err := strconv.ParseFloat(text, 64)
-		f.margin = &margin
-		return err
-	})
+	cmd.Flags().Var(marginValue{&f.margin}, "margin", "`size` of a difference in the outcome that is too small to matter, such as 0.02, planned before the first run: a verdict may then be \"equivalent\"")
 	cmd.Flags().StringVar(&f.until, "until", "", `"decided" adds seeds where they help most until each arm has a verdict, by tests that may be looked at at any time; without it, every arm is trained at every seed`)
 	cmd.Flags().IntVar(&f.maxSeeds, "max-seeds", 0, "with --until decided: the most seeds an arm gets (30, or the study's own if they are more)")
 }
+
+// marginValue is the value of --margin, which says nothing unless it is given. What it says is handed on by metro ablate submit.
+type marginValue struct{ margin **float64 }
+
+// Set implements pflag.Value.
+func (m marginValue) Set(text string) error {
+	margin, err := strconv.ParseFloat(text, 64)
+	*m.margin = &margin
+	return err
+}
+
+// String implements pflag.Value.
+func (m marginValue) String() string {
+	if m.margin == nil || *m.margin == nil {
+		return ""
+	}
+	return strconv.FormatFloat(**m.margin, 'g', -1, 64)
+}
+
+// Type implements pflag.Value.
+func (marginValue) Type() string { return "size" }
 
 // studyHelp explains the argument and the flags of a command that takes a study.
 var studyHelp = `STUDY is one that ships, ` + strings.Join(studies.Names(), ", ") + `; a YAML file; or, with --baseline, the name of a

@@ -78,6 +78,14 @@ func TestSlurmScript(t *testing.T) {
 	}
 }
 
+// An index runs what was asked for: flags whose values are types of their own are passed on as they were given.
+func TestSubmitPassesFlagsOn(t *testing.T) {
+	l := newLab(t)
+	said, problems, code := l.metro("ablate", "submit", "quickstart", "--engine", "slurm", "--margin", "0.02", "--devices", "2", "--seeds", "0,1", "--dry-run")
+	require.Zero(t, code, problems)
+	require.Contains(t, said, " ablate run quickstart --devices=2 --margin=0.02 --seeds=0,1 --shard ")
+}
+
 // What cannot be submitted is refused with a sentence.
 func TestSubmitRefuses(t *testing.T) {
 	l := newLab(t)
