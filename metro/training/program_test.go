@@ -256,12 +256,17 @@ func TestActivationCheckpointingChangesNothing(t *testing.T) {
 	require.Zero(t, distance, path)
 }
 
-// Products of bfloat16 train like those of float32, with weights and moments that stay float32.
+// Products of bfloat16 train like those of float32, and so do states, with weights and moments that stay float32.
 func TestBFloat16Trains(t *testing.T) {
 	be := backendtest.XLA(t)
 	losses := map[string]float64{}
-	for _, matmul := range []string{metro.MatMulFloat32, metro.MatMulBFloat16} {
-		c := assigned(t, lean(be, "main.dropout=0", "training.matmul="+matmul, "optimizer.warmup_steps=0", "optimizer.learning_rate=1e-2", "training.steps=40")...)
+	const full, products, states = "training.matmul=float32", "training.matmul=bfloat16", "training.activations=bfloat16"
+	for _, precision := range []string{full, products, states} {
+		settings := []string{precision}
+		if precision == states {
+			settings = []string{products, states}
+		}
+		c := assigned(t, lean(be, append(settings, "main.dropout=0", "optimizer.warmup_steps=0", "optimizer.learning_rate=1e-2", "training.steps=40")...)...)
 		p := started(t, be, c)
 		first, _ := stepped(t, p, c, 1, 1)
 		var last metro.Tally
@@ -271,10 +276,13 @@ func TestBFloat16Trains(t *testing.T) {
 			last, _, err = out.Tally()
 			require.NoError(t, err)
 		}
-		losses[matmul] = last.Metric("loss")
-		require.Less(t, losses[matmul], 0.8*first.Metric("loss"), matmul)
+		losses[precision] = last.Metric("loss")
+		require.Less(t, losses[precision], 0.8*first.Metric("loss"), precision)
 		variables(t, p) // float32, or they could not be read
 	}
-	require.InEpsilon(t, losses[metro.MatMulFloat32], losses[metro.MatMulBFloat16], 0.03)
-	require.NotEqual(t, losses[metro.MatMulFloat32], losses[metro.MatMulBFloat16])
+	for _, precision := range []string{products, states} {
+		require.InEpsilon(t, losses[full], losses[precision], 0.03, precision)
+		require.NotEqual(t, losses[full], losses[precision], precision)
+	}
+	require.NotEqual(t, losses[products], losses[states])
 }
