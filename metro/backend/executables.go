@@ -44,7 +44,18 @@ func CacheExecutables(dir string) {
 // the cache instead.
 func Compilations() (compiled, loaded int64) { return compilations.Load(), loads.Load() }
 
+// WatchMemory has watch called with what each program takes that XLA compiles for a device that is here from now on; nil ends it.
+// What is loaded from the cache is not compiled.
+func WatchMemory(watch func(DeviceMemory, error)) {
+	if watch == nil {
+		watching.Store(nil)
+		return
+	}
+	watching.Store(&watch)
+}
+
 var (
+	watching            atomic.Pointer[func(DeviceMemory, error)]
 	cached              atomic.Pointer[executables]
 	compilations, loads atomic.Int64
 )

@@ -29,4 +29,7 @@ func CacheExecutables(string) {}
 // Compilations counts what XLA has compiled and loaded: nothing, as it is not linked in.
 func Compilations() (compiled, loaded int64) { return 0, 0 }
 
+// WatchMemory does nothing where XLA is not linked in.
+func WatchMemory(func(DeviceMemory, error)) {}
+
 func (a *Ahead) open(cuda, cpu string, tf32 bool) error { return errWithoutXLA }

@@ -51,20 +51,25 @@ static PJRT *hooking(const PJRT *api) {
 
 static void *load(const PJRT *api, Load *args) { args->size = sizeof *args; return call(api->deserialize_and_load, args); }
 
-// serialize fills in the bytes of a loaded executable, which live until released.
-static void *serialize(const PJRT *api, void *loaded, Serialize *args) {
+// executable_of is to be destroyed.
+static void *executable_of(const PJRT *api, void *loaded, void **executable) {
 	GetExecutable get = {sizeof get, NULL, loaded};
 	void *error = call(api->loaded_get_executable, &get);
+	*executable = get.executable;
+	return error;
+}
+
+// serialize fills in the bytes of a loaded executable, which live until released.
+static void *serialize(const PJRT *api, void *loaded, Serialize *args) {
+	void *error = executable_of(api, loaded, &args->executable);
 	if (error) return error;
 	args->size = sizeof *args;
-	args->executable = get.executable;
 	return call(api->executable_serialize, args);
 }
 
 static void release(const PJRT *api, Serialize *args) {
 	if (args->free) args->free(args->owner);
-	DestroyExecutable d = {sizeof d, NULL, args->executable};
-	if (args->executable) call(api->executable_destroy, &d);
+	if (args->executable) destroy_executable(api, args->executable);
 }
 */
 import "C"
@@ -156,7 +161,11 @@ func metrolabCompile(args *C.Compile) unsafe.Pointer {
 	c := found.(client)
 	code, options := donating(codeOf(args)), withFlags(optionsOf(args), c.flags)
 	compile := func() unsafe.Pointer {
-		return with(args, code, options, func() unsafe.Pointer { return C.call(c.api.client_compile, unsafe.Pointer(args)) })
+		failed := with(args, code, options, func() unsafe.Pointer { return C.call(c.api.client_compile, unsafe.Pointer(args)) })
+		if watch := watching.Load(); watch != nil && failed == nil {
+			(*watch)(c.memory(args.loaded))
+		}
+		return failed
 	}
 	cache := cached.Load()
 	if c.kind != XLACPU || cache == nil {
@@ -232,6 +241,27 @@ func (c client) serialized(loaded unsafe.Pointer) ([]byte, error) {
 		return nil, err
 	}
 	return append([]byte(nil), bytesAt(args.bytes, args.bytes_size)...), nil
+}
+
+// memory is what a loaded executable takes.
+func (c client) memory(loaded unsafe.Pointer) (DeviceMemory, error) {
+	var executable unsafe.Pointer
+	if err := errorOf(c.api, C.executable_of(c.api, loaded, &executable)); err != nil {
+		return DeviceMemory{}, err
+	}
+	defer C.destroy_executable(c.api, executable)
+	return memoryOf(c.api, executable)
+}
+
+// memoryOf is what an executable takes.
+func memoryOf(api *C.PJRT, executable unsafe.Pointer) (DeviceMemory, error) {
+	m := (*C.MemoryStatistics)(C.calloc(1, C.sizeof_MemoryStatistics))
+	defer C.free(unsafe.Pointer(m))
+	err := errorOf(api, C.memory_of(api, executable, m))
+	return DeviceMemory{
+		Arguments: int64(m.arguments), Outputs: int64(m.outputs), Aliases: int64(m.aliases), Temporary: int64(m.temporary),
+		Code: int64(m.code), Peak: int64(m.peak),
+	}, err
 }
 
 // errorOf makes a Go error of one of the plugin whose interface is api, and frees that.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The part of PJRT's C interface (xla/pjrt/c/pjrt_c_api.h of github.com/openxla/xla) that go-xla does not bind: executables as
-// bytes, and compilation without a device. A call takes one structure and returns an error or NULL. In a major version, of which
-// there is one, 0, calls keep their places and structures grow at their ends alone.
+// bytes, what they take of memory, and compilation without a device. A call takes one structure and returns an error or NULL. In
+// a major version, of which there is one, 0, calls keep their places and structures grow at their ends alone.
 
 #pragma once
 
@@ -35,6 +35,10 @@ typedef struct {
 	size_t size; void *extensions, *client; const Program *program; const char *options; size_t options_size; void *loaded;
 } Compile;
 typedef struct { size_t size; void *extensions, *executable; } DestroyExecutable;
+typedef struct {
+	size_t size; void *extensions, *executable; long long code, arguments, outputs, aliases, temporary, host[5], peak;
+	long long others[20]; // a plugin takes a structure that is larger than its own, and none that is smaller
+} MemoryStatistics;
 
 static inline void *call(void *f, void *args) { return ((void *(*)(void *))f)(args); }
 
@@ -56,4 +60,15 @@ static inline char *message_of(const PJRT *api, void *error) {
 	ErrorDestroy d = {sizeof d, NULL, error};
 	call(api->error_destroy, &d);
 	return message;
+}
+
+static inline void destroy_executable(const PJRT *api, void *executable) {
+	DestroyExecutable d = {sizeof d, NULL, executable};
+	call(api->executable_destroy, &d);
+}
+
+static inline void *memory_of(const PJRT *api, void *executable, MemoryStatistics *m) {
+	m->size = sizeof *m;
+	m->executable = executable;
+	return call(api->memory_statistics, m);
 }

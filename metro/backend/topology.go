@@ -17,10 +17,6 @@ typedef struct {
 	void *client, *executable;
 } CompileFor;
 typedef struct { size_t size; void *extensions, *executable; Program *program; } OptimizedProgram;
-typedef struct {
-	size_t size; void *extensions, *executable; long long code, arguments, outputs, aliases, temporary, host[5], peak;
-	long long others[20]; // a plugin takes a structure that is larger than its own, and none that is smaller
-} MemoryStatistics;
 
 extern void *metrolabCreateAhead(Create *args);
 extern void *metrolabCompileAhead(Compile *args);
@@ -75,12 +71,6 @@ static void *compile_for(const PJRT *api, void *topology, const Program *program
 	return error;
 }
 
-static void *memory_of(const PJRT *api, void *executable, MemoryStatistics *m) {
-	m->size = sizeof *m;
-	m->executable = executable;
-	return call(api->memory_statistics, m);
-}
-
 // optimized_of fills in the program after all passes; its code is to be freed.
 static void *optimized_of(const PJRT *api, void *executable, Program *program) {
 	program->size = sizeof *program;
@@ -89,11 +79,6 @@ static void *optimized_of(const PJRT *api, void *executable, Program *program) {
 	if (error) return error;
 	program->code = malloc(program->code_size);
 	return call(api->optimized_program, &args);
-}
-
-static void destroy_executable(const PJRT *api, void *executable) {
-	DestroyExecutable d = {sizeof d, NULL, executable};
-	call(api->executable_destroy, &d);
 }
 */
 import "C"
@@ -142,21 +127,11 @@ func (t *topology) compile(program *C.Program, options []byte) (c Compiled, err 
 	}
 	defer C.destroy_executable(t.api, executable)
 	c.Time = time.Since(started)
-	if c.Memory, err = t.memory(executable); err != nil {
+	if c.Memory, err = memoryOf(t.api, executable); err != nil {
 		return c, err
 	}
 	c.Program, err = t.optimized(executable)
 	return c, err
-}
-
-func (t *topology) memory(executable unsafe.Pointer) (DeviceMemory, error) {
-	m := (*C.MemoryStatistics)(C.calloc(1, C.sizeof_MemoryStatistics))
-	defer C.free(unsafe.Pointer(m))
-	err := errorOf(t.api, C.memory_of(t.api, executable, m))
-	return DeviceMemory{
-		Arguments: int64(m.arguments), Outputs: int64(m.outputs), Aliases: int64(m.aliases), Temporary: int64(m.temporary),
-		Code: int64(m.code), Peak: int64(m.peak),
-	}, err
 }
 
 func (t *topology) optimized(executable unsafe.Pointer) ([]byte, error) {

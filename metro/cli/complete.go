@@ -16,6 +16,7 @@ import (
 	"metrolab/ablations"
 	"metrolab/metro"
 	"metrolab/metro/bench"
+	"metrolab/metro/plan"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
@@ -27,8 +28,11 @@ type completer func(c *cobra.Command, given []string, begun string) []string
 // flagValues knows the values of flags by their names, which mean the same in every command.
 var flagValues = map[string]completer{
 	"recipe": func(c *cobra.Command, given []string, begun string) []string {
-		if c.Parent().Name() == "bench" {
+		switch {
+		case c.Parent().Name() == "bench":
 			return benchRecipes(begun)
+		case c.Name() == "plan":
+			return listed(plannable(), begun)
 		}
 		return recipes.Names()
 	},
@@ -38,6 +42,8 @@ var flagValues = map[string]completer{
 		return []string{"auto", "go", "xla", "xla:cpu", "xla:cuda"}
 	},
 	"target":    targets,
+	"device":    func(*cobra.Command, []string, string) []string { return devicesKnown() },
+	"sharded":   func(*cobra.Command, []string, string) []string { return plan.Shardings() },
 	"corpus":    corpora,
 	"set":       assignments,
 	"arm":       arms,
@@ -95,6 +101,15 @@ func complete(c *cobra.Command) {
 			return offer(words(c, given, begun), begun)
 		}
 	}
+}
+
+// listed completes the last of names with commas between them.
+func listed(names []string, begun string) (all []string) {
+	done := begun[:strings.LastIndex(begun, ",")+1]
+	for _, name := range names {
+		all = append(all, done+name)
+	}
+	return all
 }
 
 func register(c *cobra.Command, f *pflag.Flag) {

@@ -125,11 +125,13 @@ func checkConfig(c *cobra.Command) error {
 	}
 	for _, name := range names {
 		recipe, _, _ := strings.Cut(name, "@")
-		config, err := recipes.Get(recipe)
-		if err != nil {
-			return err
+		if c.Name() != "plan" { // which plans sizes too that are no recipes
+			if _, err := recipes.Get(recipe); err != nil {
+				return err
+			}
 		}
-		if err := errors.Join(config.SetAll(changes...), config.Validate()); err != nil {
+		_, config, _, err := recipes.ForPlanning(recipe, changes...)
+		if err := errors.Join(err, config.Validate()); err != nil {
 			return err
 		}
 	}

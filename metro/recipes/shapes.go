@@ -2,7 +2,12 @@
 
 package recipes
 
-import "metrolab/metro"
+import (
+	"fmt"
+	"slices"
+
+	"metrolab/metro"
+)
 
 // Shapes are sizes of METRO-LM's largest models, for planning alone: no source says how many layers they have or how
 // wide they are, and so nothing here is METRO-LM's own.
@@ -25,4 +30,36 @@ func Shapes() []Recipe {
 		}}
 	}
 	return []Recipe{shape("metro-xl", 48, 1536), shape("metro-xxl-wide", 48, 3072), shape("metro-xxl-deep", 64, 2560)}
+}
+
+// ForPlanning returns the recipe of that name, or one of the [Shapes], and its config with assignments made. What a shape lacks
+// afterwards, its generator, its batch and its steps, is taken from [MetroLargePP] and listed in assumed.
+func ForPlanning(name string, set ...string) (r Recipe, c metro.Config, assumed []string, err error) {
+	shapes := Shapes()
+	i := slices.IndexFunc(shapes, func(r Recipe) bool { return r.Name == name })
+	if i < 0 {
+		if r, err = Find(name); err != nil {
+			return r, c, nil, err
+		}
+		c = r.Config()
+		return r, c, nil, c.SetAll(set...)
+	}
+	r, like := shapes[i], MetroLargePP()
+	c = r.Config()
+	c.Generator = like.Generator
+	c.Generator.Layers, c.Generator.Width = 0, 0
+	if err := c.SetAll(set...); err != nil {
+		return r, c, nil, err
+	}
+	var missing []string
+	if c.Generator.Layers == 0 {
+		missing = append(missing, "generator.size=shallow_quarter")
+	}
+	if c.Training.BatchSize == 0 {
+		missing = append(missing, fmt.Sprintf("training.batch_size=%d", like.Training.BatchSize))
+	}
+	if c.Training.Steps == 0 {
+		missing = append(missing, fmt.Sprintf("training.steps=%d", like.Training.Steps))
+	}
+	return r, c, missing, c.SetAll(missing...)
 }

@@ -33,10 +33,16 @@ func CompileStep(backend compute.Backend, w Workload, done func(name string, tim
 	return p.compileStep(done)
 }
 
+// StepInputs are what a step of w reads beside its variables: the key of dropout, the tensors of one part of a batch, and the
+// vector of scalars and rates.
+func StepInputs(w Workload) (key shapes.Shape, parts []shapes.Shape, vector shapes.Shape) {
+	parts, n := w.Inputs()
+	return shapes.Make(dtypes.Uint64, dropoutWords), parts, shapes.Make(dtypes.Float32, n+RatesSize)
+}
+
 // compileStep compiles the graphs that [Program.Step] and [Program.Average] run.
 func (p *Program) compileStep(done func(name string, times int) error) (err error) {
-	parts, n := p.workload.Inputs()
-	key, vector := shapes.Make(dtypes.Uint64, dropoutWords), shapes.Make(dtypes.Float32, n+RatesSize)
+	key, parts, vector := StepInputs(p.workload)
 	s, c := stepCompiler{p, done}, p.model.Config
 	if c.Training.Accumulate > 1 {
 		err = s.compileParts(key, parts, vector)

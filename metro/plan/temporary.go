@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	_ "embed"
+	"encoding/json"
+
+	"metrolab/layers"
+	"metrolab/metro"
+)
+
+// Compiler is who compiles a step for a device.
+type Compiler string
+
+// The compilers that there are coefficients of.
+const (
+	XLACPU  Compiler = "xla-cpu"
+	XLACUDA Compiler = "xla-cuda"
+)
+
+// coefficients say how many buffers of a kind XLA keeps at the moment when a step needs most, for one compiler and one precision.
+// They are fitted to what was compiled; see fit_test.go and testdata/compiled.json. A buffer is counted as if it were float32.
+type coefficients struct {
+	Hidden     float64 `json:"hidden"`     // a layer's of [B, S, H]: what it reads, queries, keys, values, what is normalised, …
+	Inner      float64 `json:"inner"`      // a layer's of [B, S, FFN], around the activation
+	Attention  float64 `json:"attention"`  // a layer's of [B, N, S, S], around the softmax
+	Vocabulary float64 `json:"vocabulary"` // a vocabulary head's of [B, P, V]
+	Table      float64 `json:"table"`      // a vocabulary head's of the token table: its gradient is the sum of one from each
+	Kept       float64 `json:"kept"`       // a layer's of [B, S, H] that checkpointing keeps
+
+	Records      int `json:"records"`      // compiled steps that they are fitted to
+	Checkpointed int `json:"checkpointed"` // of these, those with activation checkpointing
+}
+
+//go:embed coefficients.json
+var coefficientsText []byte
+
+// fitted are the coefficients by compiler and precision.
+var fitted = func() (all map[Compiler]map[string]coefficients) {
+	if err := json.Unmarshal(coefficientsText, &all); err != nil {
+		panic(err) // a test would have said so
+	}
+	return all
+}()
+
+// precision names the coefficients of c: the dtype of its products and, if that is another, of its activations.
+func precision(c metro.Config) string {
+	switch {
+	case c.Training.MatMul != metro.MatMulBFloat16:
+		return metro.MatMulFloat32
+	case c.Training.Activations == metro.ActivationsBFloat16:
+		return "bfloat16 activations"
+	default:
+		return metro.MatMulBFloat16
+	}
+}
+
+// buffers are the bytes of a step's buffers by their kinds, each as often as there are layers or heads that keep it. What a
+// coefficient counts, it multiplies.
+type buffers struct {
+	hidden, inner, attention, vocabulary, table float64
+	layer                                       [3]float64 // hidden, inner and attention of the largest layer alone
+	gradients                                   float64    // of all weights that learn but the token table
+	checkpointing                               bool
+}
+
+// buffersOf counts those of c, whose rows are those of one device.
+func buffersOf(c metro.Config, inv metro.Inventory) buffers {
+	const float = 4
+	rows, length := float64(c.Training.BatchSize/max(1, c.Training.Accumulate)), float64(c.Data.SeqLen)
+	b := buffers{checkpointing: c.Training.ActivationCheckpointing}
+	add := func(e metro.Encoder, times float64) {
+		hidden, inner := float*rows*length*float64(e.Width), float*rows*length*float64(e.FFN)
+		attention := float * rows * float64(e.Heads) * length * length
+		n := times * float64(e.Layers)
+		b.hidden, b.inner, b.attention = b.hidden+n*hidden, b.inner+n*inner, b.attention+n*attention
+		if one := [3]float64{hidden, inner, attention}; one[0]+one[1]+one[2] > b.layer[0]+b.layer[1]+b.layer[2] {
+			b.layer = one
+		}
+	}
+	views := 1.0
+	if len(inv.HeadOf(metro.OwnerMain, metro.HeadSCL)) > 0 {
+		views = 2
+	}
+	add(c.Main, views)
+	generator := inv.HeadOf(metro.OwnerGenerator, metro.HeadGenerator)
+	switch {
+	case len(generator) == 0 || generator[0].Frozen: // keeps nothing
+	case c.Sharing == metro.SharingAll:
+		add(c.Main, 1)
+	default:
+		add(c.Generator, 1)
+	}
+	var vocabulary []float64 // positions of the heads that end in a product with the token table
+	slots := rows * float64(c.MaskedPositions())
+	if len(generator) > 0 && !generator[0].Frozen {
+		vocabulary = append(vocabulary, slots)
+	}
+	if len(inv.HeadOf(metro.OwnerMain, metro.HeadCLM)) > 0 {
+		vocabulary = append(vocabulary, slots)
+	}
+	if len(inv.HeadOf(metro.OwnerMain, metro.HeadLM)) > 0 {
+		if c.Objective.Name == "all_token_lm" {
+			slots = rows * length
+		}
+		vocabulary = append(vocabulary, slots)
+	}
+	for _, positions := range vocabulary {
+		b.vocabulary += float * positions * float64(c.Data.VocabSize)
+	}
+	for _, w := range inv.Learning() {
+		switch bytes := float64(float * w.Size()); {
+		case w.Role == layers.RoleTable && len(w.Shape) > 0 && w.Shape[0] == c.Data.VocabSize:
+			b.table += bytes * float64(max(1, len(vocabulary)))
+		default:
+			b.gradients += bytes
+		}
+	}
+	return b
+}
+
+// bytes is the most that a step needs at a time: at the end of the forward pass, when all is kept that the gradient needs, or at
+// its own end, when all gradients are there and the step is clipped and made. held is the part of the gradients that a device holds.
+func (b buffers) bytes(k coefficients, held float64) float64 {
+	kept := k.Hidden*b.hidden + k.Inner*b.inner + k.Attention*b.attention
+	if b.checkpointing {
+		kept = k.Kept*b.hidden + k.Hidden*b.layer[0] + k.Inner*b.layer[1] + k.Attention*b.layer[2]
+	}
+	return max(kept+k.Vocabulary*b.vocabulary+k.Table*b.table, held*(b.gradients+k.Table*b.table))
+}
+
+// Temporaries estimates the memory that XLA needs for a step of c beside its variables and inputs, on one device that computes all
+// of its rows: activations, gradients, and what is computed from them. Its model is
+//
+//	max(Σ over layers (h·BSH + f·BSF + a·BNSS) + Σ over vocabulary heads (v·BPV + t·VE), gradients + Σ over these heads t·VE)
+//
+// with numbers of float32 buffers h, f, a, v, t that are fitted to compiled steps, for each compiler and precision. With activation
+// checkpointing a layer keeps fewer, and one layer at a time has all of its own.
+func Temporaries(c metro.Config, compiler Compiler) (float64, error) {
+	inv, err := inventoryOf(c)
+	if err != nil {
+		return 0, err
+	}
+	return temporaries(c, inv, compiler, 1), nil
+}
+
+// Evidence is the number of compiled steps that the estimate for c was fitted to: those of its precision and, if it checkpoints
+// activations, with checkpointing. Where there are none, it is a guess.
+func Evidence(c metro.Config, compiler Compiler) int {
+	k := fitted[compiler][precision(c)]
+	if c.Training.ActivationCheckpointing {
+		return k.Checkpointed
+	}
+	return k.Records
+}
+
+func temporaries(c metro.Config, inv metro.Inventory, compiler Compiler, held float64) float64 {
+	return buffersOf(c, inv).bytes(fitted[compiler][precision(c)], held)
+}
