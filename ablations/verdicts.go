@@ -149,6 +149,9 @@ func (r Results) wasPlanned(seed int64) bool {
 	return r.Planned == nil || slices.Contains(r.Planned.Seeds, seed)
 }
 
+// Interim begins what is said in the place of a verdict while planned pairs are missing.
+const Interim = "interim: "
+
 // interim says how far an arm is whose planned pairs have not all ended; who stops at the first verdict finds one too often.
 func (r Results) interim(arm string) string {
 	if r.Study.UntilDecided {
@@ -167,7 +170,7 @@ func (r Results) interim(arm string) string {
 	if ended == planned {
 		return ""
 	}
-	return fmt.Sprintf("interim: %d of %d seeds", ended, planned)
+	return fmt.Sprintf(Interim+"%d of %d seeds", ended, planned)
 }
 
 func (r Results) at(arm string, seed int64) Run {

@@ -85,6 +85,18 @@ func (l Ledger) Write(path string) error {
 	return atomicfile.WriteFile(path, append(text, '\n'))
 }
 
+// Ended parts the entries whose studies have ended from those that are under way.
+func (l Ledger) Ended() (ended, underWay Ledger) {
+	for _, e := range l {
+		if strings.HasPrefix(e.Withheld, ablations.Interim) {
+			underWay = append(underWay, e)
+		} else {
+			ended = append(ended, e)
+		}
+	}
+	return ended, underWay
+}
+
 // With returns the ledger with an entry in the place of that of its claim and variant.
 func (l Ledger) With(e Entry) Ledger {
 	l = slices.DeleteFunc(slices.Clone(l), func(x Entry) bool { return x.Claim == e.Claim && x.variant() == e.variant() })
@@ -156,7 +168,7 @@ func (e *Entry) describe(r ablations.Results) {
 		}
 		last = p.Started
 		e.Machine, e.Date = fmt.Sprintf("%s, %d cores", p.CPU, p.Cores), p.Started.UTC().Format(time.DateOnly)
-		e.Backend, e.Commit = strings.TrimSpace(p.Backend.Name+" "+p.Backend.Platform), commitOf(p)
+		e.Backend, e.Commit = strings.TrimSpace(p.Backend.Name+" "+p.Backend.Version), commitOf(p)
 	}
 	e.Hours = math.Round(e.Hours*100) / 100
 }

@@ -326,7 +326,7 @@ func claimsRecordCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "record", Short: "Write what the claims' studies have left into a ledger, and its page and picture", Args: args(cobra.NoArgs),
 		Long: `Takes the claims' studies that lie in the folder of runs into a ledger, beside the entries that are there, and writes the
-page that shows it, with its picture in a folder images beside it.`,
+page that shows it, with its picture in a folder images beside it. A study that has not ended is left out, and said.`,
 		Example: "  metro claims record --ledger ablations/claims/ledger.json --page docs/claims.md",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			before, err := claims.ReadLedger(ledgerFile)
@@ -340,8 +340,12 @@ page that shows it, with its picture in a folder images beside it.`,
 			if err != nil {
 				return err
 			}
+			ledger, underWay := ledger.Ended()
 			if err := ledger.Write(ledgerFile); err != nil {
 				return err
+			}
+			for _, e := range underWay {
+				fmt.Fprintf(cmd.OutOrStdout(), "left out: %s at %s, %s\n", e.Claim, claims.Variant{Recipe: e.Recipe, Rate: e.Rate}, e.Withheld)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "ledger:   %s, %d entries\n", ledgerFile, len(ledger))
 			return writeClaimsPage(cmd.OutOrStdout(), page, ledger, all)
