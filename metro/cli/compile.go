@@ -84,7 +84,7 @@ type compilation struct {
 	Rows    int         `json:"rows"`
 	Length  int         `json:"length"`
 	Vocab   int         `json:"vocab"`
-	Config  *float64    `json:"config_flop,omitempty"` // operations of the products, as the config says them; nil if it cannot
+	Config  *float64    `json:"config_flop,omitempty"` // operations of the model's products, each once, as the config says them; nil if it cannot
 	Graphs  []compiled  `json:"graphs"`
 	Step    hlo.Counts  `json:"step"` // of all graphs, as often as a step runs them
 	Ceiling float64     `json:"mfu_ceiling"`
@@ -133,7 +133,9 @@ func compileGraphs(target string, c metro.Config, bar *bar) (r compilation, err 
 		Target: target, GPU: gpu, Plugin: ahead.Plugin(), Metro: version(),
 		Rows: c.Training.BatchSize, Length: c.Data.SeqLen, Vocab: c.Data.VocabSize,
 	}
-	if flops, err := c.FLOPs(r.Vocab); err == nil {
+	once := c
+	once.Training.ActivationCheckpointing = false
+	if flops, err := once.FLOPs(r.Vocab); err == nil {
 		total := flops.Total()
 		r.Config = &total
 	}
