@@ -115,6 +115,9 @@ func (t target) start() (be compute.Backend, err error) {
 			be, err = openXLA(t.config(), 0, t.needs.gpuFlags())
 		}
 	}
+	if err != nil && t.kind == XLACUDA {
+		return nil, usererr.New("opening %s: %w; it takes an NVIDIA GPU and its driver, and the backends xla:cpu and go do without", t, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", t, err)
 	}

@@ -112,3 +112,12 @@ func TestDevices(t *testing.T) {
 		require.Equal(t, 3, one.NumDevices())
 	}
 }
+
+// A GPU that is not there is no fault of the program.
+func TestCUDAWithoutAGPU(t *testing.T) {
+	if matches, _ := filepath.Glob("/dev/nvidia[0-9]*"); len(matches) > 0 {
+		t.Skip("there is a GPU here; this is about machines without one")
+	}
+	_, err := backend.Open("xla:cuda")
+	require.True(t, usererr.Is(err), "%v", err)
+}
