@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build linux && amd64 && cgo && !noxla
+
 package backend
 
 import (
@@ -7,6 +9,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/gomlx/go-xla/stablehlo"
 
 	"metrolab/internal/donation"
 )
@@ -34,7 +38,7 @@ func donating(program []byte) []byte {
 		of[strings.TrimPrefix(strings.TrimSpace(name), "%")] = i
 	}
 	for result, path := range variables {
-		i, ok := of[identifier(path)]
+		i, ok := of[stablehlo.NormalizeIdentifier(path)]
 		if !ok || !strings.HasSuffix(parameters[i], ": "+results[result]) {
 			return named // it is not as it was said to be
 		}
@@ -62,13 +66,6 @@ func graphName(module string) string {
 	parts := strings.SplitN(module, "_", 3) // donating_12_0 of donating_12#0
 	return strings.Join(parts[:min(2, len(parts))], "_")
 }
-
-// identifier is a variable's path as go-xla writes it.
-func identifier(path string) string {
-	return notOfNames.ReplaceAllString(path, "_")
-}
-
-var notOfNames = regexp.MustCompile(`[^a-zA-Z0-9_]`)
 
 // splitTypes parts a list of parameters or types at the commas that are in no bracket.
 func splitTypes(list string) (parts []string) {
