@@ -128,6 +128,7 @@ const (
 // Masking chooses the masked positions and what the generator sees there.
 type Masking struct {
 	Rate              float64 `json:"rate" class:"graph"`                                                                            // part of each row's real tokens
+	FinalRate         float64 `json:"final_rate" class:"input" neutral:"0" since:"2"`                                                // what the rate falls to, evenly over the run; 0: it stays
 	Rule              string  `json:"rule" class:"input" neutral:"100/0/0"`                                                          // "mask/keep/random" in per cent; the loss counts all three
 	Pattern           string  `json:"pattern" class:"input" neutral:"independent"`                                                   // MaskIndependent, MaskWholeWord or MaskSpan
 	WithReplacement   bool    `json:"with_replacement" class:"graph" neutral:"false"`                                                // ELECTRA's code: a position may be drawn twice, and then counts twice in the loss
@@ -233,12 +234,15 @@ type Optimizer struct {
 
 	ScheduleOptions Options `json:"schedule_options,omitzero"` // of the schedule
 
-	Name    string  `json:"name" class:"graph" neutral:"adamw" since:"2"` // OptimizerAdamW, or a name from [RegisterOptimizer]
+	Name    string  `json:"name" class:"graph" neutral:"adamw" since:"2"` // OptimizerAdamW, OptimizerMuon, or a name from [RegisterOptimizer]
 	Options Options `json:"options,omitzero"`                             // of the optimizer
 }
 
-// OptimizerAdamW is the value of Optimizer.Name that ships: Adam with decoupled weight decay.
-const OptimizerAdamW = "adamw"
+// Values of Optimizer.Name that ship.
+const (
+	OptimizerAdamW = "adamw" // Adam with decoupled weight decay
+	OptimizerMuon  = "muon"  // orthogonal steps for the matrices of layers, AdamW for the rest
+)
 
 // Values of Optimizer.Schedule.
 const (

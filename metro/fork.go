@@ -94,7 +94,7 @@ var forkRules = []forkRule{
 
 	{prefix: "optimizer.learning_rate", idle: sameRates}, {prefix: "optimizer.schedule", idle: sameRates},
 	{prefix: "optimizer.warmup_steps", idle: sameRates}, {prefix: "optimizer.final_fraction", idle: sameRates},
-	{prefix: "replacements.temperature", idle: sameTemperatures},
+	{prefix: "replacements.temperature", idle: sameTemperatures}, {prefix: "masking.final_rate", idle: sameMaskRates},
 	{prefix: "training.copy_generator", idle: copiedBefore},
 }
 
@@ -125,6 +125,11 @@ func sameRates(c, trunk Config, path string, step int) string {
 // sameTemperatures is [sameRates] of the samples' temperature.
 func sameTemperatures(c, trunk Config, path string, step int) string {
 	return unmoved(c, trunk, path, step, "temperature", Config.TemperatureAt)
+}
+
+// sameMaskRates is [sameRates] of the part of the tokens that is masked.
+func sameMaskRates(c, trunk Config, path string, step int) string {
+	return unmoved(c, trunk, path, step, "mask rate", Config.MaskRate)
 }
 
 // unmoved says that a schedule is the same after a step whether c has its own or trunk's value at path; "" if it is not.
@@ -180,11 +185,11 @@ func (c Config) checkForkWeights(trunk Config) error {
 	return nil
 }
 
-// SameUpTo is the last step up to which a run of c and one of other, whose lengths alone may differ, have the same learning rates
-// and temperatures: up to it a longer run is the shorter one.
+// SameUpTo is the last step up to which a run of c and one of other, whose lengths alone may differ, have the same learning rates,
+// temperatures and mask rates: up to it a longer run is the shorter one.
 func (c Config) SameUpTo(other Config) int {
 	for step := 1; step <= min(c.Training.Steps, other.Training.Steps); step++ {
-		if c.LearningRate(step) != other.LearningRate(step) || c.TemperatureAt(step) != other.TemperatureAt(step) {
+		if c.LearningRate(step) != other.LearningRate(step) || c.TemperatureAt(step) != other.TemperatureAt(step) || c.MaskRate(step) != other.MaskRate(step) {
 			return step - 1
 		}
 	}

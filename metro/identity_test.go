@@ -100,7 +100,7 @@ func anotherValue(t testing.TB, c metro.Config, f metro.FieldState) string {
 
 // inputs are the fields that enter a compiled step as inputs, or only the host looks at.
 var inputs = []string{
-	"seed", "data.vocab_size", "data.lowercase", "data.alphabet", "data.longest_word", "data.near_duplicates", "evaluation.rows", "masking.rule", "masking.pattern",
+	"seed", "data.vocab_size", "data.lowercase", "data.alphabet", "data.longest_word", "data.near_duplicates", "evaluation.rows", "masking.final_rate", "masking.rule", "masking.pattern",
 	"replacements.temperature", "replacements.temperature_schedule", "replacements.temperature_decay",
 	"positions.scale", "objective.generator_weight", "objective.rtd_weight", "objective.clm_weight", "objective.scl_weight",
 	"optimizer.learning_rate", "optimizer.schedule", "optimizer.warmup_steps", "optimizer.final_fraction", "optimizer.bias_correction",

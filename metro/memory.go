@@ -32,7 +32,7 @@ func (c Config) Parameters(vocab int) float64 {
 func (c Config) Memory(vocab int) (weights, step float64) {
 	const float = 4
 	optimizer, _ := OptimizerNamed(cmp.Or(c.Optimizer.Name, OptimizerAdamW))
-	copies := 2 + float64(len(optimizer.State)) // the weights, their gradients
+	copies := 2 + float64(optimizer.least()) // the weights, their gradients
 	if c.Training.Accumulate > 1 {
 		copies++
 	}

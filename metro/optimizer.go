@@ -7,6 +7,8 @@ import (
 
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/support/exceptions"
+
+	"metrolab/layers"
 )
 
 // Update is one step of an optimizer for one weight, under construction. All nodes but the corrections have the weight's
@@ -30,11 +32,30 @@ type OptimizerFunc func(u *Update) *Node
 // OptimizerEntry is a registered optimizer: what config field optimizer.name can name.
 type OptimizerEntry struct {
 	Part
-	State  []string // names of what it remembers of each weight
+	State  []string // names of what it remembers of a weight
 	Update OptimizerFunc
+
+	// Remembers lists those of State that it remembers of one weight; nil stands for all of State, whatever the weight.
+	Remembers func(w Weight) []string
 }
 
-var optimizers = newRegistry("optimizer", OptimizerEntry{Part{Name: OptimizerAdamW, Version: 1}, []string{"m", "v"}, adamW})
+// StateOf lists what the optimizer remembers of w.
+func (e OptimizerEntry) StateOf(w Weight) []string {
+	if e.Remembers == nil {
+		return e.State
+	}
+	return e.Remembers(w)
+}
+
+// least is the number of tensors that it remembers of a weight of which it remembers least: the matrix of a layer.
+func (e OptimizerEntry) least() int {
+	return len(e.StateOf(Weight{Shape: []int{1, 1}, Role: layers.RoleDense}))
+}
+
+var optimizers = newRegistry("optimizer",
+	OptimizerEntry{Part: Part{Name: OptimizerAdamW, Version: 1}, State: []string{"m", "v"}, Update: adamW},
+	muonEntry,
+)
 
 // RegisterOptimizer makes an optimizer of one's own available as optimizer.name, with its options as optimizer.options.NAME;
 // state are the names of what it remembers of each weight. See [RegisterObjective] for name and version. It panics if the
@@ -43,7 +64,7 @@ func RegisterOptimizer(name string, version int, state []string, update Optimize
 	if slices.Contains([]string{"main", "shared", "generator", "task", "accumulated"}, name) {
 		exceptions.Panicf("metro: an optimizer cannot be called %q: its state lies in a scope of its name", name)
 	}
-	optimizers.add(OptimizerEntry{Part{Name: name, Version: version, Options: options}, state, update})
+	optimizers.add(OptimizerEntry{Part: Part{Name: name, Version: version, Options: options}, State: state, Update: update})
 }
 
 // OptimizerNamed returns a registered optimizer; false if there is none.

@@ -112,3 +112,13 @@ func (c Config) TemperatureAt(step int) float64 {
 		Option: c.optionsAt("replacements.temperature_options"),
 	})
 }
+
+// MaskRate returns the part of a row's tokens that is masked in a step, 1 … steps: masking.rate or, with masking.final_rate, what
+// falls evenly from the one to the other, which it would reach after the last step.
+func (c Config) MaskRate(step int) float64 {
+	m := c.Masking
+	if m.FinalRate == 0 {
+		return m.Rate
+	}
+	return m.Rate + (m.FinalRate-m.Rate)*float64(step-1)/float64(c.Training.Steps)
+}

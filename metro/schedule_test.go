@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"metrolab/metro"
+	"metrolab/metro/recipes"
 )
 
 func schedule(peak float64, warmup, steps int, final float64) metro.Config {
@@ -106,5 +107,23 @@ func TestLearningRateHasOnePeak(t *testing.T) {
 			require.Equal(t, step > warmup+1, now < before, "warm-up %d, step %d", warmup, step)
 			require.True(t, now > 0.2*3e-3 && now <= 3e-3 || step < warmup)
 		}
+	}
+}
+
+// The mask rate stays, or falls evenly to where it would be after the last step.
+func TestMaskRate(t *testing.T) {
+	c := schedule(1e-3, 0, 100, 0)
+	c.Masking.Rate = 0.3
+	for _, step := range []int{1, 50, 100} {
+		require.Equal(t, 0.3, c.MaskRate(step))
+	}
+	c.Masking.FinalRate = 0.15
+	for step, want := range map[int]float64{1: 0.3, 51: 0.225, 100: 0.1515} {
+		require.InDelta(t, want, c.MaskRate(step), 1e-15, "step %d", step)
+	}
+	for _, refused := range []string{"masking.final_rate=0.15", "masking.final_rate=0.2", "masking.final_rate=-0.1"} {
+		c := recipes.Tiny() // whose rate is 0.15
+		require.NoError(t, c.Set(refused))
+		require.ErrorContains(t, c.Validate(), "masking.final_rate")
 	}
 }

@@ -53,6 +53,7 @@ var idleUnder = map[string][]idleCase{
 
 	"sharing":                    {{"objective.name=mlm", "", "no generator"}, {"replacements.source=uniform", "", "no generator"}},
 	"masking.rate":               {task},
+	"masking.final_rate":         {task},
 	"masking.rule":               {task, {"replacements.source=unigram", "80/10/10", "only a generator reads the masked rows"}},
 	"masking.pattern":            {task},
 	"masking.with_replacement":   {task},

@@ -161,6 +161,13 @@ func (v *validation) encoder(path string, e Encoder) {
 
 func (v *validation) masking(m Masking) {
 	v.within("masking.rate", m.Rate, 0.001, 0.9)
+	switch {
+	case m.FinalRate == 0:
+	case m.FinalRate == m.Rate:
+		v.bad("masking.final_rate is %g, which is masking.rate itself; leave it out for a rate that stays", m.FinalRate)
+	default:
+		v.within("masking.final_rate", m.FinalRate, 0.001, m.Rate)
+	}
 	if _, _, err := m.Shares(); err != nil {
 		v.problems = append(v.problems, err)
 	}

@@ -29,7 +29,10 @@ func (s State) Total() float64 {
 func stateOf(c metro.Config, inv metro.Inventory) State {
 	optimizer, _ := metro.OptimizerNamed(cmp.Or(c.Optimizer.Name, metro.OptimizerAdamW))
 	learning := float64(inv.Learning().Bytes())
-	s := State{Weights: float64(inv.Bytes()), Optimizer: float64(len(optimizer.State)) * learning, Batch: batchBytes(c)}
+	s := State{Weights: float64(inv.Bytes()), Batch: batchBytes(c)}
+	for _, w := range inv.Learning() {
+		s.Optimizer += float64(len(optimizer.StateOf(w))) * float64(metro.Inventory{w}.Bytes())
+	}
 	if c.Training.Accumulate > 1 {
 		s.Accumulated = learning
 	}

@@ -79,12 +79,13 @@ func update(store *model.Store, list []learned, gradients []*Node, rates *Node, 
 			Weight: w.Weight, Value: value, Gradient: Mul(gradients[i], scale), Correction1: r.correction1, Correction2: r.correction2,
 			Config: o, Option: c.OptionsOf("optimizer.options"), State: map[string]*Node{}, Next: map[string]*Node{},
 		}
-		for k, v := range states(store, w.variable, c) {
-			u.State[optimizer.State[k]] = v.NodeValue(g)
+		names := optimizer.StateOf(w.Weight)
+		for k, v := range states(store, w, c) {
+			u.State[names[k]] = v.NodeValue(g)
 		}
 		direction := optimizer.Update(u)
-		for k, v := range states(store, w.variable, c) {
-			if next := u.Next[optimizer.State[k]]; next != nil {
+		for k, v := range states(store, w, c) {
+			if next := u.Next[names[k]]; next != nil {
 				v.SetNodeValue(next)
 			}
 		}
@@ -123,11 +124,11 @@ func globalNorm(gradients []*Node) *Node {
 	return Sqrt(sum)
 }
 
-// states returns the variables of what c's optimizer remembers of v, in the order of its entry, made of zeros on first use.
-func states(store *model.Store, v *model.Variable, c metro.Config) (list []*model.Variable) {
+// states returns the variables of what c's optimizer remembers of w, in the order of its entry, made of zeros on first use.
+func states(store *model.Store, w learned, c metro.Config) (list []*model.Variable) {
 	optimizer, _ := metro.OptimizerNamed(cmp.Or(c.Optimizer.Name, metro.OptimizerAdamW))
-	for _, name := range optimizer.State {
-		list = append(list, zeros(store, v, stateScope(c.Optimizer, name)))
+	for _, name := range optimizer.StateOf(w.Weight) {
+		list = append(list, zeros(store, w.variable, stateScope(c.Optimizer, name)))
 	}
 	return list
 }

@@ -47,13 +47,13 @@ var numbers = map[string]string{
 	"generator.layers": "2", "generator.width": "12", "generator.heads": "4", "generator.ffn": "20", "generator.dropout": "0.1", "generator.epsilon": "1e-5",
 	"positions.rows": "20", "positions.bins": "8", "positions.max_distance": "64", "positions.scale": "3",
 
-	"masking.rate": "0.3", "masking.rule": "80/10/10",
+	"masking.rate": "0.3", "masking.final_rate": "0.1", "masking.rule": "80/10/10",
 	"replacements.temperature": "1.5", "replacements.temperature_decay": "0.1",
 	"objective.generator_weight": "2", "objective.rtd_weight": "2", "objective.clm_weight": "2", "objective.scl_weight": "2",
 
 	"optimizer.learning_rate": "1e-3", "optimizer.warmup_steps": "2", "optimizer.final_fraction": "0.5",
 	"optimizer.beta1": "0.8", "optimizer.beta2": "0.9", "optimizer.epsilon": "1e-7",
-	"optimizer.weight_decay": "0.1", "optimizer.clip_norm": "0.5", "optimizer.layer_decay": "0.8", "optimizer.groups": "main: lr=0.5",
+	"optimizer.weight_decay": "0.1", "optimizer.clip_norm": "0.5", "optimizer.layer_decay": "0.8", "optimizer.options.momentum": "0.9", "optimizer.groups": "main: lr=0.5",
 
 	"training.steps": "5", "training.batch_size": "6", "training.accumulate": "2", "training.generator_steps": "2", "training.ema": "0.9",
 	"evaluation.rows": "8", "evaluation.metrics": "tie_cosine",
@@ -75,6 +75,7 @@ var beside = map[string][]string{
 	"objective.scl_weight=2":             {"objective.name=rtd_clm_scl"},
 	"generator.dropout=0.1":              {"replacements.dropout=train"},
 	"optimizer.layer_decay_rule=electra": {"optimizer.layer_decay=0.8"},
+	"optimizer.options.momentum=0.9":     {"optimizer.name=muon"},
 	"training.generator_steps=2":         {"sharing=none"},
 	"training.copy_generator=true":       {"sharing=none", "training.generator_steps=2"},
 }

@@ -110,7 +110,9 @@ func (w *Pretraining) Forward(scope *model.Scope, in []*Node, scalars, key *Node
 
 // Batch implements [Workload].
 func (w *Pretraining) Batch(step int) (Batch, error) {
-	b, err := w.loader.Batch(step)
+	l := w.loader
+	l.Masking.Rate = w.model.Config.MaskRate(step + 1)
+	b, err := l.Batch(step)
 	return w.Host(b), err
 }
 

@@ -88,7 +88,7 @@ func (p *Program) Start(w Workload) error {
 		}
 	}
 	for _, w := range learning(p.store, inv) {
-		rest := states(p.store, w.variable, p.model.Config)
+		rest := states(p.store, w, p.model.Config)
 		if sum := p.store.GetVariable(accumulatorScope + w.Path()); sum != nil {
 			rest = append(rest, sum)
 		}
@@ -108,7 +108,7 @@ func (p *Program) Start(w Workload) error {
 func (p *Program) Variables() []*model.Variable {
 	list, trained := variablesOf(p.store, p.weights), learning(p.store, p.weights)
 	for _, w := range trained {
-		list = append(list, states(p.store, w.variable, p.model.Config)...)
+		list = append(list, states(p.store, w, p.model.Config)...)
 	}
 	return byPath(append(list, p.averages(trained)...))
 }

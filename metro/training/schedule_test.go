@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"metrolab/metro"
+	"metrolab/metro/runs"
 	"metrolab/metro/training"
 )
 
@@ -42,4 +43,19 @@ func TestRates(t *testing.T) {
 
 	c.Optimizer.BiasCorrection = false
 	require.Equal(t, []float32{1, 1}, at(c, 1)[1:])
+}
+
+// With masking.final_rate the part of the tokens that is replaced falls over a run, within the slots of the first step.
+func TestMaskRateFallsOverARun(t *testing.T) {
+	result := trained(t, "masking.rate=0.5", "masking.final_rate=0.05", "training.log_every=1")
+	rows, err := runs.ReadMetrics(result.Run.Path(runs.MetricsFile))
+	require.NoError(t, err)
+	replaced := map[int]float64{}
+	for _, r := range rows {
+		if x, ok := r.Values["replaced_fraction"]; ok {
+			replaced[r.Step] = x
+		}
+	}
+	require.Greater(t, replaced[1], 0.35)
+	require.Less(t, replaced[10], 0.2)
 }

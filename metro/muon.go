@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package metro
+
+import (
+	"math"
+
+	. "github.com/gomlx/gomlx/core/graph"
+
+	"metrolab/layers"
+)
+
+// muonEntry is Muon: the matrices of the layers move along the nearest orthogonal matrix to their momentum, so that all directions
+// of a matrix learn alike; all else, tables, biases, norms and heads, moves as under AdamW, at the same learning rate.
+//
+//	m = μm+(1−μ)g;  d = 0.2·√max(rows, columns)·orthogonal((1−μ)g + μm)
+//
+// Momentum, Nesterov's look ahead and the coefficients of [orthogonal] are those of the published code (K. Jordan and others,
+// modded-nanogpt [code]). The factor gives d the size of AdamW's directions, whose root mean square is about 0.2, so that one
+// learning rate serves both (2502.16982 [memory]).
+var muonEntry = OptimizerEntry{
+	Part: Part{Name: OptimizerMuon, Version: 1, Options: []Option{
+		{Name: "momentum", Neutral: 0.95, Low: 0, High: 0.9999, Help: "μ, of the layers' matrices"},
+	}},
+	State:  []string{"m", "v"},
+	Update: muon,
+	Remembers: func(w Weight) []string {
+		if isLayerMatrix(w) {
+			return []string{"m"}
+		}
+		return []string{"m", "v"}
+	},
+}
+
+// isLayerMatrix reports whether w is the matrix of a linear map within a layer.
+func isLayerMatrix(w Weight) bool {
+	return w.Role == layers.RoleDense && len(w.Shape) == 2 && w.Layer >= 0
+}
+
+func muon(u *Update) *Node {
+	if !isLayerMatrix(u.Weight) {
+		return adamW(u)
+	}
+	momentum := u.Option("momentum").(float64)
+	fresh := MulScalar(u.Gradient, 1-momentum)
+	m := Add(MulScalar(u.State["m"], momentum), fresh)
+	u.Next["m"] = m
+	rows, columns := u.Weight.Shape[0], u.Weight.Shape[1]
+	return MulScalar(orthogonal(Add(fresh, MulScalar(m, momentum))), 0.2*math.Sqrt(float64(max(rows, columns))))
+}
+
+// orthogonal is about U·Vᵀ of a matrix U·S·Vᵀ, [rows, columns]: five steps of the polynomial
+//
+//	x = ax + bx³ + cx⁵  with a = 3.4445, b = −4.7750, c = 2.0315
+//
+// of its singular values, which brings those that are not tiny to between about 0.7 and 1.2. A matrix of zeros stays one.
+func orthogonal(x *Node) *Node {
+	const steps, a, b, c = 5, 3.4445, -4.7750, 2.0315
+	tall := x.Shape().Dimensions[0] > x.Shape().Dimensions[1]
+	if tall {
+		x = Transpose(x, 0, 1)
+	}
+	x = Div(x, AddScalar(Sqrt(ReduceAllSum(Square(x))), 1e-7))
+	for range steps {
+		squares := MatMul(x, Transpose(x, 0, 1)) // [k, k], k the shorter side
+		x = Add(MulScalar(x, a), MatMul(Add(MulScalar(squares, b), MulScalar(MatMul(squares, squares), c)), x))
+	}
+	if tall {
+		x = Transpose(x, 0, 1)
+	}
+	return x
+}
