@@ -45,7 +45,7 @@ func dataShowCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&n, "documents", 3, "paragraphs to print")
-	cmd.Flags().StringVar(&field, "field", "", "field of JSON objects that holds the text")
+	cmd.Flags().StringVar(&field, "field", "", "field of JSON objects, or column of Parquet, that holds the text")
 	return cmd
 }
 
@@ -120,7 +120,7 @@ func dataExportCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&corpusSpec, "corpus", text.Default, "what to export")
-	cmd.Flags().StringVar(&field, "field", "", "field of JSON objects that holds the text")
+	cmd.Flags().StringVar(&field, "field", "", "field of JSON objects, or column of Parquet, that holds the text")
 	return cmd
 }
 

@@ -44,9 +44,9 @@ var (
 
 var reasons = []reason{otherKind, folderLink, brokenLink, hidden, unreadable, noFile, wordless}
 
-// list lists the file root itself, or the text files below it: those named .txt or .md and, if they are to be read, those
-// of JSON, packed or not. Links to files are followed, links to folders are not.
-func list(root string, json bool) (listing, error) {
+// list lists the file root itself, or the text files below it: those named .txt or .md and, if a field of them is to be
+// read, those of JSON, packed or not, and of Parquet. Links to files are followed, links to folders are not.
+func list(root string, fields bool) (listing, error) {
 	l := listing{root: root, passed: passedOver{}}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if path == root && err != nil {
@@ -89,7 +89,7 @@ func list(root string, json bool) (listing, error) {
 			return pass(folderLink)
 		case !info.Mode().IsRegular():
 			return pass(noFile)
-		case path != root && !isText(path) && !(json && byName[extension(path)] == kindJSON):
+		case path != root && !isText(path) && !(fields && hasFields(path)):
 			return pass(otherKind)
 		case path != root && !mayRead(path):
 			return pass(unreadable)
@@ -101,6 +101,12 @@ func list(root string, json bool) (listing, error) {
 }
 
 func isText(path string) bool { return slices.Contains([]string{".txt", ".md"}, extension(path)) }
+
+// hasFields reports whether a file's name is that of a kind whose texts are in fields.
+func hasFields(path string) bool {
+	k := byName[extension(path)]
+	return k == kindJSON || k == kindParquet && trimPacking(path) == path
+}
 
 func mayRead(path string) bool {
 	f, err := os.Open(path)

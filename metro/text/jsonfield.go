@@ -16,8 +16,9 @@ import (
 // maxObject bounds the JSON objects that are read, and with them memory.
 const maxObject = 64 << 20
 
-// objects counts the JSON objects of a file.
+// objects counts the JSON objects of a file, or the rows of a table.
 type objects struct {
+	noun         string // what one is called
 	all, without int64
 	first        int64    // the first one without a text in the field, from 1
 	fields       []string // of the first objects, in the order in which they are met; those with a text first
@@ -26,6 +27,7 @@ type objects struct {
 // fieldTexts streams the texts in one field of a file's JSON objects, a line each, one after the other, or in an array.
 // Objects in which the field is missing, or is no text, are counted.
 func fieldTexts(in *bufio.Reader, field string, emit func(text string) error) (found objects, err error) {
+	found.noun = "JSON object"
 	if err := skipByteOrderMark(in); err != nil {
 		return found, err
 	}

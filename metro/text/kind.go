@@ -18,12 +18,13 @@ import (
 type kind string
 
 const (
-	kindText kind = ""
-	kindJSON kind = "JSON"
+	kindText    kind = ""
+	kindJSON    kind = "JSON"
+	kindParquet kind = "a Parquet file"
 )
 
 // taken says what a corpus can be made of.
-const taken = "what is taken: text or Markdown in UTF-8, JSON lines whose text is in the field that data.field names, a .gz of either, a folder of such files, or a corpus from `metro data export`"
+const taken = "what is taken: text or Markdown in UTF-8, JSON lines or Parquet whose text is in the field that data.field names, a .gz or .zst of text or JSON, a folder of such files, or a corpus from `metro data export`"
 
 // byName are kinds that a file's name gives away, whatever is in it.
 var byName = map[string]kind{
@@ -31,7 +32,7 @@ var byName = map[string]kind{
 	".html": "a web page (HTML)", ".htm": "a web page (HTML)", ".xhtml": "a web page (HTML)", ".xml": "XML",
 	".pdf": "a PDF document", ".doc": "a Word document", ".docx": "a Word document", ".odt": "an OpenDocument text",
 	".epub": "an e-book (EPUB)", ".rtf": "rich text (RTF)", ".zip": "a ZIP archive", ".tar": "a tar archive",
-	".parquet": "a Parquet file", ".arrow": "an Arrow file",
+	".parquet": kindParquet, ".arrow": "an Arrow file",
 	".json": kindJSON, ".jsonl": kindJSON, ".ndjson": kindJSON,
 }
 
@@ -44,8 +45,8 @@ var magic = []struct {
 	{"\xFF\xFE", "UTF-16 text (little-endian)"}, {"\xFE\xFF", "UTF-16 text (big-endian)"},
 	{"%PDF-", "a PDF document"}, {"%!PS", "PostScript"}, {`{\rtf`, "rich text (RTF)"}, {"\xD0\xCF\x11\xE0", "an old Office document"},
 	{"PK\x03\x04", "a ZIP archive, which .docx, .odt and .epub are, too"}, {"\x1F\x8B", "packed twice by gzip"}, {"BZh9", "packed by bzip2"},
-	{"\xFD7zXZ", "packed by xz"}, {"\x28\xB5\x2F\xFD", "packed by zstd"}, {"7z\xBC\xAF", "a 7-Zip archive"}, {"Rar!", "a RAR archive"},
-	{"PAR1", "a Parquet file"}, {"ARROW1", "an Arrow file"}, {"SQLite format 3", "an SQLite database"}, {"\x93NUMPY", "a NumPy array"},
+	{"\xFD7zXZ", "packed by xz"}, {"\x28\xB5\x2F\xFD", "packed twice by zstd"}, {"7z\xBC\xAF", "a 7-Zip archive"}, {"Rar!", "a RAR archive"},
+	{"PAR1", kindParquet}, {"ARROW1", "an Arrow file"}, {"SQLite format 3", "an SQLite database"}, {"\x93NUMPY", "a NumPy array"},
 	{"\x89HDF", "an HDF5 file"}, {"\x7FELF", "a binary program (ELF)"}, {"\x89PNG", "a picture (PNG)"}, {"\xFF\xD8\xFF", "a picture (JPEG)"},
 	{"GIF89a", "a picture (GIF)"},
 }
@@ -82,7 +83,7 @@ func kindOf(name string, head []byte, whole bool) kind {
 
 // extension is the end of a file's name in lower case, that of what is packed if it is.
 func extension(name string) string {
-	return filepath.Ext(strings.TrimSuffix(strings.ToLower(name), ".gz"))
+	return filepath.Ext(trimPacking(strings.ToLower(name)))
 }
 
 // zeros tells what has zero bytes near its beginning, as no text has.

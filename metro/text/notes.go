@@ -30,9 +30,15 @@ func (n *notes) add(f textFile, what found) {
 	o := what.objects
 	n.objects.all += o.all
 	n.objects.without += o.without
+	switch {
+	case n.objects.noun == "" || o.noun == "":
+		n.objects.noun += o.noun
+	case n.objects.noun != o.noun:
+		n.objects.noun = "object or row"
+	}
 	if o.without > 0 {
-		n.without[f.label] = fmt.Sprintf("%s of %s objects have no text in that field, the first is object %s",
-			humanize.Comma(o.without), humanize.Comma(o.all), humanize.Comma(o.first))
+		n.without[f.label] = fmt.Sprintf("%s of %s %ss have no text in that field, the first is %[3]s %[4]s",
+			humanize.Comma(o.without), humanize.Comma(o.all), strings.TrimPrefix(o.noun, "JSON "), humanize.Comma(o.first))
 	}
 	for _, name := range o.fields {
 		if len(n.objects.fields) < 100 && !slices.Contains(n.objects.fields, name) {
@@ -45,8 +51,12 @@ func (n *notes) add(f textFile, what found) {
 func (n *notes) lines(l listing, field string) (lines []string) {
 	if passed := l.passed.String(); passed != "" {
 		line := fmt.Sprintf("passed over in %s: %s", l.root, passed)
-		if field == "" && slices.ContainsFunc(l.passed[otherKind], func(name string) bool { return byName[extension(name)] == kindJSON }) {
-			line += "; JSON is read if data.field names the field that holds the text"
+		if field == "" && slices.ContainsFunc(l.passed[otherKind], hasFields) {
+			what := "JSON is"
+			if slices.ContainsFunc(l.passed[otherKind], func(name string) bool { return byName[extension(name)] == kindParquet }) {
+				what = "JSON and Parquet are"
+			}
+			line += "; " + what + " read if data.field names the field that holds the text"
 		}
 		lines = append(lines, line)
 	}
@@ -54,7 +64,7 @@ func (n *notes) lines(l listing, field string) (lines []string) {
 		lines = append(lines, "not all of the text is UTF-8, each bad byte is read as U+FFFD: "+ofFiles(n.bad))
 	}
 	if len(n.without) > 0 {
-		lines = append(lines, fmt.Sprintf("not every JSON object has a text in the field %q, the others are left out: %s", field, ofFiles(n.without)))
+		lines = append(lines, fmt.Sprintf("not every %s has a text in the field %q, the others are left out: %s", n.objects.noun, field, ofFiles(n.without)))
 	}
 	return lines
 }

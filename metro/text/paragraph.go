@@ -92,6 +92,16 @@ func (p *paragraph) add(c rune) error {
 	return nil
 }
 
+// addAll adds a text that ends with its last character.
+func (p *paragraph) addAll(text string) error {
+	for _, c := range text {
+		if err := p.add(c); err != nil {
+			return err
+		}
+	}
+	return p.end()
+}
+
 // end emits what has no blank line behind it, and begins anew.
 func (p *paragraph) end() error {
 	err := p.flush(len(p.text))

@@ -21,8 +21,8 @@ const extractorVersion = 2
 
 // Options say how [PrepareWith] reads a source, and where it keeps what it made.
 type Options struct {
-	// Field names the field of JSON objects that holds their text. With it, JSON is read wherever it is met, a .jsonl,
-	// .ndjson or .json file of a folder included; without, a file of JSON is refused.
+	// Field names the field of JSON objects, or the column of Parquet, that holds the text. With it, both are read wherever
+	// they are met, a .jsonl, .ndjson, .json or .parquet file of a folder included; without, they are refused.
 	Field string
 
 	CacheDir string                // [CacheDir] if empty
@@ -39,7 +39,7 @@ func Prepare(ctx context.Context, spec, cacheDir string, progress func(done, tot
 //   - "" or [Default]: the comments of the Go distribution;
 //   - a prepared corpus: its folder, which is used where it is, or the .tar.gz that [Corpus.Export] wrote;
 //   - text: a file, or a folder, of which all .txt and .md files are taken, in the order of what is in them. Any file may be
-//     packed by gzip. Blank lines part documents; a file without any is one document, cut at [MaxDocumentBytes] where it is
+//     packed by gzip or zstd. Blank lines part documents; a file without any is one document, cut at [MaxDocumentBytes] where it is
 //     longer.
 //
 // Files of text must hold text, in UTF-8: tables, web pages, JSON without a field to look at, other encodings and binary

@@ -38,7 +38,7 @@ func textSource(path, field string) (source, error) {
 	case len(l.passed[noFile]) == 1 && l.passed[noFile][0] == filepath.Base(root):
 		return source{}, usererr.New("corpus %s is a device, a pipe or a socket, not a file; %s", path, taken)
 	default:
-		return source{}, usererr.New("corpus %s: the folder holds no .txt or .md file (.gz of them included), and %d files of other kinds%s; %s",
+		return source{}, usererr.New("corpus %s: the folder holds no .txt or .md file (.gz and .zst of them included), and %d files of other kinds%s; %s",
 			path, len(l.passed[otherKind]), l.passed.inBrackets(), taken)
 	}
 	key := sha256.New()
@@ -78,7 +78,7 @@ func contentSum(ctx context.Context, files []textFile) (string, error) {
 
 // corpusName is the name of a file or folder without the extensions of text.
 func corpusName(root string) string {
-	name := strings.TrimSuffix(filepath.Base(root), ".gz")
+	name := trimPacking(filepath.Base(root))
 	return strings.TrimSuffix(strings.TrimSuffix(name, ".txt"), ".md")
 }
 
@@ -126,9 +126,9 @@ func fillFromText(ctx context.Context, l listing, field, dir string, progress fu
 	case n.bytes.considerable():
 		return usererr.New("corpus %s is not UTF-8: %v; %s", l.root, &n.bytes, convert("FILE"))
 	case field != "" && n.objects.all == 0:
-		return usererr.New("corpus %s: data.field is %q, and nothing in it is JSON (%d files of text); leave data.field out, or give JSON lines", l.root, field, len(l.files))
+		return usererr.New("corpus %s: data.field is %q, and nothing in it is JSON or Parquet (%d files of text); leave data.field out, or give JSON lines", l.root, field, len(l.files))
 	case field != "" && n.objects.without == n.objects.all:
-		return usererr.New("corpus %s: data.field is %q, and none of %d JSON objects has a text in such a field; their fields are %v", l.root, field, n.objects.all, &n.objects)
+		return usererr.New("corpus %s: data.field is %q, and none of %d %ss has a text in such a field; their fields are %v", l.root, field, n.objects.all, n.objects.noun, &n.objects)
 	case b.empty():
 		return usererr.New("corpus %s: %d text files with %d bytes, and not one word in them%s", l.root, len(l.files), size, l.passed.inBrackets())
 	}
@@ -197,35 +197,67 @@ func (r textReader) each(f textFile, emit func(text string) error) (found, error
 		return found{}, usererr.New("corpus file: %w", err)
 	}
 	defer file.Close()
-	raw := &trackedReader{r: file, read: r.read}
+	raw := &trackedReader{r: file, at: file, read: r.read}
 	packed := bufio.NewReaderSize(raw, 256<<10)
-	start, _ := packed.Peek(2)
+	start, _ := packed.Peek(4)
+	if string(start) == "PAR1" || strings.HasSuffix(strings.ToLower(f.path), ".parquet") {
+		return r.rows(f, raw, emit)
+	}
 	var in io.Reader = packed
-	if string(start) == "\x1F\x8B" || strings.HasSuffix(strings.ToLower(f.path), ".gz") {
-		if in, err = unpacked(packed, f.size); err != nil {
-			return found{}, r.failed(raw, usererr.New("corpus file %s (%d bytes) is not a gzip file: %w", f.path, f.size, err))
+	if p := packingOf(f.path, start); p != nil {
+		if in, err = p.unpacked(packed, f.size); err != nil {
+			return found{}, r.failed(raw, usererr.New("corpus file %s (%d bytes) is not a %s file: %w", f.path, f.size, p.name, err))
 		}
 	}
 	what := found{bytes: tally{r: in}}
-	err = r.texts(f, &what, func(text string) error {
+	err = r.texts(f, &what, marked(emit))
+	if err == nil && what.bytes.considerable() {
+		err = refuse(f, "is not UTF-8: %v; %s", &what.bytes, convert(f.path))
+	}
+	return what, r.ended(f, raw, err)
+}
+
+// rows streams the documents of a Parquet file.
+func (r textReader) rows(f textFile, raw *trackedReader, emit func(text string) error) (found, error) {
+	var what found
+	p := newParagraph(marked(emit))
+	objects, err := columnTexts(raw, int64(f.size), r.field, func(text string) error {
+		what.bytes.count([]byte(text))
+		return p.addAll(text)
+	})
+	what.objects = objects
+	switch {
+	case err != nil:
+	case r.field == "":
+		err = refuse(f, "is a Parquet file, whose columns are: %v; name the one with the text, as --set data.field=NAME (of metro data, --field NAME)", &objects)
+	case what.bytes.considerable():
+		err = refuse(f, "is not UTF-8: %v; it cannot be converted as it stands", &what.bytes)
+	}
+	return what, r.ended(f, raw, err)
+}
+
+// marked has the errors of emit known as such.
+func marked(emit func(text string) error) func(text string) error {
+	return func(text string) error {
 		if err := emit(text); err != nil {
 			return &writeError{err}
 		}
 		return nil
-	})
+	}
+}
+
+// ended says what it means that reading a file ended with err.
+func (r textReader) ended(f textFile, raw *trackedReader, err error) error {
+	if err == nil {
+		return nil
+	}
 	if write, ok := errors.AsType[*writeError](err); ok {
-		return found{}, write.error
+		return write.error
 	}
 	if refused, ok := errors.AsType[*refusal](err); ok {
-		return found{}, refused
+		return refused
 	}
-	if err != nil {
-		return found{}, r.failed(raw, usererr.New("corpus file %s (%d bytes) cannot be read to its end: %w", f.path, f.size, err))
-	}
-	if what.bytes.considerable() {
-		return found{}, refuse(f, "is not UTF-8: %v; %s", &what.bytes, convert(f.path))
-	}
-	return what, nil
+	return r.failed(raw, usererr.New("corpus file %s (%d bytes) cannot be read to its end: %w", f.path, f.size, err))
 }
 
 // failed returns err unless reading was stopped.
@@ -246,14 +278,7 @@ func (r textReader) texts(f textFile, what *found, emit func(text string) error)
 	switch k := kindOf(f.path, head, err == io.EOF); {
 	case k == kindJSON && r.field != "":
 		p := newParagraph(emit)
-		what.objects, err = fieldTexts(in, r.field, func(text string) error {
-			for _, c := range text {
-				if err := p.add(c); err != nil {
-					return err
-				}
-			}
-			return p.end()
-		})
+		what.objects, err = fieldTexts(in, r.field, p.addAll)
 		return err
 	case k == kindJSON:
 		objects, _ := fieldTexts(bufio.NewReader(bytes.NewReader(head)), "", func(string) error { return nil })
