@@ -2,7 +2,11 @@
 
 package wordpiece
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"metrolab/metro/tokens/internal/parts"
+)
 
 // Encode returns [CLS], the tokens of text, [SEP].
 //
@@ -15,7 +19,7 @@ func (t *Tokenizer) Encode(text string) Encoding {
 	e.ids, e.spans, e.wantSpans = append([]int32(nil), t.special.CLS), []Span{{}}, true
 	e.encode(text)
 	out := Encoding{IDs: append(e.ids, t.special.SEP), Bytes: append(e.spans, Span{})}
-	out.Chars = charSpans(text, out.Bytes)
+	out.Chars = parts.CharSpans(text, out.Bytes)
 	return out
 }
 
@@ -52,7 +56,7 @@ func (t *Tokenizer) release(e *encoder) {
 
 func (e *encoder) encode(text string) {
 	for pos := 0; pos < len(text); {
-		id, start, end := e.matcher.next(text, pos)
+		id, start, end := e.matcher.Next(text, pos)
 		e.split(text[pos:start], pos, e.word)
 		if start < end {
 			e.emit(id, start, end)
@@ -109,29 +113,4 @@ func (e *encoder) longestPiece(pieces map[string]int32, first, last int) (id int
 func (e *encoder) unknown(chars []char, tokens, spans int) {
 	e.ids, e.spans = e.ids[:tokens], e.spans[:spans]
 	e.emit(e.special.UNK, chars[0].start, chars[len(chars)-1].end)
-}
-
-// charSpans turns byte spans into code-point spans. Starts never decrease and neither do ends, so one walk over the
-// text does for each; the empty spans of [CLS] and [SEP] stay.
-func charSpans(text string, bytes []Span) []Span {
-	out := make([]Span, len(bytes))
-	starts, ends := runeCounter{text: text}, runeCounter{text: text}
-	for i, s := range bytes {
-		if s.End > 0 {
-			out[i] = Span{Start: starts.at(s.Start), End: ends.at(s.End)}
-		}
-	}
-	return out
-}
-
-// runeCounter counts the code points before growing byte positions.
-type runeCounter struct {
-	text       string
-	pos, runes int
-}
-
-func (c *runeCounter) at(pos int) int {
-	c.runes += utf8.RuneCountInString(c.text[c.pos:pos])
-	c.pos = pos
-	return c.runes
 }

@@ -3,13 +3,10 @@
 package wordpiece
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 
-	"metrolab/internal/atomicfile"
+	"metrolab/metro/tokens/internal/parts"
 )
 
 // JSON returns the tokenizer as a tokenizer.json that Hugging Face's tokenizers loads. It is canonical: the same
@@ -17,43 +14,35 @@ import (
 // order or layout comes out alike.
 func (t *Tokenizer) JSON() []byte {
 	r := t.rules
-	raw := rawJSON(describe(
+	raw := parts.RawJSON(describe(
 		t.added,
-		normalizerPart{part{"BertNormalizer"}, &r.cleanText, &r.spaceIdeographs, t.stripWritten, &r.lowercase},
-		namedID{t.Token(t.special.CLS), int64(t.special.CLS)}, namedID{t.Token(t.special.SEP), int64(t.special.SEP)},
-		decoderPart{part{"WordPiece"}, t.prefix, t.cleanup},
-		modelPart[orderedVocab]{
-			part{"WordPiece"}, t.Token(t.special.UNK), t.prefix, t.maxWordChars, t.tokens[:len(t.pieces)],
+		normalizerPart{section("BertNormalizer"), &r.cleanText, &r.spaceIdeographs, t.stripWritten, &r.lowercase},
+		t.named(t.special.CLS), t.named(t.special.SEP),
+		decoderPart{section("WordPiece"), t.prefix, t.cleanup},
+		modelPart[parts.OrderedVocab]{
+			section("WordPiece"), t.Token(t.special.UNK), t.prefix, t.maxWordChars, t.tokens[:len(t.pieces)],
 		},
 	))
-	return indented(raw)
+	return parts.Indented(raw)
 }
 
 // describe puts together what a tokenizer.json says.
-func describe(added []addedToken, n normalizerPart, cls, sep namedID, d decoderPart, m modelPart[orderedVocab]) file {
-	single, pair := templates(cls.name, sep.name)
-	spec := func(n namedID) templateSpec { return templateSpec{n.name, []int64{n.id}, []string{n.name}} }
-	return file{
-		Version:      "1.0",
-		AddedTokens:  added,
-		Normalizer:   rawJSON(n),
-		PreTokenizer: rawJSON(part{"BertPreTokenizer"}),
-		PostProcessor: rawJSON(templatePart{
-			part{"TemplateProcessing"}, single, pair, map[string]templateSpec{cls.name: spec(cls), sep.name: spec(sep)},
-		}),
-		Decoder: rawJSON(d),
-		Model:   rawJSON(m),
+func describe(added []parts.AddedToken, n normalizerPart, cls, sep parts.NamedID, d decoderPart, m modelPart[parts.OrderedVocab]) parts.File {
+	single, pair := parts.BertTemplates(cls.Name, sep.Name)
+	return parts.File{
+		Version:       "1.0",
+		AddedTokens:   added,
+		Normalizer:    parts.RawJSON(n),
+		PreTokenizer:  parts.RawJSON(section("BertPreTokenizer")),
+		PostProcessor: parts.RawJSON(parts.NewTemplate(single, pair, map[string]int64{cls.Name: cls.ID, sep.Name: sep.ID})),
+		Decoder:       parts.RawJSON(d),
+		Model:         parts.RawJSON(m),
 	}
 }
 
-// indented lays JSON out as the files have it.
-func indented(raw json.RawMessage) []byte {
-	var out bytes.Buffer
-	if err := json.Indent(&out, raw, "", "  "); err != nil {
-		panic(fmt.Sprintf("wordpiece: indenting own JSON: %v", err))
-	}
-	out.WriteByte('\n')
-	return out.Bytes()
+// named returns an id with its token.
+func (t *Tokenizer) named(id int32) parts.NamedID {
+	return parts.NamedID{Name: t.Token(id), ID: int64(id)}
 }
 
 // Hash returns the SHA-256 of [Tokenizer.JSON] in hexadecimal. It encodes the tokenizer anew each time.
@@ -63,11 +52,4 @@ func (t *Tokenizer) Hash() string {
 }
 
 // Save writes [Tokenizer.JSON] to path, all or nothing: a file that was there stays whole until the new one is.
-func (t *Tokenizer) Save(path string) error { return save(path, t.JSON()) }
-
-func save(path string, data []byte) error {
-	if err := atomicfile.WriteFile(path, data); err != nil {
-		return fmt.Errorf("saving tokenizer %s: %w", path, err)
-	}
-	return nil
-}
+func (t *Tokenizer) Save(path string) error { return parts.Save(path, t.JSON()) }

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"metrolab/metro/tokens/internal/parts"
 )
 
 // rules are the fields of Hugging Face's BertNormalizer, strip_accents: null being resolved to its meaning (as lowercase).
@@ -78,14 +80,14 @@ func (n *normalizer) ascii(c byte) rune {
 // clean appends c after text cleaning and the spacing of ideographs.
 func (n *normalizer) clean(c char) {
 	if n.cleanText {
-		if isDropped(c.r) {
+		if parts.IsDropped(c.r) {
 			return
 		}
 		if unicode.IsSpace(c.r) {
 			c.r = ' '
 		}
 	}
-	if n.spaceIdeographs && isIdeograph(c.r) {
+	if n.spaceIdeographs && parts.IsIdeograph(c.r) {
 		space := char{' ', c.start, c.end}
 		n.chars = append(n.chars, space, c, space)
 		return
@@ -103,7 +105,7 @@ func (n *normalizer) lower(c char) {
 		n.chars = append(n.chars, c)
 		c.r = combiningDot
 	default:
-		c.r = newCase.ToLower(c.r)
+		c.r = parts.ToLower(c.r)
 	}
 	n.chars = append(n.chars, c)
 }
@@ -125,7 +127,7 @@ func (n *normalizer) strip() {
 		if m.head {
 			at++
 		}
-		if !isMark(m.r) {
+		if !parts.IsMark(m.r) {
 			n.lower(char{m.r, n.source[at].start, n.source[at].end})
 		}
 	}
@@ -135,7 +137,7 @@ func decompose(dst []mark, chars []char) []mark {
 	var in [utf8.UTFMax]byte
 	var buf [64]byte
 	for _, c := range chars {
-		if c.r < 0xC0 || !unicode.Is(decomposed, c.r) {
+		if c.r < 0xC0 || !unicode.Is(parts.Decomposed, c.r) {
 			dst = append(dst, mark{c.r, 0, true})
 			continue
 		}

@@ -4,33 +4,17 @@ package wordpiece
 
 import (
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"slices"
 
-	"metrolab/internal/bounded"
 	"metrolab/internal/usererr"
-	"metrolab/metro/tokens"
+	"metrolab/metro/tokens/internal/parts"
 )
 
 // wordCharsLimit bounds max_input_chars_per_word: the search for the longest piece is quadratic in it.
 const wordCharsLimit = 1000
 
 // Load reads a tokenizer.json file; see [Parse].
-func Load(path string) (*Tokenizer, error) {
-	data, err := bounded.ReadFile(path, tokens.FileLimit)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, usererr.New("no tokenizer: %w", err)
-	case err != nil:
-		return nil, err
-	}
-	t, err := Parse(data)
-	if err != nil {
-		return nil, usererr.New("tokenizer %s: %w", path, err)
-	}
-	return t, nil
-}
+func Load(path string) (*Tokenizer, error) { return parts.Load(path, Parse) }
 
 // Parse reads a Hugging Face tokenizer.json with a WordPiece model, a BertNormalizer, a BertPreTokenizer, a
 // post-processor that makes [CLS] A [SEP] (whatever their names), a WordPiece decoder, the tokens [PAD] and [MASK], and
@@ -38,12 +22,12 @@ func Load(path string) (*Tokenizer, error) {
 // found and is marked as the user's. The sections truncation and padding are read past: length is the business of
 // whoever makes batches.
 func Parse(data []byte) (*Tokenizer, error) {
-	var f file
+	var f parts.File
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, usererr.New("not a tokenizer.json: %w", err)
 	}
 	t := &Tokenizer{}
-	for _, read := range []func(*file) error{
+	for _, read := range []func(*parts.File) error{
 		t.readNormalizer, t.readModel, t.readAdded, t.readPostProcessor, t.readDecoder,
 	} {
 		if err := read(&f); err != nil {
@@ -60,34 +44,9 @@ func Parse(data []byte) (*Tokenizer, error) {
 	return t, nil
 }
 
-// section decodes one part of the file, which must be of the wanted type.
-func section(name string, raw json.RawMessage, want string, into any) error {
-	if found := kind(raw); found != want {
-		return usererr.New("the %s is %s; only %s is supported", name, found, want)
-	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return usererr.New("the %s cannot be read: %w", name, err)
-	}
-	return nil
-}
-
-// kind names the type of a section for comparison and for error messages.
-func kind(raw json.RawMessage) string {
-	var p part
-	switch err := json.Unmarshal(raw, &p); {
-	case len(raw) == 0:
-		return "missing"
-	case string(raw) == "null":
-		return "null"
-	case err != nil || p.Type == "":
-		return "of no type"
-	}
-	return p.Type
-}
-
-func (t *Tokenizer) readNormalizer(f *file) error {
+func (t *Tokenizer) readNormalizer(f *parts.File) error {
 	var n normalizerPart
-	if err := section("normalizer", f.Normalizer, "BertNormalizer", &n); err != nil {
+	if err := parts.ReadSection("normalizer", f.Normalizer, "BertNormalizer", &n); err != nil {
 		return err
 	}
 	if n.CleanText == nil || n.HandleChineseChars == nil || n.Lowercase == nil {
@@ -99,12 +58,12 @@ func (t *Tokenizer) readNormalizer(f *file) error {
 	if t.stripWritten = n.StripAccents; n.StripAccents != nil {
 		t.stripAccents = *n.StripAccents
 	}
-	return section("pre_tokenizer", f.PreTokenizer, "BertPreTokenizer", &part{})
+	return parts.ReadSection("pre_tokenizer", f.PreTokenizer, "BertPreTokenizer", &parts.Section{})
 }
 
-func (t *Tokenizer) readModel(f *file) error {
+func (t *Tokenizer) readModel(f *parts.File) error {
 	var m modelPart[map[string]int64]
-	if err := section("model", f.Model, "WordPiece", &m); err != nil {
+	if err := parts.ReadSection("model", f.Model, "WordPiece", &m); err != nil {
 		return err
 	}
 	if m.Prefix == "" {
@@ -124,24 +83,18 @@ func (t *Tokenizer) readModel(f *file) error {
 }
 
 func (t *Tokenizer) readVocab(vocab map[string]int64) error {
-	size := int64(len(vocab))
-	t.tokens, t.pieces = make([]string, size), make(map[string]int32, size)
-	for token, id := range vocab {
-		switch {
-		case token == "":
-			return usererr.New("the vocabulary holds an empty token with id %d", id)
-		case id < 0 || id >= size:
-			return usererr.New("token %q has id %d; %d tokens must have the ids 0 to %d", token, id, size, size-1)
-		case t.tokens[id] != "":
-			other := t.tokens[id]
-			return usererr.New("tokens %q and %q share the id %d", min(token, other), max(token, other), id)
-		}
-		t.tokens[id], t.pieces[token] = token, int32(id)
+	var err error
+	if t.tokens, err = parts.OrderVocab(vocab); err != nil {
+		return err
+	}
+	t.pieces = make(map[string]int32, len(vocab))
+	for id, token := range t.tokens {
+		t.pieces[token] = int32(id)
 	}
 	return nil
 }
 
-func (t *Tokenizer) readAdded(f *file) error {
+func (t *Tokenizer) readAdded(f *parts.File) error {
 	t.added = f.AddedTokens
 	t.addedIDs = make(map[string]int32, len(t.added))
 	for _, a := range t.added {
@@ -162,66 +115,66 @@ func (t *Tokenizer) readAdded(f *file) error {
 		}
 		t.addedIDs[a.Content] = id
 	}
-	slices.SortFunc(t.added, func(a, b addedToken) int { return int(a.ID - b.ID) })
+	slices.SortFunc(t.added, func(a, b parts.AddedToken) int { return int(a.ID - b.ID) })
 	return nil
 }
 
-func (t *Tokenizer) readPostProcessor(f *file) error {
+func (t *Tokenizer) readPostProcessor(f *parts.File) error {
 	const name, template = "post_processor", "TemplateProcessing"
-	var cls, sep namedID
-	if kind(f.PostProcessor) == "BertProcessing" {
-		var p bertPart
-		if err := section(name, f.PostProcessor, "BertProcessing", &p); err != nil {
+	var cls, sep parts.NamedID
+	if parts.Kind(f.PostProcessor) == "BertProcessing" {
+		var p parts.EndsPart
+		if err := parts.ReadSection(name, f.PostProcessor, "BertProcessing", &p); err != nil {
 			return err
 		}
 		cls, sep = p.CLS, p.SEP
 	} else {
-		var p templatePart
-		if err := section(name, f.PostProcessor, template, &p); err != nil {
+		var p parts.TemplatePart
+		if err := parts.ReadSection(name, f.PostProcessor, template, &p); err != nil {
 			return err
 		}
 		var err error
-		if cls, sep, err = p.ends(); err != nil {
+		if cls, sep, err = ends(&p); err != nil {
 			return err
 		}
 	}
 	for _, s := range []struct {
-		namedID
+		parts.NamedID
 		to *int32
 	}{{cls, &t.special.CLS}, {sep, &t.special.SEP}} {
-		if err := t.assign(s.to, s.name); err != nil {
+		if err := t.assign(s.to, s.Name); err != nil {
 			return usererr.New("post_processor: %w", err)
 		}
-		if int64(*s.to) != s.id {
-			return usererr.New("the post_processor gives %q the id %d; by the vocabulary it is %d", s.name, s.id, *s.to)
+		if int64(*s.to) != s.ID {
+			return usererr.New("the post_processor gives %q the id %d; by the vocabulary it is %d", s.Name, s.ID, *s.to)
 		}
 	}
 	return nil
 }
 
 // ends returns the tokens that a template puts before and after a text, if it is BERT's.
-func (p *templatePart) ends() (cls, sep namedID, err error) {
+func ends(p *parts.TemplatePart) (cls, sep parts.NamedID, err error) {
 	if len(p.Single) == 3 && p.Single[0].SpecialToken != nil && p.Single[2].SpecialToken != nil {
-		cls.name, sep.name = p.Single[0].SpecialToken.ID, p.Single[2].SpecialToken.ID
+		cls.Name, sep.Name = p.Single[0].SpecialToken.ID, p.Single[2].SpecialToken.ID
 	}
-	single, pair := templates(cls.name, sep.name)
+	single, pair := parts.BertTemplates(cls.Name, sep.Name)
 	if p.Single.String() != single.String() || p.Pair.String() != pair.String() {
 		return cls, sep, usererr.New("the post_processor's templates are %v and %v; only %v and %v are supported",
 			p.Single, p.Pair, single, pair)
 	}
-	for _, s := range []*namedID{&cls, &sep} {
-		ids := p.SpecialTokens[s.name].IDs
+	for _, s := range []*parts.NamedID{&cls, &sep} {
+		ids := p.SpecialTokens[s.Name].IDs
 		if len(ids) != 1 {
-			return cls, sep, usererr.New("the post_processor gives %q the ids %v; one is needed", s.name, ids)
+			return cls, sep, usererr.New("the post_processor gives %q the ids %v; one is needed", s.Name, ids)
 		}
-		s.id = ids[0]
+		s.ID = ids[0]
 	}
 	return cls, sep, nil
 }
 
-func (t *Tokenizer) readDecoder(f *file) error {
+func (t *Tokenizer) readDecoder(f *parts.File) error {
 	var d decoderPart
-	if err := section("decoder", f.Decoder, "WordPiece", &d); err != nil {
+	if err := parts.ReadSection("decoder", f.Decoder, "WordPiece", &d); err != nil {
 		return err
 	}
 	if d.Prefix != t.prefix {

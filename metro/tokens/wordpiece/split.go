@@ -2,7 +2,11 @@
 
 package wordpiece
 
-import "unicode"
+import (
+	"unicode"
+
+	"metrolab/metro/tokens/internal/parts"
+)
 
 // splitter cuts text into normalized words: at white space, which is dropped, and around every punctuation character,
 // which is a word of its own. It owns buffers: one goroutine at a time.
@@ -37,10 +41,10 @@ func eachWord(chars []char, word func([]char)) {
 		end := 1
 		switch r := chars[0].r; {
 		case unicode.IsSpace(r):
-		case isPunctuation(r):
+		case parts.IsPunctuation(r):
 			word(chars[:1])
 		default:
-			for end < len(chars) && !unicode.IsSpace(chars[end].r) && !isPunctuation(chars[end].r) {
+			for end < len(chars) && !unicode.IsSpace(chars[end].r) && !parts.IsPunctuation(chars[end].r) {
 				end++
 			}
 			word(chars[:end])

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"metrolab/metro/tokens/internal/parts"
 )
 
 // Tokenizer is a WordPiece tokenizer with its normalizer, as one tokenizer.json describes it. It does not change after
@@ -16,14 +18,14 @@ type Tokenizer struct {
 	tokens       []string         // by id: the model's, then those that were only added
 	pieces       map[string]int32 // the model's tokens
 	addedIDs     map[string]int32
-	added        []addedToken // by id
+	added        []parts.AddedToken // by id
 	special      Special
 	prefix       string
 	maxWordChars int
 	cleanup      bool // of the decoder
 
 	// What follows from the above.
-	matcher       addedMatcher
+	matcher       parts.Matcher
 	isSpecial     []bool
 	continuing    map[string]int32 // the pieces that begin with prefix, without it
 	longestFirst  int              // the characters of the longest piece
@@ -33,7 +35,7 @@ type Tokenizer struct {
 
 // finish computes what follows from what a tokenizer.json says.
 func (t *Tokenizer) finish() {
-	t.matcher = newAddedMatcher(t.addedIDs)
+	t.matcher = parts.NewMatcher(t.addedIDs)
 	t.isSpecial = make([]bool, len(t.tokens))
 	for _, a := range t.added {
 		t.isSpecial[a.ID] = a.Special

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"metrolab/internal/usererr"
+	"metrolab/metro/tokens/internal/parts"
 )
 
 const (
@@ -92,7 +93,7 @@ func trained(r rules, tokens []string, ids map[string]int32, opts Options) *Toke
 		prefix:  trainedPrefix, maxWordChars: opts.LongestWord, cleanup: true,
 	}
 	for id, token := range opts.Special {
-		t.added = append(t.added, addedToken{ID: int64(id), Content: token, Special: true})
+		t.added = append(t.added, parts.AddedToken{ID: int64(id), Content: token, Special: true})
 		t.addedIDs[token] = int32(id)
 	}
 	t.finish()

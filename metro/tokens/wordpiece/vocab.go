@@ -15,6 +15,7 @@ import (
 	"metrolab/internal/bounded"
 	"metrolab/internal/usererr"
 	"metrolab/metro/tokens"
+	"metrolab/metro/tokens/internal/parts"
 )
 
 // oldAddedName is the file in which older programs kept tokens beyond the vocabulary, before tokenizer_config.json did.
@@ -61,16 +62,16 @@ func (c *config) parseVocab(text string) (*Tokenizer, error) {
 		return nil, err
 	}
 	yes := true
-	known := func(name, usual tokenName) namedID {
+	known := func(name, usual parts.TokenName) parts.NamedID {
 		name = cmp.Or(name, usual)
-		return namedID{string(name), ids[string(name)]}
+		return parts.NamedID{Name: string(name), ID: ids[string(name)]}
 	}
-	return Parse(rawJSON(describe(
+	return Parse(parts.RawJSON(describe(
 		added,
-		normalizerPart{part{"BertNormalizer"}, &yes, cmp.Or(c.TokenizeChineseChars, &yes), c.StripAccents, cmp.Or(c.DoLowerCase, &yes)},
+		normalizerPart{section("BertNormalizer"), &yes, cmp.Or(c.TokenizeChineseChars, &yes), c.StripAccents, cmp.Or(c.DoLowerCase, &yes)},
 		known(c.CLS, clsToken), known(c.SEP, sepToken),
-		decoderPart{part{"WordPiece"}, trainedPrefix, true},
-		modelPart[orderedVocab]{part{"WordPiece"}, known(c.UNK, unkToken).name, trainedPrefix, bertMaxWordChars, tokens},
+		decoderPart{section("WordPiece"), trainedPrefix, true},
+		modelPart[parts.OrderedVocab]{section("WordPiece"), known(c.UNK, unkToken).Name, trainedPrefix, bertMaxWordChars, tokens},
 	)))
 }
 
@@ -95,10 +96,10 @@ func vocabLines(text string) (tokens []string, ids map[string]int64, err error) 
 
 // added returns the added tokens, by id: the five special ones, those that the config describes, and those that it only
 // names, which come last where the vocabulary lacks them.
-func (c *config) added(ids map[string]int64) ([]addedToken, error) {
-	var list []addedToken
+func (c *config) added(ids map[string]int64) ([]parts.AddedToken, error) {
+	var list []parts.AddedToken
 	has := func(name string) bool {
-		return slices.ContainsFunc(list, func(a addedToken) bool { return a.Content == name })
+		return slices.ContainsFunc(list, func(a parts.AddedToken) bool { return a.Content == name })
 	}
 	for id, a := range c.Added {
 		a.ID = id
@@ -108,7 +109,7 @@ func (c *config) added(ids map[string]int64) ([]addedToken, error) {
 	for _, a := range list {
 		beyond = max(beyond, a.ID+1)
 	}
-	for _, name := range []tokenName{
+	for _, name := range []parts.TokenName{
 		cmp.Or(c.PAD, padToken), cmp.Or(c.UNK, unkToken), cmp.Or(c.CLS, clsToken), cmp.Or(c.SEP, sepToken), cmp.Or(c.MASK, maskToken),
 	} {
 		id, ok := ids[string(name)]
@@ -116,7 +117,7 @@ func (c *config) added(ids map[string]int64) ([]addedToken, error) {
 			return nil, usererr.New("the special token %q is on none of its %d lines", name, len(ids))
 		}
 		if !has(string(name)) {
-			list = append(list, addedToken{ID: id, Content: string(name), Special: true})
+			list = append(list, parts.AddedToken{ID: id, Content: string(name), Special: true})
 		}
 	}
 	for _, name := range c.Additional {
@@ -128,8 +129,8 @@ func (c *config) added(ids map[string]int64) ([]addedToken, error) {
 			id = beyond
 			beyond++
 		}
-		list = append(list, addedToken{ID: id, Content: string(name), Special: true})
+		list = append(list, parts.AddedToken{ID: id, Content: string(name), Special: true})
 	}
-	slices.SortFunc(list, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(list, func(a, b parts.AddedToken) int { return cmp.Compare(a.ID, b.ID) })
 	return list, nil
 }

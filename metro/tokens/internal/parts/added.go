@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package wordpiece
+package parts
 
 import "slices"
 
-// addedMatcher finds added tokens in text: the leftmost, and of those that begin there the longest.
-type addedMatcher struct {
+// Matcher finds added tokens in text: the leftmost, and of those that begin there the longest.
+type Matcher struct {
 	ids     map[string]int32
 	first   [256]bool // bytes that a token begins with
 	lengths []int     // the lengths of tokens, descending
 }
 
-func newAddedMatcher(ids map[string]int32) addedMatcher {
-	m := addedMatcher{ids: ids}
+// NewMatcher returns a matcher of the tokens of ids, none of which may be empty.
+func NewMatcher(ids map[string]int32) Matcher {
+	m := Matcher{ids: ids}
 	for token := range ids {
 		m.first[token[0]] = true
 		m.lengths = append(m.lengths, len(token))
@@ -23,9 +24,9 @@ func newAddedMatcher(ids map[string]int32) addedMatcher {
 	return m
 }
 
-// next returns the id and the byte range of the first added token of text at or after from; start is len(text) where
+// Next returns the id and the byte range of the first added token of text at or after from; start is len(text) where
 // there is none.
-func (m *addedMatcher) next(text string, from int) (id int32, start, end int) {
+func (m *Matcher) Next(text string, from int) (id int32, start, end int) {
 	for start = from; start < len(text); start++ {
 		if !m.first[text[start]] {
 			continue

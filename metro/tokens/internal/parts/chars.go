@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package wordpiece
+package parts
 
 import (
 	"unicode"
@@ -13,7 +13,8 @@ import (
 // letter to it. The limits below hold Go's tables to the same versions, whatever Unicode the Go toolchain knows.
 var (
 	categorized = rangetable.Assigned("8.0.0")
-	decomposed  = rangetable.Assigned("9.0.0")
+	// Decomposed holds the characters that have a decomposition or a combining class if Unicode gives them one.
+	Decomposed = rangetable.Assigned("9.0.0")
 )
 
 // The few characters of Unicode 8.0 whose category changed later: these were not yet (or were still) nonspacing marks
@@ -42,9 +43,12 @@ func lowerBy(lo, hi uint32, delta rune) unicode.CaseRange {
 	return unicode.CaseRange{Lo: lo, Hi: hi, Delta: [unicode.MaxCase]rune{unicode.LowerCase: delta}}
 }
 
-// isDropped reports whether text cleaning deletes r: NUL, the replacement character, controls (Cc) other than tab,
+// ToLower returns r in lower case, for all but U+0130, which becomes two characters.
+func ToLower(r rune) rune { return newCase.ToLower(r) }
+
+// IsDropped reports whether text cleaning deletes r: NUL, the replacement character, controls (Cc) other than tab,
 // line feed and carriage return, format characters (Cf) and private use (Co). Unassigned code points stay.
-func isDropped(r rune) bool {
+func IsDropped(r rune) bool {
 	switch r {
 	case '\t', '\n', '\r':
 		return false
@@ -54,23 +58,23 @@ func isDropped(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co) && unicode.Is(categorized, r)
 }
 
-// isPunctuation reports whether r is a word of its own: every ASCII symbol, and Unicode's P categories.
-func isPunctuation(r rune) bool {
+// IsPunctuation reports whether r is a word of its own: every ASCII symbol, and Unicode's P categories.
+func IsPunctuation(r rune) bool {
 	if r < 0x80 {
 		return '!' <= r && r <= '/' || ':' <= r && r <= '@' || '[' <= r && r <= '`' || '{' <= r && r <= '~'
 	}
 	return unicode.Is(unicode.P, r) && unicode.Is(categorized, r) || unicode.Is(punctuationUntil, r)
 }
 
-// isMark reports whether accent stripping deletes r (category Mn).
-func isMark(r rune) bool {
+// IsMark reports whether accent stripping deletes r (category Mn).
+func IsMark(r rune) bool {
 	return unicode.Is(unicode.Mn, r) && unicode.Is(categorized, r) && !unicode.Is(marksSince, r) ||
 		unicode.Is(marksUntil, r)
 }
 
-// isIdeograph reports whether r gets a space on both sides. The blocks are BERT's: they leave out U+2B820 to U+2B91F
+// IsIdeograph reports whether r gets a space on both sides. The blocks are BERT's: they leave out U+2B820 to U+2B91F
 // and all that came after extension E.
-func isIdeograph(r rune) bool {
+func IsIdeograph(r rune) bool {
 	switch {
 	case r < 0x3400:
 		return false
