@@ -20,6 +20,8 @@ type Tokenizer interface {
 	Token(id int32) string
 	// Special returns the ids of the five tokens that every tokenizer has.
 	Special() Special
+	// Pair says how two texts are put together; see [EncodePair].
+	Pair() Template
 	// IsSpecial reports whether id is a special token: one of Special or another one that is marked so.
 	IsSpecial(id int32) bool
 	// IsContinuation reports whether id is a piece that continues a word.

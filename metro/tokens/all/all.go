@@ -5,5 +5,6 @@
 package all
 
 import (
+	_ "metrolab/metro/tokens/subword"
 	_ "metrolab/metro/tokens/wordpiece"
 )

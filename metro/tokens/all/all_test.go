@@ -3,6 +3,8 @@
 package all
 
 import (
+	"encoding/json"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -20,7 +22,49 @@ var texts = []string{
 }
 
 // others makes a tokenizer of each format that cannot be learned here.
-var others = map[string]func(t *testing.T) tokens.Tokenizer{}
+var others = map[string]func(t *testing.T) tokens.Tokenizer{
+	"BPE": func(t *testing.T) tokens.Tokenizer {
+		tokens := slices.Clone(fiveTokens)
+		for b := range 256 {
+			if b < '!' || b == 0x7F {
+				b += 0x100 // near enough to the alphabet of bytes
+			}
+			tokens = append(tokens, string(rune(b)))
+		}
+		vocab := map[string]int{}
+		for id, token := range append(tokens, "th", "the") {
+			vocab[token] = id
+		}
+		return described(t, map[string]any{"type": "BPE", "vocab": vocab, "merges": []string{"t h", "th e"}, "unk_token": "<unk>"},
+			map[string]any{"type": "ByteLevel"})
+	},
+	"Unigram": func(t *testing.T) tokens.Tokenizer {
+		var vocab [][2]any
+		for id, token := range append(slices.Clone(fiveTokens), "▁", "▁the", "t", "h", "e", "n", "일", "é") {
+			vocab = append(vocab, [2]any{token, -float64(id)})
+		}
+		return described(t, map[string]any{"type": "Unigram", "vocab": vocab, "unk_id": 1}, map[string]any{"type": "Metaspace", "replacement": "▁"})
+	},
+}
+
+// fiveTokens are those that every tokenizer has.
+var fiveTokens = []string{"<pad>", "<unk>", "<s>", "</s>", "<mask>"}
+
+// described is the tokenizer of a tokenizer.json with this model.
+func described(t *testing.T, model, pre map[string]any) tokens.Tokenizer {
+	var added []map[string]any
+	for id, token := range fiveTokens {
+		added = append(added, map[string]any{"id": id, "content": token, "special": true})
+	}
+	data, err := json.Marshal(map[string]any{"added_tokens": added, "pre_tokenizer": pre, "model": model,
+		"post_processor": map[string]any{"type": "RobertaProcessing", "cls": []any{"<s>", 2}, "sep": []any{"</s>", 3}}})
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "tokenizer.json")
+	require.NoError(t, os.WriteFile(path, data, 0o666))
+	tok, err := tokens.Load(path)
+	require.NoError(t, err)
+	return tok
+}
 
 // Every tokenizer comes back from its files: the same hash, the same ids, the same places in the text. Whoever registers a
 // format that cannot be learned adds a tokenizer of it to others.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"metrolab/metro/tokens"
 	"metrolab/metro/tokens/internal/parts"
 )
 
@@ -73,6 +74,9 @@ func (t *Tokenizer) Token(id int32) string {
 
 // Special returns the ids of the padding, unknown, begin, separator and mask tokens.
 func (t *Tokenizer) Special() Special { return t.special }
+
+// Pair is BERT's: [CLS] first [SEP] second [SEP].
+func (t *Tokenizer) Pair() tokens.Template { return tokens.BertTemplate(t.special) }
 
 // IsSpecial reports whether id is a special token: one of [Special] or another added token marked so.
 func (t *Tokenizer) IsSpecial(id int32) bool {

@@ -85,3 +85,51 @@ func IsIdeograph(r rune) bool {
 	}
 	return false
 }
+
+// IsCombining reports whether r is a mark of any kind (category M) to Hugging Face's StripAccents, whose tables are of
+// Unicode 9.0.
+func IsCombining(r rune) bool {
+	return unicode.Is(unicode.M, r) && unicode.Is(Decomposed, r) && r != 0x111C9 || r == 0x1CF2 || r == 0x1CF3
+}
+
+// The classes of Hugging Face's regular expressions are of Unicode 16.0, and what it calls a digit of 17.0; Go's tables
+// are of 15.0.
+var (
+	newLetters = between(0x1C89, 0x1C8A, 0xA7CB, 0xA7CD, 0xA7DA, 0xA7DC, 0x105C0, 0x105F3, 0x10D4A, 0x10D65, 0x10D6F, 0x10D85,
+		0x10EC2, 0x10EC4, 0x11380, 0x11389, 0x1138B, 0x1138B, 0x1138E, 0x1138E, 0x11390, 0x113B5, 0x113B7, 0x113B7, 0x113D1,
+		0x113D1, 0x113D3, 0x113D3, 0x11BC0, 0x11BE0, 0x13460, 0x143FA, 0x16100, 0x1611D, 0x16D40, 0x16D6C, 0x18CFF, 0x18CFF,
+		0x1E5D0, 0x1E5ED, 0x1E5F0, 0x1E5F0, 0x2EBF0, 0x2EE5D)
+	newNumbers = between(0x10D40, 0x10D49, 0x116D0, 0x116E3, 0x11BF0, 0x11BF9, 0x16130, 0x16139, 0x16D70, 0x16D79,
+		0x1CCF0, 0x1CCF9, 0x1E5F1, 0x1E5FA)
+	newestNumbers = between(0x11DE0, 0x11DE9, 0x16FF4, 0x16FF6)
+	newMarks      = between(0x897, 0x897, 0x10D69, 0x10D6D, 0x10EFC, 0x10EFC, 0x113B8, 0x113C0, 0x113C2, 0x113C2, 0x113C5, 0x113C5,
+		0x113C7, 0x113CA, 0x113CC, 0x113D0, 0x113D2, 0x113D2, 0x113E1, 0x113E2, 0x11F5A, 0x11F5A, 0x1611E, 0x1612F, 0x1E5EE, 0x1E5EF)
+)
+
+// between is the table of the characters from the first to the second, from the third to the fourth, and so on.
+func between(ends ...uint32) *unicode.RangeTable {
+	t := &unicode.RangeTable{}
+	for i := 0; i < len(ends); i += 2 {
+		if lo, hi := ends[i], ends[i+1]; hi < 1<<16 {
+			t.R16 = append(t.R16, unicode.Range16{Lo: uint16(lo), Hi: uint16(hi), Stride: 1})
+		} else {
+			t.R32 = append(t.R32, unicode.Range32{Lo: lo, Hi: hi, Stride: 1})
+		}
+	}
+	return t
+}
+
+// IsLetter reports whether r is \p{L}.
+func IsLetter(r rune) bool { return unicode.IsLetter(r) || unicode.Is(newLetters, r) }
+
+// IsNumber reports whether r is \p{N}.
+func IsNumber(r rune) bool { return unicode.IsNumber(r) || unicode.Is(newNumbers, r) }
+
+// IsDigit reports whether the pre-tokenizer Digits takes r for one.
+func IsDigit(r rune) bool { return IsNumber(r) || unicode.Is(newestNumbers, r) }
+
+// IsWord reports whether r is \w.
+func IsWord(r rune) bool {
+	return r == '_' || IsLetter(r) || unicode.Is(newMarks, r) || unicode.Is(newNumbers, r) ||
+		unicode.In(r, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control)
+}

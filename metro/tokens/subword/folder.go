@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package subword
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strconv"
+
+	"metrolab/internal/usererr"
+	"metrolab/metro/tokens/internal/parts"
+)
+
+// config is tokenizer_config.json: what is written, and of others' files what is understood.
+type config struct {
+	Class          string      `json:"tokenizer_class,omitempty"`
+	ModelMaxLength json.Number `json:"model_max_length,omitempty"`
+	parts.SpecialNames
+}
+
+// SaveFolder writes the tokenizer into dir, which is made if need be: tokenizer.json, tokenizer_config.json and
+// special_tokens_map.json, each all or nothing. maxLength is the number of tokens that the model takes, those around a text
+// counted.
+func (t *Tokenizer) SaveFolder(dir string, maxLength int) error {
+	c := config{"PreTrainedTokenizerFast", json.Number(strconv.Itoa(maxLength)), parts.NamesOf(t, t.file.AddedTokens)}
+	return parts.SaveFolder(dir,
+		parts.FileData{Name: parts.ConfigName, Data: parts.Indented(parts.RawJSON(c))},
+		parts.FileData{Name: parts.MapName, Data: parts.Indented(parts.RawJSON(c.SpecialNames))},
+		parts.FileData{Name: parts.JSONName, Data: t.JSON()},
+	)
+}
+
+// LoadFolder reads the tokenizer of a Hugging Face folder from tokenizer.json, as [Load] does. Small files beside it that name
+// other special tokens are the user's mistake.
+func LoadFolder(dir string) (*Tokenizer, error) {
+	var c config
+	if err := parts.ReadConfig(dir, &c.SpecialNames, &c); err != nil {
+		return nil, err
+	}
+	t, err := Load(filepath.Join(dir, parts.JSONName))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Contradicts(parts.NamesOf(t, t.file.AddedTokens)); err != nil {
+		return nil, usererr.New("tokenizer %s: %w", dir, err)
+	}
+	return t, nil
+}
