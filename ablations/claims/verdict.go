@@ -142,20 +142,25 @@ func (l Ledger) Table(all []Claim) table.Table {
 	return t
 }
 
-// elsewhere says where the claim stands at the other variants.
+// elsewhere says where the claim stands at the other variants, and of one that was asked at no other rate that it was not.
 func (l Ledger) elsewhere(claim Claim) string {
 	var parts []string
-	if claim.OneRate != "" {
-		parts = append(parts, "at one rate")
-	}
-	for _, v := range claim.Variants()[1:] {
-		if s := l.Standing(claim, v); s.Status != NotRun {
-			name := v.Recipe
-			if v.Rate != "" {
-				name = v.Rate + " rate"
-			}
-			parts = append(parts, name+" "+string(s.Status))
+	rates := 0
+	for _, v := range claim.Variants() {
+		s := l.Standing(claim, v)
+		switch {
+		case s.Status == NotRun:
+		case v == Variant{Recipe: "tiny"}:
+			rates++
+		case v.Rate != "":
+			rates++
+			parts = append(parts, v.Rate+" rate "+string(s.Status))
+		default:
+			parts = append(parts, v.Recipe+" "+string(s.Status))
 		}
+	}
+	if rates == 1 {
+		parts = append([]string{"at one rate"}, parts...)
 	}
 	return strings.Join(parts, ", ")
 }
