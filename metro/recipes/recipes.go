@@ -26,6 +26,7 @@ var all = []Recipe{
 	{"micro", "ours, for tests", Micro},
 	{"tiny", "ours", Tiny},
 	{"mini", "ours, not run to its end", Mini},
+	{"babylm-small", "ours, not run", BabyLMSmall},
 	{"electra-small", "published code", ElectraSmall},
 	{"electra-base", "published code", ElectraBase},
 	{"electra-large", "published code", ElectraLarge},
@@ -74,7 +75,7 @@ func Get(name string) (metro.Config, error) {
 
 // The headers are read from the sources, so that each stands in one place.
 //
-//go:embed micro.go tiny.go mini.go electra_*.go cocolm_*.go metro_*.go fast_*.go
+//go:embed micro.go tiny.go mini.go babylm_*.go electra_*.go cocolm_*.go metro_*.go fast_*.go
 var sources embed.FS
 
 // About returns the header of the recipe's file, a Go doc comment.

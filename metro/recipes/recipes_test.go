@@ -16,7 +16,7 @@ import (
 
 func TestNames(t *testing.T) {
 	require.Equal(t, []string{
-		"micro", "tiny", "mini", "electra-small", "electra-base", "electra-large", "cocolm-base", "cocolm-base++", "cocolm-large++",
+		"micro", "tiny", "mini", "babylm-small", "electra-small", "electra-base", "electra-large", "cocolm-base", "cocolm-base++", "cocolm-large++",
 		"metro-base", "metro-base++", "metro-large", "metro-large++", "fast-electra",
 	}, recipes.Names())
 }
@@ -33,7 +33,7 @@ func TestGet(t *testing.T) {
 	}
 	_, err := recipes.Get("Tiny")
 	require.True(t, usererr.Is(err), "%v", err)
-	require.ErrorContains(t, err, `there is no recipe "Tiny"; there are micro, tiny, mini, electra-small`)
+	require.ErrorContains(t, err, `there is no recipe "Tiny"; there are micro, tiny, mini, babylm-small`)
 	_, err = recipes.Get("metro-xl")
 	require.True(t, usererr.Is(err), "%v", err)
 	require.ErrorContains(t, err, "metro-xl is a size for planning")
