@@ -323,7 +323,12 @@ type Task struct {
 	Name        string `json:"name" since:"2" class:"graph" neutral:""`                                // "" pretrains; else a task that package tasks knows
 	Data        string `json:"data" since:"2" class:"data" neutral:"" path:"true" when:"task.name!="`  // the file or folder with the task's examples; "" where the task brings its own
 	FromScratch bool   `json:"from_scratch" since:"2" class:"data" neutral:"false" when:"task.name!="` // leave the pretrained weights out: the control
+	Pooling     string `json:"pooling" since:"2" class:"graph" neutral:"" when:"task.name!="`          // what a head that sees a whole row reads: "" or PoolingCLS
 }
+
+// PoolingCLS is a value of Task.Pooling: the state of [CLS], a dense layer with GELU, dropout, and a linear map, as in ELECTRA's
+// code. The neutral one is the mean of the states over the real tokens, and one linear map that starts at 0.
+const PoolingCLS = "cls"
 
 // Weights returns the weights of the losses, in the order generator, RTD, CLM, SCL: the order of [Scalars].
 func (o Objective) Weights() []float32 {

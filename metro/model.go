@@ -45,6 +45,18 @@ func (m Model) MainStates(scope *model.Scope, tokens, nonPad, biasScale, key *No
 	return last(m.MainLayers(m.prepare(scope), tokens, nonPad, biasScale, key))
 }
 
+// PairStates is [Model.MainStates] of rows that hold two texts each: where second, [B, S] bool, is true, the second row of the
+// token type table is added in the place of the first, as in BERT. A model whose table has no second row tells the texts
+// apart by what stands between them alone.
+func (m Model) PairStates(scope *model.Scope, tokens, nonPad, second, biasScale, key *Node) *Node {
+	scope = m.prepare(scope)
+	t := m.mainTables(scope, tokens)
+	if m.Config.Embeddings.TokenTypes > 1 {
+		t.tokenType = m.pairTypes(scope, second)
+	}
+	return last(m.encode(scope, OwnerMain, t, tokens, nonPad, biasScale, key))
+}
+
 // GeneratorLayers runs the generator; see [Model.MainLayers].
 func (m Model) GeneratorLayers(scope *model.Scope, tokens, nonPad, biasScale, key *Node) []*Node {
 	return m.encode(scope, OwnerGenerator, m.generatorTables(scope, tokens), tokens, nonPad, biasScale, key)

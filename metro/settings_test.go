@@ -96,6 +96,7 @@ var idleUnder = map[string][]idleCase{
 	"task.name":          nil,
 	"task.data":          {{"", "a", "another task.name"}},
 	"task.from_scratch":  {{"", "", "another task.name"}},
+	"task.pooling":       {{"", "cls", "another task.name"}},
 }
 
 type idleCase struct{ under, value, why string }

@@ -112,6 +112,18 @@ func (c Config) tokenTypeTable() layers.Weight {
 	return c.table("token_type_embedding", c.Embeddings.TokenTypes)
 }
 
+// pairTypes are the rows of the token type table that belong to rows of two texts, [B, S, E]: the second where second, [B, S]
+// bool, is true, else the first.
+func (m Model) pairTypes(scope *model.Scope, second *Node) *Node {
+	table := m.Config.tokenTypeTable()
+	types := table.Node(scope.At("%s", m.Config.ownersFor(OwnerMain).rest), second)
+	if m.Config.Sharing == SharingGDES {
+		types = Disentangle(types, difference(table).Node(scope.At("%s", OwnerMain), second))
+	}
+	row := func(i int) *Node { return InsertAxes(Slice(types, AxisRange(i, i+1)), 0) } // [1, 1, E]
+	return Add(row(0), Mul(InsertAxes(ConvertDType(second, types.DType()), -1), Sub(row(1), row(0))))
+}
+
 func (c Config) table(name string, rows int) layers.Weight {
 	return layers.Weight{Part: name, Shape: []int{rows, c.EmbeddingWidth()}, Init: c.tableInitializer(), Role: layers.RoleTable}
 }

@@ -301,6 +301,10 @@ func (v *validation) task(c Config) {
 		v.bad("task.data is %q, but without task.name nothing reads it", t.Data)
 	case t.Name == "" && t.FromScratch:
 		v.bad("task.from_scratch is the control of a task; it needs task.name")
+	case t.Name == "" && t.Pooling != "":
+		v.bad("task.pooling is what a task's head reads; it needs task.name")
+	case t.Pooling != "" && t.Pooling != PoolingCLS:
+		v.bad("task.pooling is %q; it can be %q, or empty for the mean of the states", t.Pooling, PoolingCLS)
 	case t.Name != "" && c.Training.InitFrom == "" && !t.FromScratch:
 		v.bad("task.name=%s is trained on a pretrained model; set training.init_from to the folder of one", t.Name)
 	}

@@ -6,7 +6,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -154,25 +157,58 @@ func (f finetuneFlags) task(ctx context.Context) (tasks.Task, error) {
 	return tasks.Families(corpus)
 }
 
+// printScores prints the metrics of the model and of what it is to be compared with, and the recalls of classes.
 func printScores(w io.Writer, r tasks.Result) {
-	t := table.Table{Columns: []table.Column{
-		{Name: "classifier"}, {Name: "balanced accuracy", Align: table.Right, Format: "%.3f"}, {Name: "accuracy", Align: table.Right, Format: "%.3f"},
-	}}
-	model := fmt.Sprintf("main model, %d steps of pretraining", r.PretrainedSteps)
-	if r.FromScratch {
-		model = "the same from scratch"
+	names := metricsOf(r)
+	t := table.Table{Columns: []table.Column{{Name: "classifier"}}}
+	for _, name := range names {
+		t.Columns = append(t.Columns, table.Column{Name: strings.ReplaceAll(name, "_", " "), Align: table.Right, Format: "%.3f"})
 	}
-	for _, row := range []struct {
+	add := func(classifier string, s tasks.Scores) {
+		row := []any{classifier}
+		for _, name := range names {
+			row = append(row, s.Value(name))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	add(nameOf(r), r.Model)
+	constant := "always the most frequent answer"
+	if len(r.Model.Confusion) > 0 {
+		constant = "always the largest class"
+	}
+	for _, other := range []struct {
 		name   string
 		scores tasks.Scores
-	}{{model, r.Model}, {"bag of words", r.BagOfWords}, {"always the largest class", r.Majority}} {
-		t.Rows = append(t.Rows, []any{row.name, row.scores.BalancedAccuracy, row.scores.Accuracy})
+	}{{"bag of words", r.BagOfWords}, {"TF-IDF", r.TFIDF}, {constant, r.Majority}} {
+		if other.scores.Metrics != nil || other.scores.Confusion != nil {
+			add(other.name, other.scores)
+		}
 	}
 	printTable(w, t)
+	if len(r.Model.Recall) == 0 {
+		return
+	}
 	recall := table.Table{Columns: []table.Column{{Name: "class"}, {Name: "recall", Align: table.Right, Format: "%.3f"}}}
 	for i, class := range r.Classes {
 		recall.Rows = append(recall.Rows, []any{class, r.Model.Recall[i]})
 	}
 	fmt.Fprintln(w)
 	printTable(w, recall)
+}
+
+// nameOf is what the model of a result is called in a table.
+func nameOf(r tasks.Result) string {
+	if r.FromScratch {
+		return "the same from scratch"
+	}
+	return fmt.Sprintf("main model, %d steps of pretraining", r.PretrainedSteps)
+}
+
+// metricsOf are the metrics of a result, the one that models are compared by first.
+func metricsOf(r tasks.Result) []string {
+	if r.Model.Metrics == nil {
+		return []string{"balanced_accuracy", "accuracy"}
+	}
+	rest := slices.DeleteFunc(slices.Sorted(maps.Keys(r.Model.Metrics)), func(name string) bool { return name == r.Metric })
+	return append([]string{r.Metric}, rest...)
 }

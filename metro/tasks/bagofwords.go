@@ -3,6 +3,7 @@
 package tasks
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strings"
@@ -135,7 +136,7 @@ func toLogSoftmax(z []float64) {
 }
 
 // argmax returns the index of the largest value, the first if there are several.
-func argmax(values []float64) int {
+func argmax[F cmp.Ordered](values []F) int {
 	best := 0
 	for i, v := range values {
 		if v > values[best] {

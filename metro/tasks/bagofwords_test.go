@@ -45,11 +45,11 @@ func TestBagOfWords(t *testing.T) {
 		if i >= 30 {
 			part = &task.Test
 		}
-		*part = append(*part, Example{text, i % 2})
+		*part = append(*part, Example{Text: text, Class: i % 2})
 	}
 	predicted := bagOfWords(task)
 	require.Equal(t, classesOf(task.Test), predicted)
 	require.Equal(t, predicted, bagOfWords(task))
-	task.Test = []Example{{"entirely unknown", 1}}
+	task.Test = []Example{{Text: "entirely unknown", Class: 1}}
 	require.Len(t, bagOfWords(task), 1)
 }

@@ -13,7 +13,7 @@ import (
 var rates = []float64{0.25, 0.5, 1}
 
 // Choose fine-tunes p on t at a quarter, a half and the whole of pretraining's learning rate, each a run of its own as
-// [Finetune] leaves it, and returns the one whose balanced accuracy on the validation texts is highest. A comparison of two
+// [Finetune] leaves it, and returns the one that is best on the validation texts, by the task's metric. A comparison of two
 // models is fair if each has its own rate: a model from scratch wants another than one that is pretrained. o says all but the
 // rate. report (nil for none) hears of the steps of all three together.
 //
@@ -40,7 +40,7 @@ func Choose(ctx context.Context, r *training.Runner, p training.Pretrained, t Ta
 		case result.Validation == nil:
 			return Result{}, usererr.New("%s has no validation texts, so there is nothing to choose a learning rate by", t.About().Source)
 		}
-		if best.Run == nil || result.Validation.BalancedAccuracy > best.Validation.BalancedAccuracy {
+		if metric := t.About().Metric; best.Run == nil || result.Validation.Value(metric) > best.Validation.Value(metric) {
 			best = result
 		}
 	}

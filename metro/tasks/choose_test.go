@@ -44,7 +44,7 @@ func TestChoose(t *testing.T) {
 	turned := task
 	turned.Test = nil
 	for _, e := range task.Test {
-		turned.Test = append(turned.Test, Example{e.Text, len(task.Classes) - 1 - e.Class})
+		turned.Test = append(turned.Test, Example{Text: e.Text, Class: len(task.Classes) - 1 - e.Class})
 	}
 	other, err := Choose(t.Context(), r, p, turned, o, nil)
 	require.NoError(t, err)

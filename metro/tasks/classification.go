@@ -7,19 +7,22 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 
 	"metrolab/internal/usererr"
 	"metrolab/layers"
 	"metrolab/metro"
+	"metrolab/metro/data"
 	"metrolab/metro/tokens"
 )
 
-// Classification is texts to be told apart.
+// Classification is texts, or pairs of texts, to be told apart.
 type Classification struct {
 	Name    string
 	Source  string   // where the texts are from, for people
@@ -27,23 +30,42 @@ type Classification struct {
 
 	Train, Test []Example // at least one of each class in each
 	Validation  []Example // to choose settings by; the same, or none
+
+	// Whole reads each text, or pair of texts, as one row that [SEP] ends, cut where it is too long, in an order that leaves
+	// the classes their shares. Else texts are cut into windows, each an example of its text's class, and the classes take turns.
+	Whole   bool
+	Pairs   bool     // whether examples have a second text; of whole rows
+	Metrics []string // names of what is measured, of whole rows; the first is what models are compared by
+	Groups  []string // of each test example the group that it belongs to, for metrics of groups; nil for none
+	Notes   []string
 }
 
 // Example is a text and its class, an index of [Classification.Classes].
 type Example struct {
 	Text  string
 	Class int
+	Pair  string `json:",omitempty"` // the second text
 }
 
 // About implements [Task].
 func (t Classification) About() About {
-	return About{Name: t.Name, Source: t.Source, Classes: t.Classes, TrainTexts: len(t.Train), TestTexts: len(t.Test)}
+	about := About{
+		Name: t.Name, Source: t.Source, Kind: "classification", Metric: "balanced_accuracy", Classes: t.Classes,
+		TrainTexts: len(t.Train), TestTexts: len(t.Test), Notes: t.Notes,
+	}
+	if t.Whole {
+		about.Metric = t.Metrics[0]
+	}
+	return about
 }
 
 // Check implements [Task].
 func (t Classification) Check() error {
 	if len(t.Classes) < 2 {
 		return usererr.New("%s: all texts have one label, %q; a task needs at least two to tell apart", t.Source, t.Classes)
+	}
+	if t.Whole {
+		return t.checkWhole()
 	}
 	train, test := t.count(t.Train), t.count(t.Test)
 	for class, name := range t.Classes {
@@ -58,12 +80,66 @@ func (t Classification) Check() error {
 	return nil
 }
 
+func (t Classification) checkWhole() error {
+	if err := checkMetrics(t.Source, t.Metrics, t.metrics()); err != nil {
+		return err
+	}
+	if len(t.Test) == 0 {
+		return usererr.New("%s: there are no test texts", t.Source)
+	}
+	for class, n := range t.count(t.Train) {
+		if n == 0 {
+			return usererr.New("%s: no training text has the label %q; give some, or leave the label out", t.Source, t.Classes[class])
+		}
+	}
+	return nil
+}
+
+// metrics are those that the task can measure: f1 of two classes alone, those of groups where there are some.
+func (t Classification) metrics() map[string]func(counts [][]int) float64 {
+	table := maps.Clone(classMetrics)
+	if len(t.Classes) != 2 {
+		delete(table, "f1")
+	}
+	if t.Groups != nil {
+		table[groupExact] = nil
+	}
+	return table
+}
+
+// groupExact is the name of the metric of [groupsRight].
+const groupExact = "exact_match"
+
+// groupsRight is the part of the groups all of whose examples are right: MultiRC's exact match of a question.
+func groupsRight(groups []string, truth, predicted []int) float64 {
+	right := map[string]bool{}
+	for i, g := range groups {
+		before, seen := right[g]
+		right[g] = (before || !seen) && truth[i] == predicted[i]
+	}
+	n := 0
+	for _, ok := range right {
+		if ok {
+			n++
+		}
+	}
+	return part(float64(n), float64(len(right)))
+}
+
 // Hash implements [Task]: of the classes, and of the examples in their order.
 func (t Classification) Hash() string {
 	content := []any{t.Classes, t.Train, t.Test}
 	if len(t.Validation) > 0 {
 		content = append(content, t.Validation)
 	}
+	if t.Whole {
+		content = append(content, "whole", t.Pairs, t.Metrics, t.Groups)
+	}
+	return hashOf(content...)
+}
+
+// hashOf is the SHA-256, in hexadecimal, of what decides what a task is.
+func hashOf(content ...any) string {
 	sum := sha256.New()
 	if err := json.NewEncoder(sum).Encode(content); err != nil {
 		panic(err) // texts and numbers
@@ -72,41 +148,72 @@ func (t Classification) Hash() string {
 }
 
 // GraphKey implements [Task].
-func (t Classification) GraphKey() string { return fmt.Sprintf("classification/%d", len(t.Classes)) }
+func (t Classification) GraphKey() string {
+	key := fmt.Sprintf("classification/%d", len(t.Classes))
+	if t.Pairs {
+		key += "/pairs"
+	}
+	return key
+}
+
+// Form implements [Task].
+func (t Classification) Form(int) Form {
+	return Form{Texts: 1, Pooled: true, Pairs: t.Pairs, Target: shapes.Make(dtypes.Int32)}
+}
 
 // Encode implements [Task]. Every window of a text is a row, and its target the text's class. The rows that are asked about
 // are those of the test texts, then those of the validation texts.
 func (t Classification) Encode(tokenizer tokens.Tokenizer, seqLen int) (train, asked *Rows) {
-	return newRows(tokenizer, seqLen, t.Train), newRows(tokenizer, seqLen, slices.Concat(t.Test, t.Validation))
+	encode := func(examples []Example) *Rows { return newRows(tokenizer, seqLen, examples) }
+	if t.Whole {
+		encode = func(examples []Example) *Rows {
+			p := newPacker(tokenizer, seqLen)
+			for i, e := range examples {
+				p.add(i, e.Text, e.Pair, t.Pairs)
+				p.rows.targets = append(p.rows.targets, int32(e.Class))
+			}
+			return p.rows
+		}
+	}
+	return encode(t.Train), encode(slices.Concat(t.Test, t.Validation))
 }
 
-// Order implements [Task]: the classes take turns, so that all weigh the same.
+// Order implements [Task]: of windows the classes take turns, so that all weigh the same; whole rows are shuffled.
 func (t Classification) Order(train *Rows) func(seed int64, k int) int {
-	return newTurns(len(t.Classes), train.targets).at
+	if t.Whole {
+		return func(seed int64, k int) int { return data.Shuffled(seed, train.Len(), k) }
+	}
+	classes := make([]int, len(train.targets))
+	for i, class := range train.targets {
+		classes[i] = int(class)
+	}
+	return newTurns(len(t.Classes), classes).at
 }
 
-// headScale multiplies what the head reads. The means of any two texts differ by little, and in a short run a head that
-// starts at 0 would not get far. On the validation texts of [Families], after 1,000 steps of the size tiny, it adds 0.07 to 0.09
-// to the balanced accuracy of one pretrained model and 0.01 to 0.03 to that from scratch, at each of three learning rates.
-const headScale = 10
-
-// Head implements [Task]: the scores of the classes, [B, classes], a linear map that starts at 0, so that the loss starts at
-// ln classes, of the mean of the states over the real tokens, [CLS] among them.
-func (t Classification) Head(scope *model.Scope, states, nonPad *Node) *Node {
-	real := InsertAxes(ConvertDType(nonPad, states.DType()), -1)
-	mean := Div(ReduceSum(Mul(states, real), 1), ReduceSum(real, 1)) // [B, H]
-	return layers.Dense(scope.In("task"), MulScalar(mean, headScale), len(t.Classes), layers.InitZeros)
+// Head implements [Task]: the scores of the classes, [B, classes], a linear map of [Read.pooled] that starts at 0, so that the
+// loss starts at ln classes.
+func (t Classification) Head(scope *model.Scope, read Read) *Node {
+	return layers.Dense(scope.In("task"), read.pooled(scope), len(t.Classes), layers.InitZeros)
 }
 
 // Loss implements [Task]: the mean cross-entropy.
-func (t Classification) Loss(outputs, targets *Node) *Node {
+func (t Classification) Loss(outputs, targets *Node) *Node { return crossEntropy(outputs, targets) }
+
+// crossEntropy is the mean over rows of that of logits, [B, classes], against classes, [B] int32.
+func crossEntropy(outputs, targets *Node) *Node {
 	logits, one := InsertAxes(outputs, 1), InsertAxes(targets, -1)
 	return metro.CrossEntropy(logits, one, OnesLike(ConvertDType(one, logits.DType())))
 }
 
 // Right implements [Task].
-func (t Classification) Right(outputs, targets *Node) *Node {
-	return ReduceAllSum(ConvertDType(Equal(ArgMax(outputs, -1, dtypes.Int32), targets), outputs.DType()))
+func (t Classification) Right(outputs, targets *Node) (right, of *Node) {
+	return rightClasses(outputs, targets)
+}
+
+// rightClasses counts the rows whose highest logit is that of their class, and the rows.
+func rightClasses(outputs, targets *Node) (right, of *Node) {
+	right = ReduceAllSum(ConvertDType(Equal(ArgMax(outputs, -1, dtypes.Int32), targets), outputs.DType()))
+	return right, Scalar(outputs.Graph(), outputs.DType(), float64(targets.Shape().Size()))
 }
 
 // Answers implements [Task]: log-probabilities.
@@ -114,24 +221,46 @@ func (t Classification) Answers(outputs *Node) *Node { return LogSoftmax(outputs
 
 // Score implements [Task]. A text's class is the one with the highest log-probability, averaged over its windows.
 func (t Classification) Score(asked *Rows, answers [][]float32) Scored {
-	predicted := t.answers(asked, answers)
-	score := func(truth []Example, predicted []int) Scores {
-		return newScores(len(t.Classes), classesOf(truth), predicted)
-	}
-	scored := Scored{
-		Model:      score(t.Test, predicted[:len(t.Test)]),
-		BagOfWords: score(t.Test, bagOfWords(t)), Majority: score(t.Test, majority(t.count(t.Train), len(t.Test))),
-	}
+	sums, predicted := t.classify(asked, answers)
+	scored := Scored{Model: t.measure(t.Test, predicted[:len(t.Test)])}
 	if len(t.Validation) > 0 {
-		validation := score(t.Validation, predicted[len(t.Test):])
+		validation := t.measure(t.Validation, predicted[len(t.Test):])
 		scored.Validation = &validation
+	}
+	for i, e := range t.Test {
+		p := Prediction{Example: i, Target: t.Classes[e.Class], Predicted: t.Classes[predicted[i]], Scores: map[string]float32{}}
+		for class, v := range sums[i] {
+			p.Scores[t.Classes[class]] = float32(v)
+		}
+		scored.Predictions = append(scored.Predictions, p)
 	}
 	return scored
 }
 
-// answers returns the class of each test text, then of each validation text.
-func (t Classification) answers(asked *Rows, answers [][]float32) []int {
-	sums := make([][]float64, len(t.Test)+len(t.Validation)) // the number of windows does not change which is the highest
+// mostShown is the number of classes from which a table of which were taken for which would be longer than anybody reads.
+const mostShown = 20
+
+// measure compares predicted classes with true ones.
+func (t Classification) measure(truth []Example, predicted []int) Scores {
+	s := newScores(len(t.Classes), classesOf(truth), predicted)
+	if !t.Whole {
+		return s
+	}
+	metrics := slices.DeleteFunc(slices.Clone(t.Metrics), func(name string) bool { return name == groupExact })
+	s.Metrics = measureClasses(metrics, s.Confusion)
+	if len(metrics) < len(t.Metrics) && len(truth) == len(t.Groups) {
+		s.Metrics[groupExact] = groupsRight(t.Groups, classesOf(truth), predicted)
+	}
+	if len(t.Classes) > mostShown {
+		s.Recall, s.Confusion = nil, nil
+	}
+	return s
+}
+
+// classify returns the class of each test text, then of each validation text, and the log-probabilities of the classes, summed
+// over its windows: their number does not change which is the highest.
+func (t Classification) classify(asked *Rows, answers [][]float32) (sums [][]float64, predicted []int) {
+	sums, predicted = make([][]float64, len(t.Test)+len(t.Validation)), make([]int, len(t.Test)+len(t.Validation))
 	for i := range sums {
 		sums[i] = make([]float64, len(t.Classes))
 	}
@@ -140,11 +269,33 @@ func (t Classification) answers(asked *Rows, answers [][]float32) []int {
 			sums[asked.windows[row].Text][class] += float64(v)
 		}
 	}
-	predicted := make([]int, len(sums))
 	for i, sum := range sums {
 		predicted[i] = argmax(sum)
 	}
-	return predicted
+	return sums, predicted
+}
+
+// Baselines implements [Task]: the largest class, and a logistic regression on words, or of whole rows on TF-IDF features.
+func (t Classification) Baselines() Baselines {
+	b := Baselines{Majority: t.measure(t.Test, majority(t.count(t.Train), len(t.Test)))}
+	if t.Whole {
+		b.TFIDF = t.measure(t.Test, classifyTFIDF(len(t.Classes), t.texts(t.Train), classesOf(t.Train), t.texts(t.Test)))
+	} else {
+		b.BagOfWords = t.measure(t.Test, bagOfWords(t))
+	}
+	return b
+}
+
+// texts are those of examples, the two of a pair with secondText between.
+func (t Classification) texts(examples []Example) []string {
+	texts := make([]string, len(examples))
+	for i, e := range examples {
+		texts[i] = e.Text
+		if t.Pairs {
+			texts[i] += secondText + e.Pair
+		}
+	}
+	return texts
 }
 
 // count returns the number of examples of each class.

@@ -55,7 +55,7 @@ func Families(corpus *text.Corpus) (Classification, error) {
 
 func appendTexts(to []Example, texts []string, class int) []Example {
 	for _, text := range texts {
-		to = append(to, Example{text, class})
+		to = append(to, Example{Text: text, Class: class})
 	}
 	return to
 }

@@ -37,14 +37,17 @@ type Result struct {
 	Classes    []string `json:"classes"`
 	TrainTexts int      `json:"train_texts"`
 	TestTexts  int      `json:"test_texts"`
-	CutTexts   int      `json:"cut_texts,omitempty"` // of which only the first 16 windows are read
+	CutTexts   int      `json:"cut_texts,omitempty"` // of which only the first 16 windows, or the beginning of a row, are read
 
 	FromScratch     bool `json:"from_scratch"`
 	PretrainedSteps int  `json:"pretrained_steps"` // of the checkpoint; 0 from scratch
 
+	Metric string `json:"metric,omitempty"` // by which models are compared; see [Scores.Value]. Empty is balanced_accuracy
+
 	Model      Scores `json:"model"`
-	BagOfWords Scores `json:"bag_of_words"` // a logistic regression on the words of the same texts
-	Majority   Scores `json:"majority"`     // always the class with the most training texts
+	BagOfWords Scores `json:"bag_of_words,omitzero"` // these three as [Baselines] has them
+	TFIDF      Scores `json:"tfidf,omitzero"`
+	Majority   Scores `json:"majority"`
 
 	Validation *Scores `json:"validation,omitempty"` // the model on the validation texts, if there are any; see [Choose]
 
@@ -139,13 +142,24 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 	c.Training.CheckpointEvery, c.Training.KeepCheckpoints = max(1, c.Training.Steps/4), 1
 	c.Optimizer.LearningRate = cmp.Or(o.LearningRate, c.Optimizer.LearningRate/2) // best on the validation texts of Families, of 1/16, 1/4, 1/2 and 1, pretrained and from scratch
 	c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = c.Training.Steps/10, 0
-	return c, o.assign(&c)
+	if err := o.assign(&c); err != nil {
+		return c, err
+	}
+	switch form := t.Form(c.Data.SeqLen); {
+	case form.Counted && c.Training.Accumulate > 1:
+		return c, usererr.New("training.accumulate=%d: the loss of this task is a mean over what is answered, of which the parts of a step have more or less; leave it at 1", c.Training.Accumulate)
+	case !form.Pooled && c.Task.Pooling != "":
+		return c, usererr.New("task.pooling=%s does nothing here: the head of this task reads every token", c.Task.Pooling)
+	}
+	return c, nil
 }
 
 // assign makes the assignments of o.Set. One that fine-tuning would not look at is the user's error.
 func (o Options) assign(c *metro.Config) error {
 	for _, a := range o.Set {
-		for path, way := range map[string]string{"seed": "--seed", "task.": "--data and --from-scratch", "training.init_from": "--model"} {
+		for path, way := range map[string]string{
+			"seed": "--seed", "task.name": "--task", "task.data": "--task and --data", "task.from_scratch": "--from-scratch", "training.init_from": "--model",
+		} {
 			if strings.HasPrefix(strings.TrimSpace(a), path) {
 				return usererr.New("%s: of a fine-tuning, that is what %s says", a, way)
 			}
@@ -165,12 +179,16 @@ func passes(c metro.Config, rows int) float64 {
 // describe is what a finished fine-tuning leaves.
 func (f *finetuning) describe(t training.Trained) Result {
 	about, c := f.task.About(), f.model.Config
+	baselines := f.baselines()
 	result := Result{
 		Task: about.Name, Source: about.Source, Classes: about.Classes, TrainTexts: about.TrainTexts, TestTexts: about.TestTexts,
 		FromScratch: c.Task.FromScratch,
-		Model:       f.scored.Model, BagOfWords: f.scored.BagOfWords, Majority: f.scored.Majority, Validation: f.scored.Validation,
+		Model:       f.scored.Model, BagOfWords: baselines.BagOfWords, TFIDF: baselines.TFIDF, Majority: baselines.Majority, Validation: f.scored.Validation,
 		Steps: t.Steps, BatchSize: c.Training.BatchSize, LearningRate: c.Optimizer.LearningRate, Seed: c.Seed,
-		Passes: passes(c, f.train.Len()), Loss: t.LastLoss, Seconds: t.Seconds,
+		Passes: passes(c, f.train.examples(f.form.Texts)), Loss: t.LastLoss, Seconds: t.Seconds,
+	}
+	if about.Metric != "balanced_accuracy" || result.Model.Metrics != nil {
+		result.Metric = about.Metric
 	}
 	result.CutTexts = f.train.cut + f.asked.cut
 	if !result.FromScratch {

@@ -39,7 +39,7 @@ func toy() Classification {
 		if i >= 180 {
 			part = &t.Test
 		}
-		*part = append(*part, Example{text, class})
+		*part = append(*part, Example{Text: text, Class: class})
 	}
 	return t
 }
@@ -213,7 +213,8 @@ func TestAnswers(t *testing.T) {
 		}
 		require.InDelta(t, 1, sum, 1e-5)
 	}
-	for text, class := range task.answers(f.asked, all) {
+	_, predicted := task.classify(f.asked, all)
+	for text, class := range predicted {
 		require.InDelta(t, slices.Max(means[text][:]), means[text][class], 1e-4)
 	}
 }

@@ -55,7 +55,7 @@ func ReadTask(path string) (Classification, error) {
 		if forTest(l.text) {
 			part = &t.Test
 		}
-		*part = append(*part, Example{l.text, labels[l.label]})
+		*part = append(*part, Example{Text: l.text, Class: labels[l.label]})
 	}
 	return t, t.Check()
 }

@@ -201,7 +201,7 @@ func TestGeneratorAlone(t *testing.T) {
 func twoClasses() Classification {
 	task := Classification{Name: "two", Source: "two", Classes: []string{"a", "b"}}
 	for class, name := range task.Classes {
-		example := Example{"the text of " + name, class}
+		example := Example{Text: "the text of " + name, Class: class}
 		task.Train, task.Test = append(task.Train, example), append(task.Test, example)
 	}
 	return task

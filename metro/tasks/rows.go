@@ -3,14 +3,19 @@
 package tasks
 
 import (
+	"github.com/gomlx/gomlx/core/tensors"
+
 	"metrolab/metro/data"
 	"metrolab/metro/tokens"
 )
 
 // Rows are the examples of a task as a model reads them.
 type Rows struct {
-	windows []data.Window // Text is the index of the example
-	targets []int         // of each row
+	windows []data.Window // Text is the index of the example; the rows of its choices follow one another
+	targets []int32       // of each row, width numbers
+	values  []float32     // the same where targets are real numbers
+	width   int           // of a target; 0 stands for 1
+	first   [][]int       // of each row, where in it the words of a sentence begin
 	cut     int           // texts of which more is there than is read
 }
 
@@ -31,23 +36,99 @@ func newRows(tokenizer tokens.Tokenizer, seqLen int, examples []Example) *Rows {
 			r.cut++
 		}
 		for _, w := range cut.Cut(i, ids) {
-			r.windows, r.targets = append(r.windows, w), append(r.targets, e.Class)
+			r.windows, r.targets = append(r.windows, w), append(r.targets, int32(e.Class))
 		}
 	}
 	return &r
 }
 
+// packer makes whole rows: one a text or a pair of texts.
+type packer struct {
+	tokenizer tokens.Tokenizer
+	windows   data.Windows
+	rows      *Rows
+}
+
+func newPacker(tokenizer tokens.Tokenizer, seqLen int) *packer {
+	return &packer{tokenizer: tokenizer, windows: data.Windows{SeqLen: seqLen, Special: tokenizer.Special(), Closed: true}, rows: &Rows{}}
+}
+
+// add appends the row [CLS] text [SEP], or [CLS] text [SEP] second [SEP] if there is a second text, of example i. Of what is
+// too long the end is left out, of two texts the longer one's.
+func (p *packer) add(i int, text, second string, pair bool) {
+	special := p.tokenizer.Special()
+	a, b := p.ids(text), []int32(nil)
+	room := p.windows.SeqLen - 2
+	if pair {
+		b = p.ids(second)
+		room--
+	}
+	if len(a)+len(b) > room {
+		p.rows.cut++
+		na, nb := longestFirst(len(a), len(b), room)
+		a, b = a[:na], b[:nb]
+	}
+	row := append(append([]int32{special.CLS}, a...), special.SEP)
+	if pair {
+		row = append(append(row, b...), special.SEP)
+	}
+	p.rows.windows = append(p.rows.windows, p.windows.Whole(i, row))
+}
+
+func (p *packer) ids(text string) []int32 {
+	ids := p.tokenizer.EncodeIDs(nil, text)
+	tokens.Plain(p.tokenizer, ids)
+	return ids
+}
+
+// longestFirst says how much is left of two texts of which room tokens can be read: the shorter stays whole if it is no longer
+// than half of that, as Hugging Face's truncation of that name has it.
+func longestFirst(a, b, room int) (int, int) {
+	short, long := min(a, b), max(a, b)
+	if half := max(room, 0) / 2; short > half {
+		short, long = half, half+max(room, 0)%2
+	} else {
+		long = max(room, 0) - short
+	}
+	if a > b {
+		return long, short
+	}
+	return short, long
+}
+
 // Len is the number of rows.
 func (r *Rows) Len() int { return len(r.windows) }
 
-// gather returns the tokens, [size, S], and the targets, [size], of some rows. What is left of size repeats the first.
-func (r *Rows) gather(rows []int, size int) (tokens, targets []int32) {
-	for i := range size {
-		row := rows[0]
-		if i < len(rows) {
-			row = rows[i]
+// examples is the number of examples, of so many rows each.
+func (r *Rows) examples(texts int) int { return len(r.windows) / texts }
+
+// tensors are those of some examples of a form: the tokens, [B, S], or [B, C, S] of C choices, and the targets, [B, …].
+func (r *Rows) tensors(examples []int, form Form, seqLen int) (ids, target *tensors.Tensor) {
+	var all, targets []int32
+	var values []float32
+	width := max(r.width, 1)
+	for _, e := range examples {
+		for _, w := range r.windows[e*form.Texts : (e+1)*form.Texts] {
+			all = append(all, w.Tokens...)
 		}
-		tokens, targets = append(tokens, r.windows[row].Tokens...), append(targets, int32(r.targets[row]))
+		if r.values != nil {
+			values = append(values, r.values[e*width:(e+1)*width]...)
+		} else {
+			targets = append(targets, r.targets[e*width:(e+1)*width]...)
+		}
 	}
-	return tokens, targets
+	ids = tensors.FromFlatDataAndDimensions(all, form.tokens(len(examples), seqLen)...)
+	dims := append([]int{len(examples)}, form.Target.Dimensions...)
+	if r.values != nil {
+		return ids, tensors.FromFlatDataAndDimensions(values, dims...)
+	}
+	return ids, tensors.FromFlatDataAndDimensions(targets, dims...)
+}
+
+// tokens are the dimensions of a batch of so many examples.
+func (f Form) tokens(examples, seqLen int) []int {
+	if f.Texts > 1 {
+		return []int{examples, f.Texts, seqLen}
+	}
+	return []int{examples, seqLen}
 }

@@ -4,6 +4,7 @@ package tasks
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -23,13 +24,15 @@ type finetuning struct {
 	pretrained training.Pretrained
 	task       Task
 
+	form         Form
 	train, asked *Rows
 	order        func(seed int64, k int) int
+	baselines    func() Baselines
 	scored       Scored // of the last evaluation
 }
 
 func newFinetuning(p training.Pretrained, t Task, c metro.Config) *finetuning {
-	f := &finetuning{model: p.Model, pretrained: p, task: t}
+	f := &finetuning{model: p.Model, pretrained: p, task: t, form: t.Form(c.Data.SeqLen), baselines: sync.OnceValue(t.Baselines)}
 	f.model.Config = c
 	f.train, f.asked = t.Encode(p.Tokenizer, c.Data.SeqLen)
 	f.order = t.Order(f.train)
@@ -56,10 +59,11 @@ func (f *finetuning) partRows() int {
 	return f.model.Config.Training.BatchSize / f.model.Config.Training.Accumulate
 }
 
-// Inputs implements [training.Workload]: tokens [B, S] and targets [B].
+// Inputs implements [training.Workload]: tokens, [B, S] or [B, C, S], and targets, [B, …].
 func (f *finetuning) Inputs() ([]shapes.Shape, int) {
+	target := append([]int{f.partRows()}, f.form.Target.Dimensions...)
 	return []shapes.Shape{
-		shapes.Make(dtypes.Int32, f.partRows(), f.model.Config.Data.SeqLen), shapes.Make(dtypes.Int32, f.partRows()),
+		shapes.Make(dtypes.Int32, f.form.tokens(f.partRows(), f.model.Config.Data.SeqLen)...), shapes.Make(f.form.Target.DType, target...),
 	}, 0
 }
 
@@ -70,17 +74,35 @@ func (f *finetuning) Forward(scope *model.Scope, in []*Node, _, key *Node, _ *me
 	loss := f.task.Loss(outputs, targets)
 	one := OnesLike(loss)
 	number := func(x *Node) *Node { return ConvertDType(x, loss.DType()) }
-	fields := []*Node{
-		number(ReduceAllSum(number(f.nonPad(tokens)))), loss, one, number(f.task.Right(outputs, targets)), MulScalar(one, float64(targets.Shape().Size())),
+	fields := []*Node{number(ReduceAllSum(number(f.nonPad(tokens)))), loss, one}
+	names := []string{"loss"}
+	if right, of := f.task.Right(outputs, targets); right != nil {
+		fields, names = append(fields, number(right), number(of)), append(names, "accuracy")
 	}
-	return training.Output{Loss: loss, Tally: Stack(fields, 0), Names: []string{"loss", "accuracy"}}
+	return training.Output{Loss: loss, Tally: Stack(fields, 0), Names: names}
 }
 
-// outputs are the task's head on the main model's states.
+// outputs are the task's head on the main model's states of tokens, [B, S] or [B, C, S].
 func (f *finetuning) outputs(scope *model.Scope, tokens, key *Node) *Node {
-	nonPad := f.nonPad(tokens)
+	s := f.model.Config.Data.SeqLen
+	tokens = Reshape(tokens, tokens.Shape().Size()/s, s)
+	read := Read{NonPad: f.nonPad(tokens), Key: key, Model: f.model}
 	biasScale := Scalar(tokens.Graph(), dtypes.Float32, f.model.Config.Positions.Scale)
-	return f.task.Head(scope, f.model.MainStates(scope, tokens, nonPad, biasScale, key), nonPad)
+	if f.form.Pairs {
+		read.Second = f.second(tokens, read.NonPad)
+		read.States = f.model.PairStates(scope, tokens, read.NonPad, read.Second, biasScale, key)
+	} else {
+		read.States = f.model.MainStates(scope, tokens, read.NonPad, biasScale, key)
+	}
+	return f.task.Head(scope, read)
+}
+
+// second is where the second texts of pairs are, [B, S] bool: behind the first [SEP].
+func (f *finetuning) second(tokens, nonPad *Node) *Node {
+	sep := f.pretrained.Tokenizer.Special().SEP
+	ends := ConvertDType(Equal(tokens, Scalar(tokens.Graph(), dtypes.Int32, sep)), dtypes.Int32)
+	before := Sub(CumSum(ends, -1), ends)
+	return LogicalAnd(GreaterThan(before, ZerosLike(before)), nonPad)
 }
 
 func (f *finetuning) nonPad(tokens *Node) *Node {
@@ -89,16 +111,15 @@ func (f *finetuning) nonPad(tokens *Node) *Node {
 
 // batch is the host side of one step.
 type batch struct {
-	tokens, targets []int32
-	rows, seqLen    int // of one part
+	*finetuning
+	rows []int // its examples
 }
 
 // Part implements [training.Batch].
 func (b batch) Part(part int) []*tensors.Tensor {
-	return []*tensors.Tensor{
-		tensors.FromFlatDataAndDimensions(b.tokens[part*b.rows*b.seqLen:(part+1)*b.rows*b.seqLen], b.rows, b.seqLen),
-		tensors.FromFlatDataAndDimensions(b.targets[part*b.rows:(part+1)*b.rows], b.rows),
-	}
+	n := b.partRows()
+	ids, targets := b.train.tensors(b.rows[part*n:(part+1)*n], b.form, b.model.Config.Data.SeqLen)
+	return []*tensors.Tensor{ids, targets}
 }
 
 // Batch implements [training.Workload].
@@ -108,9 +129,7 @@ func (f *finetuning) Batch(step int) (training.Batch, error) {
 	for i := range rows {
 		rows[i] = f.order(c.Seed, step*c.Training.BatchSize+i)
 	}
-	b := batch{rows: f.partRows(), seqLen: c.Data.SeqLen}
-	b.tokens, b.targets = f.train.gather(rows, len(rows))
-	return b, nil
+	return batch{f, rows}, nil
 }
 
 // Scalars implements [training.Workload].
@@ -137,10 +156,21 @@ func (f *finetuning) Evaluate(p *training.Program) (runs.Values, error) {
 		return nil, err
 	}
 	f.scored = f.task.Score(f.asked, answers)
-	return runs.Values{
-		"test_accuracy": f.scored.Model.Accuracy, "test_balanced_accuracy": f.scored.Model.BalancedAccuracy,
-		"test_bag_of_words_balanced_accuracy": f.scored.BagOfWords.BalancedAccuracy, "test_majority_balanced_accuracy": f.scored.Majority.BalancedAccuracy,
-	}, nil
+	values, about, baselines := runs.Values{}, f.task.About(), f.baselines()
+	for name, value := range f.scored.Model.values() {
+		values["test_"+name] = value
+	}
+	if f.scored.Validation != nil && f.scored.Validation.Metrics != nil {
+		for name, value := range f.scored.Validation.values() {
+			values["dev_"+name] = value
+		}
+	}
+	for name, scores := range map[string]Scores{"bag_of_words": baselines.BagOfWords, "tfidf": baselines.TFIDF, "majority": baselines.Majority} {
+		if !scores.zero() {
+			values["test_"+name+"_"+about.Metric] = scores.Value(about.Metric)
+		}
+	}
+	return values, nil
 }
 
 // answers are those of the model to all rows.
@@ -149,13 +179,16 @@ func (f *finetuning) answers(p *training.Program, rows *Rows) (answers [][]float
 	predict := func(scope *model.Scope, in []*Node) []*Node {
 		return []*Node{f.task.Answers(f.outputs(scope, in[0], nil))}
 	}
-	for first := 0; first < rows.Len(); first += size {
-		here := make([]int, min(size, rows.Len()-first))
+	n := rows.examples(f.form.Texts)
+	for first := 0; first < n; first += size {
+		here := make([]int, size)
 		for i := range here {
-			here[i] = first + i
+			if here[i] = first + i; here[i] >= n {
+				here[i] = first // what is left of a batch repeats
+			}
 		}
-		tokens, _ := rows.gather(here, size)
-		out, err := p.Call("predict", predict, tensors.FromFlatDataAndDimensions(tokens, size, f.model.Config.Data.SeqLen))
+		ids, _ := rows.tensors(here, f.form, f.model.Config.Data.SeqLen)
+		out, err := p.Call("predict", predict, ids)
 		if err != nil {
 			return nil, err
 		}
@@ -165,7 +198,7 @@ func (f *finetuning) answers(p *training.Program, rows *Rows) (answers [][]float
 			return nil, fmt.Errorf("read the answers: %w", err)
 		}
 		width := len(values) / size
-		for i := range here {
+		for i := range min(size, n-first) {
 			answers = append(answers, values[i*width:(i+1)*width])
 		}
 	}

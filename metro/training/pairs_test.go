@@ -65,6 +65,7 @@ var elsewhere = map[string]string{
 	"training.activations": "it needs training.matmul=bfloat16, and then is what bf16 is about",
 	"task.name":            "a task's runs are those of package tasks",
 	"task.from_scratch":    "a task's runs are those of package tasks",
+	"task.pooling":         "a task's runs are those of package tasks",
 }
 
 // beside are the settings that a switch needs. DIR is the folder of a run of the base.
