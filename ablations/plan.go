@@ -169,7 +169,7 @@ func find(all []Run, arm string, seed int64) (Run, bool) {
 func armTexts(arms []Arm) []string {
 	texts := make([]string, len(arms))
 	for i, arm := range arms {
-		arm.Config.Data.Corpus, arm.Config.Training.InitFrom, arm.Config.Replacements.Checkpoint = "", "", ""
+		arm.Config.Data.Corpus, arm.Config.Data.Mixture, arm.Config.Training.InitFrom, arm.Config.Replacements.Checkpoint = "", "", "", ""
 		texts[i] = arm.Name + " " + armText(arm)
 	}
 	return texts

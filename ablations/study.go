@@ -209,5 +209,5 @@ func armText(a Arm) string {
 	if err != nil {
 		return fmt.Sprintf("%+v %q", a.Config, finetuning) // a config that does not hold, which is said elsewhere
 	}
-	return fmt.Sprintf("%s %s %s %s %q", identity, a.Config.Data.Corpus, a.Config.Training.InitFrom, a.Config.Replacements.Checkpoint, finetuning)
+	return fmt.Sprintf("%s %s %s %s %q", identity, a.Config.Data.Corpus+a.Config.Data.Mixture, a.Config.Training.InitFrom, a.Config.Replacements.Checkpoint, finetuning)
 }

@@ -41,6 +41,11 @@ type Data struct {
 	// Field is the field of the text's JSON objects that is read; see [metrolab/metro/text.Options]. Empty reads no JSON.
 	Field string `json:"field" class:"data" neutral:"" path:"true" when:"pretraining" since:"2"`
 
+	// Mixture is further texts that training rows are drawn from, each with its part of all rows; see [ParseMixture]. The text of
+	// Corpus has the rest, and is alone what the tokenizer and all counts are learned from and what is held out: a config with a
+	// mixture is measured on the same sets as one without.
+	Mixture string `json:"mixture" class:"data" neutral:"" path:"true" when:"pretraining" since:"2"`
+
 	Alphabet    int `json:"alphabet" class:"data" neutral:"0" when:"own_tokenizer" since:"2"`     // different characters that the tokenizer learns, the most frequent first; words with others are unknown. 0 is 1000
 	LongestWord int `json:"longest_word" class:"data" neutral:"0" when:"own_tokenizer" since:"2"` // characters of the longest word that the tokenizer takes apart; longer ones are unknown. 0 is 100
 

@@ -118,6 +118,9 @@ func (v *validation) data(c Config) {
 	if n := c.Data.LongestWord; n < 0 || n > LongestWord {
 		v.bad("data.longest_word must be from 0 to %d, it is %d; 0 is 100", LongestWord, n)
 	}
+	if _, err := ParseMixture(c.Data.Mixture); err != nil && c.Task.Name == "" {
+		v.problems = append(v.problems, err)
+	}
 	v.within("data.near_duplicates", c.Data.NearDuplicates, 0, 1)
 	if c.Data.SeqLen < 4 {
 		v.bad("data.seq_len must be at least 4, it is %d", c.Data.SeqLen)

@@ -22,6 +22,7 @@ type Batch struct {
 // Loader makes batches from rows. Batch t is a pure function of (Seed, Stream, t).
 type Loader struct {
 	Rows      *Rows
+	Mixed     []Mixed // what rows are drawn from beside Rows
 	Seed      int64
 	Stream    string // keeps training and held-out draws apart
 	Shuffle   bool   // rows in a random order, pass after pass; else in file order
@@ -50,7 +51,8 @@ func (l *Loader) Batch(step int) (Batch, error) {
 	masks, rule := stream("mask"), stream("rule")
 	for i := range l.BatchSize {
 		row := b.Tokens[i*s : (i+1)*s]
-		if err := l.Rows.Read(l.index(step*l.BatchSize+i), row); err != nil {
+		rows, at := l.row(step*l.BatchSize + i)
+		if err := rows.Read(at, row); err != nil {
 			return Batch{}, err
 		}
 		slots := b.Positions[i*l.Slots : (i+1)*l.Slots]
@@ -112,9 +114,11 @@ func fillUniform(rng *rand.Rand, out []float32) {
 	}
 }
 
-func (l *Loader) index(k int) int {
+// row returns the k-th row of the run, by its place among the rows that it is one of.
+func (l *Loader) row(k int) (*Rows, int) {
+	rows, k := l.text(k)
 	if l.Shuffle {
-		return Shuffled(l.Seed, l.Rows.Len(), k)
+		return rows, Shuffled(l.Seed, rows.Len(), k)
 	}
-	return k % l.Rows.Len()
+	return rows, k % rows.Len()
 }

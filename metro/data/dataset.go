@@ -18,6 +18,7 @@ type Dataset struct {
 	Tokenizer tokens.Tokenizer
 
 	Train, Validation, Test *Rows
+	Mixed                   []Mixed // what training reads beside Train; see [Dataset.Mix]
 
 	Unknown tokens.Unknown // what of the training split the tokenizer does not know
 
@@ -65,6 +66,9 @@ func (d *Dataset) Close() error {
 		if rows != nil {
 			errs = append(errs, rows.Close())
 		}
+	}
+	for _, m := range d.Mixed {
+		errs = append(errs, m.Rows.Close())
 	}
 	return errors.Join(errs...)
 }

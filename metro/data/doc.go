@@ -10,7 +10,7 @@
 // padding but in the last row. Texts that are not trained on but asked about, one by one, are cut by [Windows].
 //
 // A [Loader] makes batches. Row k of a run is [Shuffled] (seed, n, k), a permutation of the rows that is computed and
-// not stored, a new one each pass. [Masking] says what is masked: the same share of every row's ordinary tokens, in a
+// not stored, a new one each pass; where texts are [Mixed], the text that row k is of is computed likewise. [Masking] says what is masked: the same share of every row's ordinary tokens, in a
 // pattern of package masking, and what is seen there. With the noise that the generator's samples are drawn by, and that
 // of each row as a whole, that is all of a step's randomness, and all of it is a function of (seed, step): a run is
 // resumed by counting.

@@ -11,7 +11,7 @@ import (
 // Shuffled returns the row that comes k-th, k = 0, 1, …, when n rows are read over and over, each pass in an order of
 // its own. It is a pure function of (seed, k): resuming at step t is arithmetic, nothing is replayed.
 func Shuffled(seed int64, n, k int) int {
-	return newPermutation(seed, n, k/n).at(k % n)
+	return newPermutation(seed, "order", n, k/n).at(k % n)
 }
 
 // permutation is a random order of 0…n−1 that is computed, not stored: a four-round Feistel network over the
@@ -22,10 +22,10 @@ type permutation struct {
 	keys [4]uint64 // one a round
 }
 
-func newPermutation(seed int64, n, epoch int) permutation {
+func newPermutation(seed int64, stream string, n, epoch int) permutation {
 	p := permutation{n: uint64(n), half: uint(max(1, (bits.Len64(uint64(n-1))+1)/2))}
-	p.keys[0], p.keys[1] = randstream.Key(seed, "order", epoch, 0)
-	p.keys[2], p.keys[3] = randstream.Key(seed, "order", epoch, 1)
+	p.keys[0], p.keys[1] = randstream.Key(seed, stream, epoch, 0)
+	p.keys[2], p.keys[3] = randstream.Key(seed, stream, epoch, 1)
 	return p
 }
 

@@ -83,21 +83,30 @@ func (c *Corpus) compareTraining(ctx context.Context, index *shingleIndex, progr
 // WithoutNeighbours returns the corpus without the training paragraphs whose [Similarity] to a held-out one is threshold
 // or more: made on the first call, found in the cache later. The held-out splits stay as they are.
 func (c *Corpus) WithoutNeighbours(ctx context.Context, threshold float64, o Options) (*Corpus, error) {
+	return c.WithoutNeighboursOf(ctx, c, threshold, o)
+}
+
+// WithoutNeighboursOf is [Corpus.WithoutNeighbours] with the held-out paragraphs of another corpus.
+func (c *Corpus) WithoutNeighboursOf(ctx context.Context, heldOut *Corpus, threshold float64, o Options) (*Corpus, error) {
 	o, err := o.filled()
 	if err != nil {
 		return nil, err
 	}
+	key := fmt.Sprintf("neighbours %d %v %g", extractorVersion, c.files, threshold)
+	if heldOut.Hash != c.Hash {
+		key += " of " + heldOut.Hash
+	}
 	src := source{
-		key: fmt.Sprintf("neighbours %d %v %g", extractorVersion, c.files, threshold),
+		key: key,
 		fill: func(ctx context.Context, dir string, progress func(done, total int)) error {
-			return c.fillWithoutNeighbours(ctx, threshold, dir, progress)
+			return c.fillWithoutNeighbours(ctx, heldOut, threshold, dir, progress)
 		},
 	}
 	return store{filepath.Join(o.CacheDir, "corpora")}.corpus(ctx, src, o.Progress)
 }
 
-func (c *Corpus) fillWithoutNeighbours(ctx context.Context, threshold float64, dir string, progress func(done, total int)) error {
-	drop, err := c.neighbours(ctx, threshold, progress)
+func (c *Corpus) fillWithoutNeighbours(ctx context.Context, heldOut *Corpus, threshold float64, dir string, progress func(done, total int)) error {
+	drop, err := c.neighbours(ctx, heldOut, threshold, progress)
 	if err != nil {
 		return err
 	}
@@ -128,7 +137,7 @@ func (c *Corpus) fillWithoutNeighbours(ctx context.Context, threshold float64, d
 
 // neighbours marks the training paragraphs that are like a held-out one. It goes through them once for each part of the
 // held-out splits that fits the bound on memory.
-func (c *Corpus) neighbours(ctx context.Context, threshold float64, progress func(done, total int)) ([]bool, error) {
+func (c *Corpus) neighbours(ctx context.Context, heldOut *Corpus, threshold float64, progress func(done, total int)) ([]bool, error) {
 	drop := make([]bool, c.Stats.Splits[Train].Documents)
 	index := newShingleIndex()
 	pass := func() error {
@@ -140,7 +149,7 @@ func (c *Corpus) neighbours(ctx context.Context, threshold float64, progress fun
 	}
 	for _, split := range []Split{Validation, Test} {
 		var failure error
-		for text := range c.Texts(ctx, split, &failure) {
+		for text := range heldOut.Texts(ctx, split, &failure) {
 			if index.add(text); len(index.entries) >= indexedShingles {
 				if err := pass(); err != nil {
 					return nil, err

@@ -242,7 +242,7 @@ func loader(c metro.Config, d *data.Dataset, rows *data.Rows) data.Loader {
 		panic(err) // the config is valid here
 	}
 	return data.Loader{
-		Rows: rows, Seed: c.Seed, Stream: "train/", Shuffle: true, BatchSize: c.Training.BatchSize,
+		Rows: rows, Mixed: d.Mixed, Seed: c.Seed, Stream: "train/", Shuffle: true, BatchSize: c.Training.BatchSize,
 		Slots: c.MaskedPositions(), MaskID: d.MaskID, Maskable: d.Maskable, Continues: d.Continues, Vocab: d.Vocab,
 		Masking: data.Masking{Rate: c.Masking.Rate, Keep: keep, Random: random, Pattern: c.MaskPattern()},
 	}

@@ -145,6 +145,7 @@ func (t *Trunk) fits(fork RunIdentity) error {
 		{"use of vector instructions", fork.SIMD, trunk.SIMD},
 		{"precision", fork.DType, trunk.DType},
 		{"text", fork.Corpus, trunk.Corpus},
+		{"data.mixture", fmt.Sprint(fork.Mixture), fmt.Sprint(trunk.Mixture)},
 		{"tokenizer", fork.Tokenizer, trunk.Tokenizer},
 		{"training.init_from", fork.Weights["training.init_from"], trunk.Weights["training.init_from"]},
 		{"replacements.checkpoint", fork.Weights["replacements.checkpoint"], trunk.Weights["replacements.checkpoint"]},

@@ -28,10 +28,11 @@ type RunIdentity struct {
 	Schema          int          `json:"schema"`         // see [metro.Schema]; 0 in runs from before it was written down
 	Name            string       `json:"name,omitempty"` // as it was given; of the directory's only letters, digits and dashes are left
 	Config          metro.Config `json:"config"`
-	Corpus          string       `json:"corpus"`         // content hash
-	Tokenizer       string       `json:"tokenizer"`      // content hash
-	Backend         string       `json:"backend"`        // kind; another one makes another run
-	SIMD            bool         `json:"simd,omitempty"` // pure Go with vector instructions, which add in another order
+	Corpus          string       `json:"corpus"`            // content hash
+	Mixture         []MixedText  `json:"mixture,omitempty"` // what is mixed into the text, in the order of the config
+	Tokenizer       string       `json:"tokenizer"`         // content hash
+	Backend         string       `json:"backend"`           // kind; another one makes another run
+	SIMD            bool         `json:"simd,omitempty"`    // pure Go with vector instructions, which add in another order
 	DType           string       `json:"dtype"`
 	NumericsVersion int          `json:"numerics_version"`
 
@@ -40,6 +41,12 @@ type RunIdentity struct {
 
 	// KeyHash is the SHA-256 of Key when the run was made, so that a config.json that was changed since is found out.
 	KeyHash string `json:"key_hash,omitempty"`
+}
+
+// MixedText is a text of data.mixture.
+type MixedText struct {
+	Corpus string `json:"corpus"` // content hash
+	Share  int    `json:"share"`  // see [metro.MixedText]
 }
 
 // Key is what decides the run's numbers on a given machine and nothing else: of the config its [metro.Config.Identity]. Its
@@ -52,6 +59,9 @@ func (r RunIdentity) Key() map[string]any {
 	}
 	if r.SIMD {
 		key["simd"] = true
+	}
+	if len(r.Mixture) > 0 {
+		key["mixture"] = r.Mixture
 	}
 	if len(r.Weights) > 0 {
 		key["weights"] = r.Weights
@@ -107,7 +117,7 @@ func (RunIdentity) IdentityOf(config json.RawMessage) (any, error) {
 // run that has what there was not then.
 func (r RunIdentity) firstID(name string) (string, error) {
 	config, ok := r.Config.FirstSchema()
-	if !ok {
+	if !ok || len(r.Mixture) > 0 {
 		return "", nil
 	}
 	components := r.Config.Components()

@@ -163,7 +163,7 @@ func (p Pretrained) NeedMain() error {
 func (p Pretrained) Shape(c metro.Config) metro.Config { return p.shape(c) }
 
 func shapedAs(c, trained metro.Config) metro.Config {
-	trained.Data.Corpus = c.Data.Corpus // the text is no shape
+	trained.Data.Corpus, trained.Data.Mixture = c.Data.Corpus, c.Data.Mixture // the text is no shape
 	c.Data, c.Embeddings, c.Positions, c.Sharing = trained.Data, trained.Embeddings, trained.Positions, trained.Sharing
 	c.Main, c.Generator = trained.Main, trained.Generator
 	c.Objective.GeneratorHead, c.Objective.RTDHead = trained.Objective.GeneratorHead, trained.Objective.RTDHead

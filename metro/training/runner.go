@@ -176,6 +176,9 @@ func (r *Runner) pretraining(ctx context.Context, config metro.Config) (RunIdent
 	}
 	identity := r.Identity(config)
 	identity.Corpus, identity.Tokenizer = dataset.Corpus.Hash, dataset.Tokenizer.Hash()
+	for _, m := range dataset.Mixed {
+		identity.Mixture = append(identity.Mixture, MixedText{Corpus: m.Corpus.Hash, Share: m.Share})
+	}
 	if identity.Weights, err = o.hashes(); err != nil {
 		return RunIdentity{}, nil, err
 	}
@@ -271,10 +274,17 @@ func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer tokens.Tok
 	if err != nil {
 		return nil, err
 	}
+	mixture, err := r.mixture(ctx, d, corpus)
+	if err != nil {
+		return nil, err
+	}
 	learned := tokens.Options{VocabSize: d.VocabSize, Lowercase: d.Lowercase, Alphabet: d.Alphabet, LongestWord: d.LongestWord}
 	key := fmt.Sprint(corpus.Hash, d.SeqLen, learned)
 	if tokenizer != nil {
 		key = fmt.Sprint(corpus.Hash, d.SeqLen, tokenizer.Hash())
+	}
+	for _, m := range mixture {
+		key += fmt.Sprintf(" %s=%d", m.Corpus.Hash, m.Share)
 	}
 	return r.kept().datasets.get(key, func() (*data.Dataset, error) {
 		if tokenizer == nil {
@@ -284,10 +294,18 @@ func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer tokens.Tok
 			}
 		}
 		dataset, err := data.NewDataset(ctx, corpus, tokenizer, d.SeqLen, r.CacheDir, progress)
-		if err == nil && progress == nil && dataset.Unknown.Share() >= tokens.Considerable {
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range mixture {
+			if err := dataset.Mix(ctx, m.Corpus, m.Share, r.CacheDir, progress); err != nil {
+				return nil, errors.Join(err, dataset.Close())
+			}
+		}
+		if progress == nil && dataset.Unknown.Share() >= tokens.Considerable {
 			log.Print(dataset.Unknown) // whoever watches is told by the dataset
 		}
-		return dataset, err
+		return dataset, nil
 	})
 }
 
@@ -332,6 +350,29 @@ func (r *Runner) corpus(ctx context.Context, d metro.Data) (*text.Corpus, error)
 		}
 		return corpus, nil
 	})
+}
+
+// mixture is the texts that a config mixes into its own, without what is too much like what is held out of that.
+func (r *Runner) mixture(ctx context.Context, d metro.Data, own *text.Corpus) ([]data.Mixed, error) {
+	texts, err := metro.ParseMixture(d.Mixture)
+	if err != nil {
+		return nil, err
+	}
+	mixture := make([]data.Mixed, len(texts))
+	for i, t := range texts {
+		corpus, err := r.corpus(ctx, metro.Data{Corpus: t.Corpus, Field: t.Field})
+		if err == nil && d.NearDuplicates > 0 {
+			key := fmt.Sprintf("%s without %s %g", corpus.Hash, own.Hash, d.NearDuplicates)
+			corpus, err = r.corpora.get(key, func() (*text.Corpus, error) {
+				return corpus.WithoutNeighboursOf(ctx, own, d.NearDuplicates, text.Options{CacheDir: r.CacheDir})
+			})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("data.mixture: %w", err)
+		}
+		mixture[i] = data.Mixed{Corpus: corpus, Share: t.Share}
+	}
+	return mixture, nil
 }
 
 func (r *Runner) heldOut(dataset *data.Dataset, c metro.Config) (*HeldOut, error) {
