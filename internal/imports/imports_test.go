@@ -142,6 +142,18 @@ func TestWhoPrintsLinksNoFontsAndNoNotebook(t *testing.T) {
 	}
 }
 
+// A reader of tables is linked by programs that make corpora and by those that write tables, and not by cells, which wait for the linker.
+func TestCellsLinkNoParquet(t *testing.T) {
+	const parquet = "github.com/parquet-go/parquet-go"
+	for _, p := range project(t) {
+		switch room(p.ImportPath) {
+		case "metro/text", "metro/workspace", "metro/cli", "scripts", "notebooks/lab/local", "notebooks/lab/worker":
+			continue // metro/text/parquet is in the room of metro/text
+		}
+		require.NotContains(t, p.Deps, parquet, p.ImportPath)
+	}
+}
+
 // allowed reports whether a package of one room may import a package of the other. Packages of other modules are in no room.
 func allowed(from, to string) bool {
 	return to == "" || to == from || to == "internal" || slices.Contains(mayImport[from], to)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/usererr"
+	"metrolab/metro/text/internal/columns"
 )
 
 func zstandard(t testing.TB, text string) string {
@@ -169,11 +171,18 @@ func TestFlippedBitsOfPackedFiles(t *testing.T) {
 	}
 }
 
+func init() {
+	RegisterParquet(func(r io.ReaderAt, size int64, column string, emit func(string) error) ([]string, int64, int64, int64, error) {
+		found, err := columns.Texts(r, size, column, emit)
+		return found.Names, found.Rows, found.Without, found.First, err
+	})
+}
+
 func FuzzParquet(f *testing.F) {
 	whole := parquetFile(f, &parquet.Snappy, pages(12))
 	f.Add([]byte(whole))
 	f.Add([]byte(whole[len(whole)/2:]))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		_, _ = columnTexts(bytes.NewReader(raw), int64(len(raw)), "text", func(string) error { return nil })
+		_, _ = columns.Texts(bytes.NewReader(raw), int64(len(raw)), "text", func(string) error { return nil })
 	})
 }

@@ -221,15 +221,17 @@ func (r textReader) each(f textFile, emit func(text string) error) (found, error
 func (r textReader) rows(f textFile, raw *trackedReader, emit func(text string) error) (found, error) {
 	var what found
 	p := newParagraph(marked(emit))
-	objects, err := columnTexts(raw, int64(f.size), r.field, func(text string) error {
+	objects := &what.objects
+	objects.noun = "row"
+	var err error
+	objects.fields, objects.all, objects.without, objects.first, err = readColumn(raw, int64(f.size), r.field, func(text string) error {
 		what.bytes.count([]byte(text))
 		return p.addAll(text)
 	})
-	what.objects = objects
 	switch {
 	case err != nil:
 	case r.field == "":
-		err = refuse(f, "is a Parquet file, whose columns are: %v; name the one with the text, as --set data.field=NAME (of metro data, --field NAME)", &objects)
+		err = refuse(f, "is a Parquet file, whose columns are: %v; name the one with the text, as --set data.field=NAME (of metro data, --field NAME)", objects)
 	case what.bytes.considerable():
 		err = refuse(f, "is not UTF-8: %v; it cannot be converted as it stands", &what.bytes)
 	}

@@ -17,6 +17,7 @@ import (
 	"metrolab/metro/backend"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
+	_ "metrolab/metro/text/parquet" // corpora may be columns of it
 	"metrolab/metro/training"
 )
 

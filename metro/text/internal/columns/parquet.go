@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package text
+// Package columns reads the texts in a column of a Parquet file. It knows nothing of corpora, so that programs which read none of
+// Parquet need not link it; see package metro/text/parquet.
+package columns
 
 import (
 	"bytes"
@@ -14,10 +16,16 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// columnTexts streams the texts in one column of a Parquet file of size bytes, row by row; of a list of texts each is one.
-// Values that are null are counted as objects without a text. Memory holds a page at a time. The column a.b is b of a.
-func columnTexts(r io.ReaderAt, size int64, column string, emit func(text string) error) (found objects, err error) {
-	found.noun = "row"
+// Found is what a file holds besides texts.
+type Found struct {
+	Names                []string // of the columns, those of texts first
+	Rows, Without, First int64    // rows in all, those without a text in the column, and the first of these, from 1
+}
+
+// Texts streams the texts in one column of a Parquet file of size bytes, row by row; of a list of texts each is one. Values that are
+// null are counted as rows without a text. Memory holds a page at a time. The column a.b is b of a. A file without the column is no
+// error: none of its rows has a text.
+func Texts(r io.ReaderAt, size int64, column string, emit func(text string) error) (found Found, err error) {
 	defer func() { // the library trusts some of what stands in a file
 		if p := recover(); p != nil {
 			err = fmt.Errorf("it is a damaged Parquet file: %v", p)
@@ -32,9 +40,9 @@ func columnTexts(r io.ReaderAt, size int64, column string, emit func(text string
 	}
 	leaf := textColumn(file.Root(), column, &found)
 	if leaf == nil {
-		found.all, found.without = file.NumRows(), file.NumRows()
-		if found.without > 0 {
-			found.first = 1
+		found.Rows, found.Without = file.NumRows(), file.NumRows()
+		if found.Without > 0 {
+			found.First = 1
 		}
 		return found, nil
 	}
@@ -68,7 +76,7 @@ func footerFits(r io.ReaderAt, size int64) error {
 }
 
 // textColumn returns the column of texts with a name, and lists those that there are.
-func textColumn(root *parquet.Column, name string, found *objects) (column *parquet.Column) {
+func textColumn(root *parquet.Column, name string, found *Found) (column *parquet.Column) {
 	var texts, others []string
 	var visit func(c *parquet.Column)
 	visit = func(c *parquet.Column) {
@@ -88,7 +96,7 @@ func textColumn(root *parquet.Column, name string, found *objects) (column *parq
 		}
 	}
 	visit(root)
-	found.fields = slices.Concat(texts, others)
+	found.Names = slices.Concat(texts, others)
 	return column
 }
 
@@ -122,7 +130,7 @@ func complete(page parquet.Page, maxDefinition int) error {
 
 // chunkTexts streams the texts of a column's part of a row group, and returns how many values it has, those that are null
 // counted.
-func chunkTexts(chunk parquet.ColumnChunk, maxDefinition int, found *objects, emit func(text string) error) (read int64, err error) {
+func chunkTexts(chunk parquet.ColumnChunk, maxDefinition int, found *Found, emit func(text string) error) (read int64, err error) {
 	pages := chunk.Pages()
 	defer func() { err = errors.Join(err, pages.Close()) }()
 	values := make([]parquet.Value, 64)
@@ -145,16 +153,16 @@ func chunkTexts(chunk parquet.ColumnChunk, maxDefinition int, found *objects, em
 	}
 }
 
-func pageTexts(page parquet.Page, values []parquet.Value, found *objects, emit func(text string) error) (read int64, err error) {
+func pageTexts(page parquet.Page, values []parquet.Value, found *Found, emit func(text string) error) (read int64, err error) {
 	in := page.Values()
 	for {
 		n, err := in.ReadValues(values)
 		for _, v := range values[:n] {
 			read++
-			found.all++
+			found.Rows++
 			if v.IsNull() {
-				if found.without++; found.without == 1 {
-					found.first = found.all
+				if found.Without++; found.Without == 1 {
+					found.First = found.Rows
 				}
 			} else if err := emit(string(v.ByteArray())); err != nil {
 				return read, err
