@@ -4,7 +4,6 @@ package subword
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -135,7 +134,7 @@ func (m *bpe) finish(tokens []string, ids map[string]int64) error {
 	m.chars, m.whole = make(map[rune]int32), make(map[string]int32)
 	for b := range m.bytes {
 		m.bytes[b] = -1
-		name := fmt.Sprintf("<0x%02X>", b)
+		name := byteName(b)
 		if m.byteLevel {
 			name = string(byteRunes[b])
 		}

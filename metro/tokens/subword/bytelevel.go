@@ -25,7 +25,7 @@ var byteRunes, runeBytes = func() (runes [256]rune, bytes map[rune]byte) {
 }()
 
 // spaceRune is how a space is written.
-const spaceRune = "Ġ"
+const spaceRune = 'Ġ'
 
 // inBytes writes text in the alphabet of bytes.
 func inBytes(text string) string {

@@ -75,47 +75,51 @@ func (m *charsMap) find(text string) ([]byte, bool) {
 // characters that it is made of.
 func (m *charsMap) normalize(p piece, track bool) piece {
 	const longest = 5
-	w := rewrite(p, track)
+	var out exchanged
 	state, rest, cluster := -1, p.text, ""
 	for rest != "" {
 		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
 		if len(cluster) <= longest {
 			if new, ok := m.find(cluster); ok {
-				w.exchange(cluster, new)
+				out.exchange(cluster, new)
 				continue
 			}
 		}
 		for _, r := range cluster {
 			if new, ok := m.find(string(r)); ok {
-				w.exchange(string(r), new)
+				out.exchange(string(r), new)
 			} else {
-				w.put(r, 0)
+				out = append(out, counted{r, 0})
 			}
 		}
+	}
+	w := rewrite(p, track)
+	for _, c := range out {
+		w.put(c.r, c.change)
 	}
 	return w.piece()
 }
 
+// counted is a character, and what the rewriter is told of it.
+type counted struct {
+	r      rune
+	change int
+}
+
+type exchanged []counted
+
 // exchange puts new in the place of old. If there are more characters than before, the last ones are new; if there are
-// fewer, the last one stands for what is left out, or the one before where none remains.
-func (w *rewriter) exchange(old string, new []byte) {
+// fewer, the last one stands for what is left out too.
+func (out *exchanged) exchange(old string, new []byte) {
 	before, after := utf8.RuneCountInString(old), utf8.RuneCount(new)
-	if after == 0 {
-		if len(w.out) > 0 { // at the beginning of a text, Hugging Face's tokenizers does not count what is left out
-			w.skip(before)
-		}
-		return
-	}
+	list := *out
 	for i := 0; len(new) > 0; i++ {
 		r, size := utf8.DecodeRune(new)
 		new = new[size:]
-		switch {
-		case i >= before:
-			w.put(r, 1)
-		case i == after-1:
-			w.put(r, after-before)
-		default:
-			w.put(r, 0)
-		}
+		list = append(list, counted{r, min(1, max(0, i+1-before))})
 	}
+	if n := len(list); after < before && n > 0 {
+		list[n-1].change += after - before
+	}
+	*out = list
 }

@@ -3,6 +3,7 @@
 package subword
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -21,7 +22,7 @@ func (t *Tokenizer) Encode(text string) tokens.Encoding {
 	e.encode(text)
 	out := tokens.Encoding{IDs: append(e.ids, t.special.SEP), Bytes: append(e.spans, tokens.Span{})}
 	if t.trim {
-		t.trimmed(text, out.IDs, out.Bytes)
+		e.trimmed(text, out.Bytes[1:len(out.IDs)-1])
 	}
 	out.Chars = parts.CharSpans(text, out.Bytes)
 	return out
@@ -50,6 +51,7 @@ type encoder struct {
 	spans     []tokens.Span
 	track     bool // places are carried along
 	wantSpans bool
+	written   []string    // with wantSpans, what is written where each token stands
 	emit      func(piece) // encodes a word
 	cache     map[string][]segment
 	segments  []segment
@@ -73,7 +75,7 @@ func (t *Tokenizer) newEncoder() any {
 // release gives e back, without what belongs to the caller and without the buffers of an oversized word.
 func (t *Tokenizer) release(e *encoder) {
 	const keep = 1 << 14
-	e.ids, e.spans = nil, nil
+	e.ids, e.spans, e.written = nil, nil, e.written[:0]
 	if s := &e.scratch; cap(s.symbols)+cap(s.queue)+cap(s.steps)+cap(s.path)+cap(e.segments) > keep {
 		e.scratch, e.segments = scratch{}, nil
 	}
@@ -98,6 +100,7 @@ func (e *encoder) add(p piece) func(id int32, i, j int) {
 		e.ids = append(e.ids, id)
 		if e.wantSpans {
 			e.spans = append(e.spans, p.origin(i, j))
+			e.written = append(e.written, p.text[i:j])
 		}
 	}
 }
@@ -124,31 +127,20 @@ func (e *encoder) word(p piece) {
 	if e.wantSpans {
 		for _, s := range segments {
 			e.spans = append(e.spans, p.origin(int(s.start), int(s.end)))
+			e.written = append(e.written, e.tokens[s.id])
 		}
 	}
 }
 
 // trimmed leaves white space at the ends of tokens out of their places: as many characters as the token has of it, as
-// Hugging Face's byte-level post-processor does. ids and spans include those of [CLS] and [SEP].
-func (t *Tokenizer) trimmed(text string, ids []int32, spans []tokens.Span) {
-	space := func(r rune) bool { return unicode.IsSpace(r) || string(r) == spaceRune }
-	for i := 1; i < len(ids)-1; i++ {
-		token, s := t.tokens[ids[i]], &spans[i]
-		leading, trailing := 0, 0
-		for _, r := range token {
-			if !space(r) {
-				break
-			}
-			leading++
-		}
-		for rest := token; rest != ""; trailing++ {
-			r, size := utf8.DecodeLastRuneInString(rest)
-			if !space(r) {
-				break
-			}
-			rest = rest[:len(rest)-size]
-		}
-		if leading == 1 && t.prefixSpace && (i == 1 || s.Start == 0) {
+// Hugging Face's byte-level post-processor does.
+func (e *encoder) trimmed(text string, spans []tokens.Span) {
+	for i := range spans {
+		s, token := &spans[i], e.written[i]
+		inner := strings.TrimLeftFunc(token, isWrittenSpace)
+		leading := utf8.RuneCountInString(token) - utf8.RuneCountInString(inner)
+		trailing := utf8.RuneCountInString(token) - utf8.RuneCountInString(strings.TrimRightFunc(token, isWrittenSpace))
+		if leading == 1 && e.prefixSpace && (i == 0 || s.Start == 0) {
 			leading = 0
 		}
 		for ; leading > 0 && s.Start < s.End; leading-- {
@@ -161,3 +153,5 @@ func (t *Tokenizer) trimmed(text string, ids []int32, spans []tokens.Span) {
 		}
 	}
 }
+
+func isWrittenSpace(r rune) bool { return r == spaceRune || unicode.IsSpace(r) }

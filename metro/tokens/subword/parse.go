@@ -61,7 +61,7 @@ func (t *Tokenizer) mark(f *parts.File) string {
 	const metaspace = "▁"
 	switch {
 	case t.pre.byteLevel:
-		return spaceRune
+		return string(spaceRune)
 	case strings.Contains(string(f.PreTokenizer)+string(f.Normalizer), metaspace):
 		return metaspace
 	}
@@ -94,6 +94,7 @@ func pointer[M model](m M, tokens []string, err error) (model, []string, error) 
 
 func (t *Tokenizer) readAdded(f *parts.File) error {
 	slices.SortFunc(f.AddedTokens, func(a, b parts.AddedToken) int { return int(a.ID - b.ID) })
+	t.decoded = make(map[int32]string)
 	raw, normalized := map[string]parts.AddedToken{}, map[string]parts.AddedToken{}
 	var last string
 	for _, a := range f.AddedTokens {
@@ -112,7 +113,7 @@ func (t *Tokenizer) readAdded(f *parts.File) error {
 		if !a.Normalized {
 			raw[a.Content] = a
 		} else if p := t.normalize(a.Content); p != "" {
-			normalized[p] = a
+			normalized[p], t.decoded[int32(a.ID)] = a, p
 		}
 	}
 	t.raw, t.normalized = newAdded(raw), newAdded(normalized)

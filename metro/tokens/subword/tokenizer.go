@@ -3,6 +3,7 @@
 package subword
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -34,8 +35,9 @@ type Tokenizer struct {
 	pair       tokens.Template
 	isSpecial  []bool
 	continuing []bool
-	raw        added // tokens that are found before text is normalized
-	normalized added // those that are found after
+	decoded    map[int32]string // tokens that stand for another text than they are written
+	raw        added            // tokens that are found before text is normalized
+	normalized added            // those that are found after
 
 	encoders sync.Pool
 }
@@ -104,7 +106,7 @@ func (t *Tokenizer) Decode(ids []int32) string {
 	var list []string
 	for _, id := range ids {
 		if token := t.Token(id); token != "" && !t.IsSpecial(id) {
-			list = append(list, token)
+			list = append(list, cmp.Or(t.decoded[id], token))
 		}
 	}
 	if t.decoders == nil {

@@ -80,10 +80,6 @@ func decomposed(text string, form norm.Form) []mark {
 
 // compose puts together again what can be: each starter takes in the marks after it that nothing blocks.
 func compose(marks []mark, put func(r rune, change int)) {
-	type counted struct {
-		r      rune
-		change int
-	}
 	var starter *counted
 	var rest []counted // the marks after starter that stay
 	var last uint8     // the class of the last of rest

@@ -13,7 +13,7 @@ import (
 	"metrolab/metro/tokens/internal/parts"
 )
 
-// What is known of every code point is what Python tokenizers 0.23.3 knows, by the digest that scripts/parity/tokenizers.py
+// What is known of every code point is what Python tokenizers 0.23.3 knows, by the digest that scripts/parity/tokenizer_files.py
 // prints: its kind to GPT-2's expression, and whether it is a word character, a digit, white space, a mark, punctuation.
 func TestCharacters(t *testing.T) {
 	sum := sha256.New()

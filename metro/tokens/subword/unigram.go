@@ -4,7 +4,6 @@ package subword
 
 import (
 	"encoding/json"
-	"fmt"
 	"math"
 	"unicode/utf8"
 
@@ -77,7 +76,7 @@ func (m *unigram) finish(tokens []string) {
 	m.unkScore = worst - unkPenalty
 	for b := range m.bytes {
 		m.bytes[b] = -1
-		if id, ok := m.ids[fmt.Sprintf("<0x%02X>", b)]; ok {
+		if id, ok := m.ids[byteName(b)]; ok {
 			m.bytes[b] = id
 		}
 	}
