@@ -17,6 +17,7 @@ import (
 type charsMap struct {
 	trie  []uint32
 	texts []byte
+	ascii [utf8.RuneSelf]bool // the ASCII characters that become something else
 }
 
 func newCharsMap(blob []byte) (*charsMap, error) {
@@ -33,6 +34,9 @@ func newCharsMap(blob []byte) (*charsMap, error) {
 	m := &charsMap{trie: make([]uint32, size/4), texts: blob[4+size:]}
 	for i := range m.trie {
 		m.trie[i] = binary.LittleEndian.Uint32(blob[4+4*i:])
+	}
+	for r := range rune(utf8.RuneSelf) {
+		_, m.ascii[r] = m.find(string(r))
 	}
 	return m, nil
 }
@@ -75,10 +79,21 @@ func (m *charsMap) find(text string) ([]byte, bool) {
 // characters that it is made of.
 func (m *charsMap) normalize(p piece, track bool) piece {
 	const longest = 5
-	var out exchanged
-	state, rest, cluster := -1, p.text, ""
-	for rest != "" {
-		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
+	if m.keeps(p.text) {
+		return p
+	}
+	out := make(exchanged, 0, len(p.text))
+	for rest := p.text; rest != ""; {
+		cluster := rest[:1]
+		if apart(rest) {
+			if !m.ascii[rest[0]] {
+				out, rest = append(out, counted{rune(rest[0]), 0}), rest[1:]
+				continue
+			}
+		} else {
+			cluster, _, _, _ = uniseg.FirstGraphemeClusterInString(rest, -1)
+		}
+		rest = rest[len(cluster):]
 		if len(cluster) <= longest {
 			if new, ok := m.find(cluster); ok {
 				out.exchange(cluster, new)
@@ -98,6 +113,21 @@ func (m *charsMap) normalize(p piece, track bool) piece {
 		w.put(c.r, c.change)
 	}
 	return w.piece()
+}
+
+// keeps reports whether text is ASCII that nothing becomes of.
+func (m *charsMap) keeps(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf || m.ascii[text[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+// apart reports whether the first character of text is ASCII and what follows it another user-perceived character.
+func apart(text string) bool {
+	return text[0] < utf8.RuneSelf && (len(text) == 1 || text[1] < utf8.RuneSelf && text[:2] != "\r\n")
 }
 
 // counted is a character, and what the rewriter is told of it.

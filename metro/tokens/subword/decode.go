@@ -71,11 +71,11 @@ func readDecoders(raw json.RawMessage) ([]decoder, error) {
 			return nil, usererr.New("the decoder Strip has no content")
 		}
 		return []decoder{each(func(_ int, token string) string {
-			for range d.Start {
-				token = strings.TrimPrefix(token, d.Content)
+			for i := 0; i < d.Start && strings.HasPrefix(token, d.Content); i++ {
+				token = token[len(d.Content):]
 			}
-			for range d.Stop {
-				token = strings.TrimSuffix(token, d.Content)
+			for i := 0; i < d.Stop && strings.HasSuffix(token, d.Content); i++ {
+				token = token[:len(token)-len(d.Content)]
 			}
 			return token
 		})}, nil

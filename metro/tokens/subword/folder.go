@@ -4,6 +4,9 @@ package subword
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -30,14 +33,21 @@ func (t *Tokenizer) SaveFolder(dir string, maxLength int) error {
 	)
 }
 
-// LoadFolder reads the tokenizer of a Hugging Face folder from tokenizer.json, as [Load] does. Small files beside it that name
-// other special tokens are the user's mistake.
+// LoadFolder reads the tokenizer of a Hugging Face folder: from tokenizer.json as [Load] does or, in a folder without one, from
+// spiece.model, with the special tokens that the small files name. Small files that name other special tokens than
+// tokenizer.json are the user's mistake.
 func LoadFolder(dir string) (*Tokenizer, error) {
+	if _, err := os.ReadDir(dir); err != nil {
+		return nil, usererr.New("no tokenizer folder: %w", err)
+	}
 	var c config
 	if err := parts.ReadConfig(dir, &c.SpecialNames, &c); err != nil {
 		return nil, err
 	}
 	t, err := Load(filepath.Join(dir, parts.JSONName))
+	if errors.Is(err, fs.ErrNotExist) {
+		t, err = c.loadSPM(dir)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -78,9 +78,9 @@ func readNormalizers(raw json.RawMessage) ([]normalizer, error) {
 		case p.String != nil && *p.String != "":
 			return one(replaceString(*p.String, n.Content))
 		case p.Regex != nil:
-			re, err := regexp.Compile(*p.Regex)
-			if err != nil || strings.Contains(*p.Regex, `\`) || re.MatchString("") {
-				return nil, usererr.New("the normalizer Replace has the pattern %q, which is not supported; patterns without a backslash that match no empty text are", *p.Regex)
+			re, err := regexp.Compile("(?m)" + *p.Regex) // ^ and $ are of lines, as in Oniguruma
+			if err != nil || strings.Contains(strings.NewReplacer(`\A`, "", `\z`, "").Replace(*p.Regex), `\`) || re.MatchString("") {
+				return nil, usererr.New(`the normalizer Replace has the pattern %q, which is not supported; patterns that match no empty text and have no backslash but in \A and \z are`, *p.Regex)
 			}
 			return one(replaceRegexp(re, n.Content))
 		}
@@ -98,9 +98,7 @@ func strip(left, right bool) normalizer {
 		if right {
 			j = i + len(strings.TrimRightFunc(p.text[i:], unicode.IsSpace))
 		}
-		q := p.slice(i, j)
-		q.start = p.start
-		return q
+		return p.slice(i, j)
 	}
 }
 

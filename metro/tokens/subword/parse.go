@@ -39,7 +39,7 @@ func Parse(data []byte) (*Tokenizer, error) {
 		Normalizer: canonical(f.Normalizer), PreTokenizer: canonical(f.PreTokenizer),
 		PostProcessor: canonical(f.PostProcessor), Decoder: canonical(f.Decoder),
 	}
-	t.continues(t.mark(&f))
+	t.continues(t.mark())
 	t.encoders.New = t.newEncoder
 	return t, nil
 }
@@ -57,13 +57,12 @@ func (t *Tokenizer) readSteps(f *parts.File) (err error) {
 }
 
 // mark is what the vocabulary writes for a space: Ġ, or what the pre-tokenizer or the normalizers put in its place.
-func (t *Tokenizer) mark(f *parts.File) string {
-	const metaspace = "▁"
+func (t *Tokenizer) mark() string {
 	switch {
 	case t.pre.byteLevel:
 		return string(spaceRune)
-	case strings.Contains(string(f.PreTokenizer)+string(f.Normalizer), metaspace):
-		return metaspace
+	case strings.Contains(string(t.file.PreTokenizer)+string(t.file.Normalizer), spmSpace):
+		return spmSpace
 	}
 	return ""
 }
@@ -259,8 +258,8 @@ func (t *Tokenizer) template(p *postProcessor) error {
 		if len(ids) != 1 {
 			return parts.NamedID{}, usererr.New("the post_processor gives %q the ids %v; one is needed", s.ID, ids)
 		}
-		if token := t.Token(int32(ids[0])); token == "" {
-			return parts.NamedID{}, usererr.New("the post_processor gives %q the id %d, which is not in the vocabulary", s.ID, ids[0])
+		if ids[0] < 0 || ids[0] >= int64(len(t.tokens)) {
+			return parts.NamedID{}, usererr.New("the post_processor gives %q the id %d, beyond its vocabulary of %d", s.ID, ids[0], len(t.tokens))
 		}
 		return parts.NamedID{Name: t.Token(int32(ids[0])), ID: ids[0]}, nil
 	}

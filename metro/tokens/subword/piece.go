@@ -15,29 +15,31 @@ type piece struct {
 	// the original has from the byte from on; or nobody wants to know.
 	at   []tokens.Span
 	from int
-	// start is where the part of the original begins that all this was made of.
-	start int
 }
 
 // whole is a piece of the original as it is, from the byte i to j.
-func whole(original string, i, j int) piece { return piece{text: original[i:j], from: i, start: i} }
+func whole(original string, i, j int) piece { return piece{text: original[i:j], from: i} }
 
 // slice is the part of p between two bytes of its text.
 func (p piece) slice(i, j int) piece {
 	if p.at == nil {
-		return piece{text: p.text[i:j], from: p.from + i, start: p.from + i}
+		return piece{text: p.text[i:j], from: p.from + i}
 	}
-	q := piece{text: p.text[i:j], at: p.at[i:j], start: p.start}
-	if i < j {
-		q.start = p.at[i].Start
+	return piece{text: p.text[i:j], at: p.at[i:j]}
+}
+
+// start is where in the original its text begins.
+func (p piece) start() int {
+	if len(p.at) > 0 {
+		return p.at[0].Start
 	}
-	return q
+	return p.from
 }
 
 // origin is what the bytes from i to j of the text stand for: whole characters of the original.
 func (p piece) origin(i, j int) tokens.Span {
 	if i >= j {
-		return tokens.Span{Start: p.start, End: p.start}
+		return tokens.Span{Start: p.start(), End: p.start()}
 	}
 	return tokens.Span{Start: p.span(i).Start, End: p.span(j - 1).End}
 }
@@ -83,7 +85,7 @@ func (w *rewriter) put(r rune, change int) {
 	if !w.track {
 		return
 	}
-	at := tokens.Span{Start: w.in.start, End: w.in.start}
+	at := tokens.Span{Start: w.in.start(), End: w.in.start()}
 	switch {
 	case change > 0 && w.pos > 0:
 		at = w.in.span(w.pos - 1)
@@ -107,7 +109,7 @@ func (w *rewriter) skip(n int) {
 }
 
 func (w *rewriter) piece() piece {
-	return piece{text: string(w.out), at: w.at, from: w.in.from, start: w.in.start}
+	return piece{text: string(w.out), at: w.at, from: w.in.from}
 }
 
 // valid puts U+FFFD in the place of every byte that is not UTF-8.
@@ -145,7 +147,7 @@ func prepended(p piece, track bool, s string) piece {
 	if p.text == "" {
 		return p
 	}
-	q := piece{text: s + p.text, from: p.from, start: p.start}
+	q := piece{text: s + p.text, from: p.from}
 	if track {
 		q.at = make([]tokens.Span, 0, len(q.text))
 		first := p.span(0)
@@ -160,7 +162,7 @@ func prepended(p piece, track bool, s string) piece {
 // replaced puts s in the place of every match: of p.text, ascending and apart. What is put there stands for the last
 // character of the match.
 func replaced(p piece, track bool, s string, matches func(yield func(i, j int))) piece {
-	q := piece{from: p.from, start: p.start}
+	q := piece{from: p.from}
 	var out []byte
 	done := 0
 	copyTo := func(i int) {

@@ -57,7 +57,7 @@ func readPreTokenizer(raw json.RawMessage) (preTokenizer, error) {
 		if utf8.RuneCountInString(n.Replacement) != 1 || n.Scheme != "always" && n.Scheme != "first" && n.Scheme != "never" {
 			return preTokenizer{}, usererr.New("the pre_tokenizer Metaspace has the replacement %q and the prepend_scheme %q; one character, and always, first or never are supported", n.Replacement, n.Scheme)
 		}
-		return preTokenizer{split: metaspace(n.Replacement, n.Scheme, yes(n.Split))}, nil
+		return preTokenizer{split: metaspace(n.Replacement, n.Scheme, yes(n.Split)), places: n.Scheme == "first"}, nil
 	case "Whitespace":
 		return preTokenizer{split: words}, nil
 	case "WhitespaceSplit":
@@ -92,7 +92,7 @@ func readSequence(list []json.RawMessage) (preTokenizer, error) {
 			all = one
 			continue
 		}
-		all = preTokenizer{split: chain(all.split, one.split), byteLevel: one.byteLevel, places: true}
+		all = preTokenizer{split: chain(all.split, one.split), byteLevel: one.byteLevel, places: all.places || one.places}
 	}
 	return all, nil
 }
@@ -113,7 +113,7 @@ func chain(first, second splitter) splitter {
 // metaspace marks where words begin: replacement takes the place of spaces and, by the scheme, stands before the text.
 func metaspace(replacement, scheme string, split bool) splitter {
 	return func(p piece, track bool, emit func(piece)) {
-		start := p.start
+		start := p.start()
 		p = replaceString(" ", replacement)(p, track)
 		if !strings.HasPrefix(p.text, replacement) && (scheme == "always" || scheme == "first" && start == 0) {
 			p = prepended(p, track, replacement)

@@ -106,6 +106,11 @@ func BertTemplates(cls, sep string) (single, pair Template) {
 	return single, append(slices.Clone(single), place("B", 1), token(sep, 1))
 }
 
+// RobertaPair is RoBERTa's template for two texts.
+func RobertaPair(cls, sep string) Template {
+	return Template{token(cls, 0), place("A", 0), token(sep, 0), token(sep, 0), place("B", 0), token(sep, 0)}
+}
+
 func token(name string, kind int32) TemplatePiece {
 	return TemplatePiece{SpecialToken: &TemplateID{name, kind}}
 }
