@@ -295,10 +295,12 @@ func (d studyFile) outcome(s *Study, n *yaml.Node) error {
 
 func (d studyFile) finetune(s *Study, n *yaml.Node) error {
 	s.Finetune = new(Finetuning)
-	return d.Keys(n, []string{"task", "steps", "set"}, func(key string, value *yaml.Node) (err error) {
+	return d.Keys(n, []string{"task", "data", "steps", "set"}, func(key string, value *yaml.Node) (err error) {
 		switch key {
 		case "task":
 			s.Finetune.Task, err = d.Text(value)
+		case "data":
+			s.Finetune.Data, err = d.Text(value)
 		case "steps":
 			var steps int64
 			steps, err = d.Whole(value)
@@ -420,6 +422,9 @@ func writtenFinetune(s Study) (*yaml.Node, error) {
 	}
 	n := strictyaml.Mapping()
 	strictyaml.Put(n, "task", strictyaml.Scalar(s.Finetune.Task))
+	if s.Finetune.Data != "" {
+		strictyaml.Put(n, "data", strictyaml.Scalar(s.Finetune.Data))
+	}
 	if s.Finetune.Steps != 0 {
 		strictyaml.Put(n, "steps", strictyaml.Scalar(strconv.Itoa(s.Finetune.Steps)))
 	}

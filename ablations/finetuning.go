@@ -25,7 +25,8 @@ import (
 //
 // A change of an arm whose path begins with "finetune." is one of the fine-tuning's settings: "finetune.optimizer.layer_decay=0.8".
 type Finetuning struct {
-	Task  string   `json:"task"`            // "families", the probe on the default corpus, or the file of labelled texts, JSON lines
+	Task  string   `json:"task"`            // "families", the probe on the default corpus, or what [tasks.Read] takes: a named set, a task file, labelled texts
+	Data  string   `json:"data,omitempty"`  // of a named set, the folder of its files
 	Steps int      `json:"steps,omitempty"` // 0 is [tasks.DefaultSteps]
 	Set   []string `json:"set,omitempty"`   // settings of every arm's, as [tasks.Options] takes them
 }
@@ -58,7 +59,7 @@ func (f *Finetuning) task(corpus *text.Corpus) (tasks.Task, error) {
 	if f.Task == "families" {
 		return tasks.Families(corpus)
 	}
-	return tasks.ReadTask(f.Task)
+	return tasks.Read(f.Task, tasks.ReadOptions{Data: f.Data})
 }
 
 // train fine-tunes the model of a run that has ended, and returns the run's result with what was measured in it. begin hears of

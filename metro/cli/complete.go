@@ -19,6 +19,7 @@ import (
 	"metrolab/metro/plan"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
+	"metrolab/metro/tasks"
 	"metrolab/metro/text"
 )
 
@@ -45,6 +46,7 @@ var flagValues = map[string]completer{
 	"device":    func(*cobra.Command, []string, string) []string { return devicesKnown() },
 	"sharded":   func(*cobra.Command, []string, string) []string { return plan.Shardings() },
 	"corpus":    corpora,
+	"task":      taskNames,
 	"set":       assignments,
 	"arm":       arms,
 	"baseline":  func(*cobra.Command, []string, string) []string { return recipes.Names() },
@@ -252,4 +254,12 @@ func entries(begun string, files bool) (paths []string) {
 		}
 	}
 	return paths
+}
+
+// taskNames are the named sets, and files.
+func taskNames(c *cobra.Command, given []string, begun string) (names []string) {
+	for _, s := range tasks.Sets() {
+		names = append(names, s.Name)
+	}
+	return append(names, files(c, given, begun)...)
 }

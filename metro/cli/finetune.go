@@ -25,19 +25,24 @@ import (
 
 // finetuneFlags choose model, texts and schedule.
 type finetuneFlags struct {
-	model, data, corpus, backend, out string
-	devices                           deviceCount
-	options                           tasks.Options
+	model, task, data, corpus, backend, out string
+	skipBadRows                             bool
+	devices                                 deviceCount
+	options                                 tasks.Options
 }
 
 func finetuneCommand() *cobra.Command {
 	var f finetuneFlags
 	cmd := &cobra.Command{
 		Use:   "finetune",
-		Short: "Fine-tune a pretrained main model to tell texts apart",
-		Long: `Trains all weights of a run's main model, with a new linear head, on labelled texts, and prints its balanced accuracy
-on test texts beside two baselines: always the largest class, and a bag-of-words classifier. Without --data the task is
-the probe: which of eight families of Go packages does a comment come from?
+		Short: "Fine-tune a pretrained main model on a task",
+		Long: `Trains all weights of a run's main model, with a new head, on a task, and prints what it scores on test texts beside
+what knows nothing of pretraining: always the most frequent answer, and a logistic regression on words. Without --task and --data
+the task is the probe: which of eight families of Go packages does a comment come from?
+
+--task names one of the sets that "metro tasks" lists, whose files are yours, in the folder that --data names; or a task file,
+whose few lines say where examples stand and what is asked of them ("metro tasks --help"). --data alone is a file of labelled
+texts. Rows that cannot be read are listed with file, line and reason, and refused unless --skip-bad-rows passes them over.
 
 A fine-tuning is a run of its own beside the model's, with a checkpoint that Ctrl-C saves and the same command goes on from;
 asked for again, it is found. Its result is also kept in the model's folder, if that can be written: as finetune-TASK-….json,
@@ -45,6 +50,8 @@ named after the run, and the latest as finetune-TASK.json.`,
 		Example: `  metro finetune --model runs/tiny-0123456789
   metro finetune --model runs/tiny-0123456789 --from-scratch     the control: the same without pretraining
   metro finetune --model runs/tiny-0123456789 --data mine.jsonl  lines of {"text": "...", "label": "..."}
+  metro finetune --model runs/tiny-0123456789 --task rotten-tomatoes --data ../data/tasks
+  metro finetune --model runs/tiny-0123456789 --task mine.yaml   what the file says
   metro finetune --model runs/tiny-0123456789 --seed 1 --set optimizer.layer_decay=0.8
   metro finetune --model runs/tiny-0123456789 --devices 2        two devices share the rows of each step`,
 		Args: args(cobra.NoArgs),
@@ -52,7 +59,9 @@ named after the run, and the latest as finetune-TASK.json.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.model, "model", "", "folder of a run, or a Hugging Face folder")
-	flags.StringVar(&f.data, "data", "", "labelled texts, JSON lines, in the place of the probe")
+	flags.StringVar(&f.task, "task", "", "a named set (see metro tasks) or a task file, in the place of the probe")
+	flags.StringVar(&f.data, "data", "", "folder of the named set's files; without --task, labelled texts, JSON lines")
+	flags.BoolVar(&f.skipBadRows, "skip-bad-rows", false, "pass over rows of the task that cannot be read, and count them")
 	flags.StringVar(&f.corpus, "corpus", text.Default, "corpus that the probe's texts are from: godoc is this machine's Go documentation")
 	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
 	flags.Var(&f.devices, "devices", devicesUsage)
@@ -69,8 +78,8 @@ named after the run, and the latest as finetune-TASK.json.`,
 }
 
 func finetune(cmd *cobra.Command, f finetuneFlags) error {
-	if f.data != "" && cmd.Flags().Changed("corpus") {
-		return usererr.New("--corpus is where the probe's texts are from, and --data takes the place of the probe; leave one of the two out")
+	if err := f.check(cmd.Flags().Changed("corpus")); err != nil {
+		return err
 	}
 	engine, err := f.devices.of(f.backend)
 	if err != nil {
@@ -83,7 +92,7 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 	for _, line := range model.Notes {
 		fmt.Fprintln(stderr, line)
 	}
-	task, err := f.task(cmd.Context())
+	task, err := f.examples(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -97,8 +106,7 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 		return err
 	}
 	about := task.About()
-	fmt.Fprintf(stderr, "task %s: %s training and %s test texts of %d classes from %s\n",
-		about.Name, humanize.Comma(int64(about.TrainTexts)), humanize.Comma(int64(about.TestTexts)), len(about.Classes), about.Source)
+	sayTask(about, task, model)
 	bar := newBar("fine-tuning")
 	result, err := tasks.Finetune(cmd.Context(), runner, model, task, f.options, bar.train)
 	bar.finish()
@@ -106,7 +114,7 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 		return err
 	}
 	if result.CutTexts > 0 {
-		fmt.Fprintf(stderr, "%s texts are longer than what is read of one, the first 16 rows of the model\n", humanize.Comma(int64(result.CutTexts)))
+		fmt.Fprintf(stderr, "%s texts are longer than what is read of one\n", humanize.Comma(int64(result.CutTexts)))
 	}
 	printScores(cmd.OutOrStdout(), result)
 	fmt.Fprintf(cmd.OutOrStdout(), "\nrun:    %s\n", result.Run.Dir)
@@ -146,7 +154,40 @@ func keepBeside(model string, r tasks.Result) (paths []string) {
 	return paths
 }
 
-func (f finetuneFlags) task(ctx context.Context) (tasks.Task, error) {
+// check refuses flags that say nothing together.
+func (f finetuneFlags) check(corpus bool) error {
+	switch {
+	case (f.task != "" || f.data != "") && corpus:
+		return usererr.New("--corpus is where the probe's texts are from, and --task or --data takes the place of the probe; leave one of the two out")
+	case f.skipBadRows && f.task == "":
+		return usererr.New("--skip-bad-rows is for the files of a --task; without one it does nothing")
+	case f.data != "" && strings.HasSuffix(f.task, ".yaml"):
+		return usererr.New("--data is where a named set's files lie; a task file says itself where its examples stand")
+	}
+	return nil
+}
+
+// sayTask says what the task is, and what is to be known of its examples.
+func sayTask(about tasks.About, task tasks.Task, model training.Pretrained) {
+	classes := ""
+	if n := len(about.Classes); n > 0 {
+		classes = fmt.Sprintf(" of %d classes", n)
+	}
+	fmt.Fprintf(stderr, "task %s (%s): %s training and %s test texts%s from %s\n",
+		about.Name, about.Kind, humanize.Comma(int64(about.TrainTexts)), humanize.Comma(int64(about.TestTexts)), classes, about.Source)
+	for _, note := range about.Notes {
+		fmt.Fprintln(stderr, note)
+	}
+	if c := model.Model.Config; task.Form(c.Data.SeqLen).Pairs && c.Embeddings.TokenTypes < 2 {
+		fmt.Fprintln(stderr, "the model has no token type for a second text: the two of a row are told apart by [SEP] alone")
+	}
+}
+
+// examples reads the task.
+func (f finetuneFlags) examples(ctx context.Context) (tasks.Task, error) {
+	if f.task != "" {
+		return tasks.Read(f.task, tasks.ReadOptions{Data: f.data, SkipBadRows: f.skipBadRows})
+	}
 	if f.data != "" {
 		return tasks.ReadTask(f.data)
 	}

@@ -68,7 +68,7 @@ func (t Choice) GraphKey() string { return fmt.Sprintf("choice/%d", t.Choices) }
 
 // Form implements [Task].
 func (t Choice) Form(int) Form {
-	return Form{Texts: t.Choices, Pairs: true, Pooled: true, Target: shapes.Make(dtypes.Int32)}
+	return Form{Texts: t.Choices, Least: leastTokens, Pairs: true, Pooled: true, Target: shapes.Make(dtypes.Int32)}
 }
 
 // Encode implements [Task]: a question is as many rows as it has choices, each [CLS] text [SEP] choice [SEP].
@@ -92,8 +92,8 @@ func (t Choice) Order(*Rows) func(seed int64, k int) int {
 }
 
 // Head implements [Task]: one score a row, so that a question has [B, C].
-func (t Choice) Head(scope *model.Scope, read Read) *Node {
-	scores := layers.Dense(scope.In("task"), read.pooled(scope), 1, layers.InitZeros)
+func (t Choice) Head(scope *model.Scope, in HeadInput) *Node {
+	scores := layers.Dense(scope.In("task"), in.pooled(scope), 1, layers.InitZeros)
 	return Reshape(scores, scores.Shape().Size()/t.Choices, t.Choices)
 }
 

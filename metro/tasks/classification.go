@@ -158,7 +158,11 @@ func (t Classification) GraphKey() string {
 
 // Form implements [Task].
 func (t Classification) Form(int) Form {
-	return Form{Texts: 1, Pooled: true, Pairs: t.Pairs, Target: shapes.Make(dtypes.Int32)}
+	form := Form{Texts: 1, Pooled: true, Pairs: t.Pairs, Target: shapes.Make(dtypes.Int32)}
+	if t.Whole {
+		form.Least = leastTokens
+	}
+	return form
 }
 
 // Encode implements [Task]. Every window of a text is a row, and its target the text's class. The rows that are asked about
@@ -190,10 +194,10 @@ func (t Classification) Order(train *Rows) func(seed int64, k int) int {
 	return newTurns(len(t.Classes), classes).at
 }
 
-// Head implements [Task]: the scores of the classes, [B, classes], a linear map of [Read.pooled] that starts at 0, so that the
+// Head implements [Task]: the scores of the classes, [B, classes], a linear map of [HeadInput.pooled] that starts at 0, so that the
 // loss starts at ln classes.
-func (t Classification) Head(scope *model.Scope, read Read) *Node {
-	return layers.Dense(scope.In("task"), read.pooled(scope), len(t.Classes), layers.InitZeros)
+func (t Classification) Head(scope *model.Scope, in HeadInput) *Node {
+	return layers.Dense(scope.In("task"), in.pooled(scope), len(t.Classes), layers.InitZeros)
 }
 
 // Loss implements [Task]: the mean cross-entropy.

@@ -145,7 +145,12 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 	if err := o.assign(&c); err != nil {
 		return c, err
 	}
+	if before := p.Model.Config; c.Positions.Absolute && c.Positions.Rows == 0 && c.Data.SeqLen < before.Data.SeqLen {
+		c.Positions.Rows = before.PositionRows() // shorter rows read the beginning of the table
+	}
 	switch form := t.Form(c.Data.SeqLen); {
+	case c.Data.SeqLen < form.Least:
+		return c, usererr.New("data.seq_len=%d leaves the rows of this task no room for texts; fine-tune a model that reads %d tokens or more", c.Data.SeqLen, form.Least)
 	case form.Counted && c.Training.Accumulate > 1:
 		return c, usererr.New("training.accumulate=%d: the loss of this task is a mean over what is answered, of which the parts of a step have more or less; leave it at 1", c.Training.Accumulate)
 	case !form.Pooled && c.Task.Pooling != "":

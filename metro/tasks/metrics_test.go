@@ -12,7 +12,7 @@ import (
 	"metrolab/internal/usererr"
 )
 
-// references are what scikit-learn, scipy and seqeval say; scripts/parity/metrics.py wrote them.
+// references are what scikit-learn, scipy, seqeval and transformers say; scripts/parity/metrics.py wrote them.
 type references struct {
 	Classes []map[string]any
 	Numbers []struct {
@@ -24,6 +24,11 @@ type references struct {
 		Precision        float64 `json:"entity_precision"`
 		Recall           float64 `json:"entity_recall"`
 		F1               float64 `json:"entity_f1"`
+	}
+	Answers []struct {
+		Predicted string
+		Accepted  []string
+		Exact, F1 float64
 	}
 	TFIDF []struct {
 		Classes, Features int

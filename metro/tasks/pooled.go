@@ -20,13 +20,13 @@ const clsDropout = 0.1
 
 // pooled is what a head on whole rows reads, [B, H], as task.pooling says: the mean of the states over the real tokens, [CLS]
 // among them, times headScale; or the state of [CLS] through a dense layer with GELU and dropout.
-func (r Read) pooled(scope *model.Scope) *Node {
-	if c := r.Model.Config; c.Task.Pooling == metro.PoolingCLS {
-		cls := Squeeze(Slice(r.States, AxisRange(), AxisElem(0)), 1)
+func (in HeadInput) pooled(scope *model.Scope) *Node {
+	if c := in.Model.Config; c.Task.Pooling == metro.PoolingCLS {
+		cls := Squeeze(Slice(in.States, AxisRange(), AxisElem(0)), 1)
 		cls = layers.GELU(layers.Dense(scope.In("task_dense"), cls, c.Main.Width, layers.InitTruncatedNormal(0.02)))
-		return layers.Dropout(scope.In("task_dropout"), cls, r.Key, clsDropout)
+		return layers.Dropout(scope.In("task_dropout"), cls, in.Key, clsDropout)
 	}
-	real := InsertAxes(ConvertDType(r.NonPad, r.States.DType()), -1)
-	mean := Div(ReduceSum(Mul(r.States, real), 1), ReduceSum(real, 1)) // [B, H]
+	real := InsertAxes(ConvertDType(in.NonPad, in.States.DType()), -1)
+	mean := Div(ReduceSum(Mul(in.States, real), 1), ReduceSum(real, 1)) // [B, H]
 	return MulScalar(mean, headScale)
 }

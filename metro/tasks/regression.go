@@ -70,7 +70,7 @@ func (t Regression) GraphKey() string {
 
 // Form implements [Task].
 func (t Regression) Form(int) Form {
-	return Form{Texts: 1, Pooled: true, Pairs: t.Pairs, Target: shapes.Make(dtypes.Float32)}
+	return Form{Texts: 1, Least: leastTokens, Pooled: true, Pairs: t.Pairs, Target: shapes.Make(dtypes.Float32)}
 }
 
 // Encode implements [Task]. Targets are standardized by the training examples' mean and deviation, so that the head begins at the
@@ -97,8 +97,8 @@ func (t Regression) Order(train *Rows) func(seed int64, k int) int {
 }
 
 // Head implements [Task]: one number a row, [B].
-func (t Regression) Head(scope *model.Scope, read Read) *Node {
-	return Squeeze(layers.Dense(scope.In("task"), read.pooled(scope), 1, layers.InitZeros), -1)
+func (t Regression) Head(scope *model.Scope, in HeadInput) *Node {
+	return Squeeze(layers.Dense(scope.In("task"), in.pooled(scope), 1, layers.InitZeros), -1)
 }
 
 // Loss implements [Task]: the mean squared error of the standardized numbers.

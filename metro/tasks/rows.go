@@ -16,6 +16,7 @@ type Rows struct {
 	values  []float32     // the same where targets are real numbers
 	width   int           // of a target; 0 stands for 1
 	first   [][]int       // of each row, where in it the words of a sentence begin
+	shown   []shown       // of each row, what it shows of a long text
 	cut     int           // texts of which more is there than is read
 }
 
@@ -42,6 +43,9 @@ func newRows(tokenizer tokens.Tokenizer, seqLen int, examples []Example) *Rows {
 	return &r
 }
 
+// leastTokens is how many tokens whole rows have at least: the special ones, and some of each text.
+const leastTokens = 8
+
 // packer makes whole rows: one a text or a pair of texts.
 type packer struct {
 	tokenizer tokens.Tokenizer
@@ -53,47 +57,33 @@ func newPacker(tokenizer tokens.Tokenizer, seqLen int) *packer {
 	return &packer{tokenizer: tokenizer, windows: data.Windows{SeqLen: seqLen, Special: tokenizer.Special(), Closed: true}, rows: &Rows{}}
 }
 
-// add appends the row [CLS] text [SEP], or [CLS] text [SEP] second [SEP] if there is a second text, of example i. Of what is
-// too long the end is left out, of two texts the longer one's.
+// add appends the row of a text, or of a pair, as the tokenizer puts them together, of example i. Of what is too long the end is
+// left out, of two texts the longer one's.
 func (p *packer) add(i int, text, second string, pair bool) {
-	special := p.tokenizer.Special()
-	a, b := p.ids(text), []int32(nil)
-	room := p.windows.SeqLen - 2
-	if pair {
-		b = p.ids(second)
-		room--
+	encode := func(limit int) tokens.Encoded {
+		var e tokens.Encoded
+		var err error
+		if pair {
+			e, err = tokens.EncodePair(p.tokenizer, text, second, tokens.Limit{Tokens: limit})
+		} else {
+			e, err = tokens.EncodeText(p.tokenizer, text, tokens.Limit{Tokens: limit})
+		}
+		if err != nil {
+			panic(err) // rows have room for the special tokens; see leastTokens
+		}
+		return e
 	}
-	if len(a)+len(b) > room {
+	row := encode(0)
+	if len(row.IDs) > p.windows.SeqLen {
 		p.rows.cut++
-		na, nb := longestFirst(len(a), len(b), room)
-		a, b = a[:na], b[:nb]
+		row = encode(p.windows.SeqLen)
 	}
-	row := append(append([]int32{special.CLS}, a...), special.SEP)
-	if pair {
-		row = append(append(row, b...), special.SEP)
+	for k, text := range row.Texts {
+		if text > 0 {
+			tokens.Plain(p.tokenizer, row.IDs[k:k+1])
+		}
 	}
-	p.rows.windows = append(p.rows.windows, p.windows.Whole(i, row))
-}
-
-func (p *packer) ids(text string) []int32 {
-	ids := p.tokenizer.EncodeIDs(nil, text)
-	tokens.Plain(p.tokenizer, ids)
-	return ids
-}
-
-// longestFirst says how much is left of two texts of which room tokens can be read: the shorter stays whole if it is no longer
-// than half of that, as Hugging Face's truncation of that name has it.
-func longestFirst(a, b, room int) (int, int) {
-	short, long := min(a, b), max(a, b)
-	if half := max(room, 0) / 2; short > half {
-		short, long = half, half+max(room, 0)%2
-	} else {
-		long = max(room, 0) - short
-	}
-	if a > b {
-		return long, short
-	}
-	return short, long
+	p.rows.windows = append(p.rows.windows, p.windows.Whole(i, row.IDs))
 }
 
 // Len is the number of rows.

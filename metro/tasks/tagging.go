@@ -71,7 +71,7 @@ func (t Tagging) GraphKey() string { return fmt.Sprintf("tagging/%d", len(t.Tags
 
 // Form implements [Task].
 func (t Tagging) Form(seqLen int) Form {
-	return Form{Texts: 1, Target: shapes.Make(dtypes.Int32, seqLen), Counted: true}
+	return Form{Texts: 1, Least: leastTokens, Target: shapes.Make(dtypes.Int32, seqLen), Counted: true}
 }
 
 // noTag is the target of a token that is not the first of a word.
@@ -133,8 +133,8 @@ func (t Tagging) Order(*Rows) func(seed int64, k int) int {
 }
 
 // Head implements [Task]: the scores of the tags of every token, [B, S, tags].
-func (t Tagging) Head(scope *model.Scope, read Read) *Node {
-	return layers.Dense(scope.In("task"), read.States, len(t.Tags), layers.InitZeros)
+func (t Tagging) Head(scope *model.Scope, in HeadInput) *Node {
+	return layers.Dense(scope.In("task"), in.States, len(t.Tags), layers.InitZeros)
 }
 
 // Loss implements [Task]: the mean cross-entropy over the tokens that have a tag.

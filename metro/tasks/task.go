@@ -33,7 +33,7 @@ type Task interface {
 	Order(train *Rows) func(seed int64, k int) int
 
 	// Head builds the outputs, [B, …], of what the main model says.
-	Head(scope *model.Scope, read Read) *Node
+	Head(scope *model.Scope, in HeadInput) *Node
 	// Loss is the mean over the rows, a scalar, of outputs against their targets.
 	Loss(outputs, targets *Node) *Node
 	// Right is the number, a scalar, of the outputs that are right, and of how many; nil for a task whose answers are not right or
@@ -54,11 +54,12 @@ type Form struct {
 	Pooled  bool         // the head reads whole rows, as task.pooling says
 	Pairs   bool         // rows hold two texts, [CLS] a [SEP] b [SEP]
 	Target  shapes.Shape // of one example
+	Least   int          // tokens that rows must have at least; 0 for any number
 	Counted bool         // the loss is a mean over more than rows, so that a step cannot be computed in parts
 }
 
-// Read is what a head reads.
-type Read struct {
+// HeadInput is what a head reads.
+type HeadInput struct {
 	States *Node // [B, S, H] of the main model; of a task with C choices, [B·C, S, H]
 	NonPad *Node // [B, S] bool: where there are real tokens
 	Second *Node // [B, S] bool: the second text of a pair, with its [SEP]; nil if there are no pairs
@@ -92,7 +93,8 @@ type Baselines struct {
 
 // Prediction is a model's answer to one test example, for people and programs.
 type Prediction struct {
-	Example   int                `json:"example"` // from 0, in the order of the test texts
+	Example   int                `json:"example"`      // from 0, in the order of the test texts
+	ID        string             `json:"id,omitempty"` // that the task gives it
 	Target    any                `json:"target"`
 	Predicted any                `json:"predicted"`
 	Scores    map[string]float32 `json:"scores,omitempty"` // log-probabilities of the classes

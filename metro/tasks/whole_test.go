@@ -3,7 +3,6 @@
 package tasks
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -129,14 +128,4 @@ func TestPoolingOfCLS(t *testing.T) {
 	o.Set = []string{"task.pooling=max"}
 	_, err = Finetune(t.Context(), runnerOn(t, backendtest.Go(t)), shape(t, "the file more"), rated(), o, nil)
 	require.ErrorContains(t, err, `task.pooling is "max"`)
-}
-
-// As tokenizers.encode(…) of Hugging Face truncates: (tokens of the first, of the second, room) → what is left.
-func TestLongestFirst(t *testing.T) {
-	for _, c := range [][5]int{
-		{10, 3, 8, 5, 3}, {3, 10, 8, 3, 5}, {10, 10, 8, 4, 4}, {10, 10, 9, 4, 5}, {11, 10, 9, 5, 4}, {4, 9, 9, 4, 5}, {9, 5, 9, 5, 4}, {5, 5, 0, 0, 0}, {2, 2, 4, 2, 2},
-	} {
-		a, b := longestFirst(c[0], c[1], c[2])
-		require.Equal(t, []int{c[3], c[4]}, []int{a, b}, fmt.Sprint(c))
-	}
 }

@@ -86,15 +86,15 @@ func (f *finetuning) Forward(scope *model.Scope, in []*Node, _, key *Node, _ *me
 func (f *finetuning) outputs(scope *model.Scope, tokens, key *Node) *Node {
 	s := f.model.Config.Data.SeqLen
 	tokens = Reshape(tokens, tokens.Shape().Size()/s, s)
-	read := Read{NonPad: f.nonPad(tokens), Key: key, Model: f.model}
+	in := HeadInput{NonPad: f.nonPad(tokens), Key: key, Model: f.model}
 	biasScale := Scalar(tokens.Graph(), dtypes.Float32, f.model.Config.Positions.Scale)
 	if f.form.Pairs {
-		read.Second = f.second(tokens, read.NonPad)
-		read.States = f.model.PairStates(scope, tokens, read.NonPad, read.Second, biasScale, key)
+		in.Second = f.second(tokens, in.NonPad)
+		in.States = f.model.PairStates(scope, tokens, in.NonPad, in.Second, biasScale, key)
 	} else {
-		read.States = f.model.MainStates(scope, tokens, read.NonPad, biasScale, key)
+		in.States = f.model.MainStates(scope, tokens, in.NonPad, biasScale, key)
 	}
-	return f.task.Head(scope, read)
+	return f.task.Head(scope, in)
 }
 
 // second is where the second texts of pairs are, [B, S] bool: behind the first [SEP].

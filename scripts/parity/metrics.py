@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes what scikit-learn, scipy and seqeval make of given answers, for the tests of metro/tasks.
+"""Writes what scikit-learn, scipy, seqeval and transformers make of given answers, for the tests of metro/tasks.
 
     pip install scikit-learn==1.7.2 scipy==1.16.3 seqeval==1.2.2
+    pip download --no-deps transformers==4.57.3 && unzip -d wheel transformers-*.whl
+    export SQUAD_METRICS=wheel/transformers/data/metrics/squad_metrics.py
     python scripts/parity/metrics.py metro/tasks/testdata/metrics.json
 """
 
 import json
+import os
 import random
+import re
 import sys
 import warnings
 
@@ -25,7 +29,8 @@ ABOUT = (
     "Written by scripts/parity/metrics.py with scikit-learn %s, scipy %s, seqeval 1.2.2. classes: accuracy, balanced "
     "accuracy, F1 of class 1 (two classes alone), macro F1 over the labels that occur, Matthews. numbers: Pearson, "
     "Spearman, mean squared error; 0 where scipy has NaN. entities: entity F1 of seqeval's default mode. tfidf: "
-    "predictions of TfidfVectorizer(ngram_range=(1, 2)) and LogisticRegression(C=1)."
+    "logits of TfidfVectorizer(ngram_range=(1, 2)) and LogisticRegression(C=1). answers: exact match and F1 of SQuAD's "
+    "official evaluation, as transformers 4.57.3 carries it."
 ) % (sklearn.__version__, scipy.__version__)
 
 
@@ -106,8 +111,33 @@ def tfidf_case(k):
     return {"classes": k, "texts": [t for t, _ in train], "labels": [c for _, c in train], "test": test, "logits": p.tolist(), "features": len(v.vocabulary_)}
 
 
+def squad():
+    """The functions of the official evaluation, without the rest of transformers, which wants torch."""
+    text = open(os.environ["SQUAD_METRICS"]).read()
+    space = {"re": re, "string": __import__("string"), "collections": __import__("collections")}
+    body = text[text.index("def normalize_answer"):text.index("def apply_no_ans_threshold")]
+    exec(body, space)
+    return space
+
+
+def answer_cases():
+    s = squad()
+    cases = [
+        ("The café", ["café"]), ("a  red, house!", ["The red house"]), ("Ann", ["of Ann", "Ann"]), ("", ["Ann"]), ("", []), ("Ann", []),
+        ("the", ["a"]), ("maña a", ["maña"]), ("U.S.", ["US", "United States"]), ("two two three", ["two three three"]), ("“the” end", ["“” end"]),
+        ("AN APPLE—a day", ["apple— day"]), ("x_a", ["x a"]), ("the", ["Ann"]), ("1990s", ["the 1990s", "the"]), ("l'an neuf", ["lan neuf"]),
+    ]
+    for predicted, accepted in cases:
+        gold = [a for a in accepted if s["normalize_answer"](a)] or [""]
+        yield {
+            "predicted": predicted, "accepted": accepted,
+            "exact": max(s["compute_exact"](a, predicted) for a in gold), "f1": max(s["compute_f1"](a, predicted) for a in gold),
+        }
+
+
 out = {
     "about": ABOUT, "classes": list(class_cases()), "numbers": list(number_cases()), "entities": list(entity_cases()),
+    "answers": list(answer_cases()),
     "tfidf": [tfidf_case(2), tfidf_case(3)],
 }
 with open(sys.argv[1], "w") as f:
