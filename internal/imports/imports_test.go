@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"metro/hlo":            {},
 	"metro/masking":        {},
 	"metro/metrics":        {},
+	"metro/minimalpairs":   aboveMetro,
 	"metro/plan":           {"layers", "metro", "metro/training"},
 	"metro/recipes":        aboveMetro,
 	"metro/runs":           aboveMetro,
@@ -55,7 +56,7 @@ var mayImport = map[string][]string{
 }
 
 var (
-	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/masking", "metro/metrics", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training", "metro/weights"}
+	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/masking", "metro/metrics", "metro/minimalpairs", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training", "metro/weights"}
 	everything = append([]string{"ablations", "metro/backend", "metro/bench", "metro/hlo", "metro/plan", "metro/workspace", "viz", "viz/report", "viz/table"}, aboveMetro...)
 )
 
