@@ -49,7 +49,7 @@ func TestOutcomesThatAnArmDoesNotShare(t *testing.T) {
 		_, err = s.Arms()
 		require.NoError(t, err, assignment)
 	}
-	for _, shared := range []string{"training.batch_size=4", "masking.rate=0.3", "training.accumulate=2", "data.corpus=elsewhere", "training.init_from=elsewhere"} {
+	for _, shared := range []string{"training.batch_size=4", "masking.rate=0.3", "training.accumulate=2", "data.corpus=elsewhere", "data.mixture=elsewhere=0.5", "training.init_from=elsewhere"} {
 		s := small()
 		s.Changes = []Change{{Name: "other", Set: []string{shared}}}
 		_, err := s.Arms()
@@ -62,7 +62,7 @@ func TestOutcomesThatAnArmDoesNotShare(t *testing.T) {
 			settings = append(settings, f.Path)
 		}
 	}
-	require.ElementsMatch(t, []string{"data.alphabet", "data.corpus", "data.field", "data.longest_word", "data.lowercase", "data.near_duplicates", "data.seq_len", "data.vocab_size"}, settings)
+	require.ElementsMatch(t, []string{"data.alphabet", "data.corpus", "data.field", "data.longest_word", "data.lowercase", "data.mixture", "data.near_duplicates", "data.seq_len", "data.vocab_size"}, settings)
 }
 
 // Arms of other tokenizers and rows are compared on the frozen words. An arm on another text is compared on none of the held-out

@@ -21,7 +21,7 @@ type SelfAttention struct {
 // Apply computes softmax(QKᵀ/√(H/N) + bias)·V from x, [B, S, H], head by head, then a dense map back to H.
 //
 //   - bias, if not nil, broadcasts to [B, N, S, S]: a relative position bias [1, N, S, S], a padding mask
-//     [B, 1, 1, S] (see [PaddingBias]), or their sum; float32 where x is narrower.
+//     [B, 1, 1, S] or [B, 1, S, S] (see [PaddingBias]), or their sum; float32 where x is narrower.
 //   - key drives dropout (see [Dropout]) and is nil when evaluating.
 //
 // It is built from plain operations, never from a backend's fused attention: the fused CUDA kernel gives a learned
@@ -71,10 +71,13 @@ func (a SelfAttention) Weights(width int) []Weight {
 	return append(weights, Within("output", DenseWeights(width, width, orElse(a.InitOutput, a.Init))...)...)
 }
 
-// PaddingBias turns mask, [B, S], true at real tokens, into the attention bias [B, 1, 1, S] that hides the others:
-// 0 and −1e9. It has the dtype of like.
+// PaddingBias turns mask, [B, S], true at real tokens, into the attention bias [B, 1, 1, S] that hides the others: 0 and −1e9.
+// A mask [B, S, S], true at what the position of its second axis reads, becomes [B, 1, S, S]. It has the dtype of like.
 func PaddingBias(mask, like *Node) *Node {
 	hidden := MulScalar(OneMinus(ConvertDType(mask, like.DType())), -1e9)
+	if mask.Rank() == 3 {
+		return InsertAxes(hidden, 1)
+	}
 	return InsertAxes(hidden, 1, 1)
 }
 

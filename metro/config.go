@@ -110,6 +110,10 @@ type Positions struct {
 	MaxDistance int     `json:"max_distance" class:"graph" when:"positions.relative!=none"`
 	Scale       float64 `json:"scale" class:"input" neutral:"1" when:"positions.relative!=none"` // the bias is multiplied by this; published recipes have 1, short runs learn faster with more
 
+	// WithinDocuments hides from every position what is not of its own document, whose [SEP] is its end; [CLS] is of the first
+	// document of its row. Rows are cut from the text across the ends of documents in either case, so that no token is lost.
+	WithinDocuments bool `json:"within_documents" class:"graph" neutral:"false" when:"pretraining" since:"2"`
+
 	RelativeOptions Options `json:"relative_options,omitzero"` // of the bias
 }
 

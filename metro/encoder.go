@@ -17,7 +17,8 @@ import (
 const embeddingStd = 0.02
 
 // encode runs one of the models' encoders on tokens, [B, S] int32: embeddings, then the layers. Padding, where nonPad [B, S]
-// is false, is hidden from every other position. Between the layers states have the dtype that training.activations says;
+// is false, is hidden from every other position, and so are other documents where the config says so; nonPad may also be what
+// [Model.Visible] has made of the rows before they were corrupted. Between the layers states have the dtype that training.activations says;
 // what is returned has that of the weights.
 func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad, biasScale, key *Node) []*Node {
 	c, owner := m.Config.encoderOf(reader), m.Config.ownersFor(reader)
@@ -35,6 +36,9 @@ func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad
 	x = layers.Dropout(scope.In("embedding_dropout"), x, key, c.Dropout)
 	if x.Shape().Dim(-1) != c.Width {
 		x = layers.Dense(scope.In("embedding_projection"), x, c.Width, c.initializer())
+	}
+	if nonPad.Rank() == 2 {
+		nonPad = m.Visible(tokens, nonPad)
 	}
 	biases := m.attentionBiases(scope, c, full, nonPad, biasScale)
 	block := m.Config.block(reader)

@@ -3,6 +3,7 @@
 package metro
 
 import (
+	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
@@ -16,6 +17,7 @@ type Model struct {
 	Config Config
 	Vocab  int   // V of the tokenizer in use; every id is below it
 	PadID  int32 // the id that fills rows up
+	SepID  int32 // the id behind every document of a row; looked at under positions.within_documents
 
 	// What SourceUnigram and SourceUniform draw from, nil for other sources: a log-probability a token, up to a
 	// constant; very low for tokens that are never drawn, such as special ones.
@@ -31,6 +33,20 @@ func (m Model) prepare(scope *model.Scope) *model.Scope {
 		scope.Store().SetParam(layers.ParamDeterministic, true)
 	}
 	return scope
+}
+
+// Visible returns what each position of rows, tokens [B, S] int32, may read, nonPad [B, S] bool being false at padding: nonPad
+// itself or, under positions.within_documents, [B, S, S] bool, true where the second is no padding and of the first one's
+// document. A document begins behind the [SEP] of the one before it, the first with the row.
+func (m Model) Visible(tokens, nonPad *Node) *Node {
+	if !m.Config.Positions.WithinDocuments || m.Config.Task.Name != "" {
+		return nonPad
+	}
+	g := tokens.Graph()
+	ends := ConvertDType(Equal(tokens, Scalar(g, dtypes.Int32, m.SepID)), dtypes.Int32)
+	document := Sub(CumSum(ends, -1), ends) // [B, S] ends before each position
+	same := Equal(InsertAxes(document, 2), InsertAxes(document, 1))
+	return LogicalAnd(same, InsertAxes(nonPad, 1))
 }
 
 // MainLayers runs the main model on tokens, [B, S] int32, with padding where nonPad, [B, S] bool, is false: the

@@ -95,7 +95,7 @@ func (p *Pass) GeneratorLogits() *Node {
 }
 
 func (p *Pass) generatorLogits(key *Node) *Node {
-	states := last(p.Model.GeneratorLayers(p.scope, p.Batch.Masked, p.NonPad, p.Scalars.BiasScale, key))
+	states := last(p.Model.GeneratorLayers(p.scope, p.Batch.Masked, p.visible(), p.Scalars.BiasScale, key))
 	return p.Model.GeneratorHead(p.scope, p.AtPositions(states))
 }
 
@@ -135,12 +135,18 @@ func (p *Pass) Replaced() *Node {
 
 // States returns the main model's states on the corrupted rows, [B, S, H].
 func (p *Pass) States() *Node {
-	return p.once("States", func() *Node { return p.Encode(p.Corrupted(), p.NonPad, "") })
+	return p.once("States", func() *Node { return p.Encode(p.Corrupted(), p.visible(), "") })
 }
 
 // MaskedStates returns the main model's states on the masked rows, [B, S, H]: what plain masked language modelling reads.
 func (p *Pass) MaskedStates() *Node {
-	return p.once("MaskedStates", func() *Node { return p.Encode(p.Batch.Masked, p.NonPad, "masked") })
+	return p.once("MaskedStates", func() *Node { return p.Encode(p.Batch.Masked, p.visible(), "masked") })
+}
+
+// visible is what each position of the batch may read; see [Model.Visible]. A sample may be a [SEP], so that it follows from the
+// original rows.
+func (p *Pass) visible() *Node {
+	return p.once("visible", func() *Node { return p.Model.Visible(p.Batch.Tokens, p.NonPad) })
 }
 
 // Encode runs the main model on any rows, tokens [B, S] int32 and nonPad [B, S] bool: [B, S, H]. Passes with different

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/dustin/go-humanize"
+
 	"metrolab/metro"
+	"metrolab/metro/data"
 	"metrolab/metro/metrics"
 	"metrolab/metro/training"
 	"metrolab/viz/table"
@@ -23,7 +26,16 @@ func tokenize(ctx context.Context, runner *training.Runner, c metro.Config) erro
 	}
 	bar.finish()
 	fmt.Fprintln(stderr, dataset.Unknown)
+	printRows("training", dataset.Train)
+	for _, m := range dataset.Mixed {
+		printRows(fmt.Sprintf("mixed in, %d of 1,000 rows, %s", m.Share, m.Corpus.Name), m.Rows)
+	}
 	return nil
+}
+
+// printRows says how many rows of a text there are, and how much of them is padding.
+func printRows(what string, rows *data.Rows) {
+	fmt.Fprintf(stderr, "%s: %s rows of %d tokens, %.2g %% of them padding\n", what, humanize.Comma(int64(rows.Len())), rows.SeqLen, 100*rows.Padding())
 }
 
 // printMetrics prints what a finished run measured last, with what scorers without a model reach in brackets below.

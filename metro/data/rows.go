@@ -32,6 +32,12 @@ func (r *Rows) Len() int { return (r.Tokens() + r.SeqLen - 2) / (r.SeqLen - 1) }
 // Tokens returns the length of the stream, [CLS] and [PAD] not counted.
 func (r *Rows) Tokens() int { return r.stream.Len() }
 
+// Padding returns the share of the rows' places that hold no token of the stream and no [CLS]: those behind the last document.
+func (r *Rows) Padding() float64 {
+	places := r.Len() * r.SeqLen
+	return float64(places-r.Len()-r.Tokens()) / float64(max(places, 1))
+}
+
 // Read fills row, of length SeqLen, with row i. It may be called from several goroutines.
 func (r *Rows) Read(i int, row []int32) error {
 	body := r.SeqLen - 1

@@ -123,3 +123,10 @@ func TestRowsNameTheFileThatFails(t *testing.T) {
 	require.ErrorIs(t, rows.Read(0, row), os.ErrClosed)
 	require.ErrorContains(t, rows.Read(0, row), path)
 }
+
+// Padding is what the last row lacks, and nothing else.
+func TestPadding(t *testing.T) {
+	for n, want := range map[int]float64{0: 0, 1: 6.0 / 8, 7: 0, 8: 6.0 / 16, 14: 0} {
+		require.InDelta(t, want, openIDs(t, counting(n), 8).Padding(), 1e-12, "%d tokens", n)
+	}
+}

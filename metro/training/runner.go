@@ -245,7 +245,7 @@ func (r *Runner) newPretraining(config metro.Config, d *data.Dataset, o origins)
 	if w.heldOut, err = r.heldOut(d, config); err != nil {
 		return nil, err
 	}
-	w.model = metro.Model{Config: config, Vocab: max(d.Vocab, o.vocab()), PadID: d.PadID, LogUniform: d.LogUniform()}
+	w.model = metro.Model{Config: config, Vocab: max(d.Vocab, o.vocab()), PadID: d.PadID, SepID: d.Tokenizer.Special().SEP, LogUniform: d.LogUniform()}
 	if w.model.LogUnigram, err = d.LogUnigram(); err != nil {
 		return nil, err
 	}
