@@ -20,7 +20,9 @@ type Options struct {
 	Lowercase bool   // lower all letters and strip their accents
 
 	Alphabet    int // how many different characters are kept, the most frequent first; 0 means 1000
-	LongestWord int // the longest word that is taken apart, in characters; 0 means 100
+	LongestWord int // the longest word that is taken apart, in characters, or, of BPE, learned from in one; 0 means 100
+
+	SentencePiece bool // BPE of characters, as SentencePiece's, not of bytes
 }
 
 const defaultModel = "WordPiece"
@@ -63,6 +65,9 @@ func (o Options) folder(corpus *text.Corpus) string {
 	}
 	if o.Model != defaultModel {
 		name += "-" + o.Model
+	}
+	if o.SentencePiece {
+		name += "-SentencePiece"
 	}
 	return name
 }

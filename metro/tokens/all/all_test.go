@@ -23,21 +23,6 @@ var texts = []string{
 
 // others makes a tokenizer of each format that cannot be learned here.
 var others = map[string]func(t *testing.T) tokens.Tokenizer{
-	"BPE": func(t *testing.T) tokens.Tokenizer {
-		tokens := slices.Clone(fiveTokens)
-		for b := range 256 {
-			if b < '!' || b == 0x7F {
-				b += 0x100 // near enough to the alphabet of bytes
-			}
-			tokens = append(tokens, string(rune(b)))
-		}
-		vocab := map[string]int{}
-		for id, token := range append(tokens, "th", "the") {
-			vocab[token] = id
-		}
-		return described(t, map[string]any{"type": "BPE", "vocab": vocab, "merges": []string{"t h", "th e"}, "unk_token": "<unk>"},
-			map[string]any{"type": "ByteLevel"})
-	},
 	"Unigram": func(t *testing.T) tokens.Tokenizer {
 		var vocab [][2]any
 		for id, token := range append(slices.Clone(fiveTokens), "▁", "▁the", "t", "h", "e", "n", "일", "é") {

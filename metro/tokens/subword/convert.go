@@ -55,7 +55,11 @@ func (c *config) parseSPM(data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := m.steps()
+	return c.tokenizer(m, m.steps())
+}
+
+// tokenizer makes the tokenizer of a SentencePiece model; f describes what comes before and after the model.
+func (c *config) tokenizer(m *spm, f parts.File) (t *Tokenizer, err error) {
 	if f.Model, err = m.model(); err != nil {
 		return nil, err
 	}

@@ -22,15 +22,20 @@ type config struct {
 }
 
 // SaveFolder writes the tokenizer into dir, which is made if need be: tokenizer.json, tokenizer_config.json and
-// special_tokens_map.json, each all or nothing. maxLength is the number of tokens that the model takes, those around a text
+// special_tokens_map.json, each all or nothing, and spiece.model where SentencePiece can be told all that tokenizer.json says.
+// maxLength is the number of tokens that the model takes, those around a text
 // counted.
 func (t *Tokenizer) SaveFolder(dir string, maxLength int) error {
 	c := config{"PreTrainedTokenizerFast", json.Number(strconv.Itoa(maxLength)), parts.NamesOf(t, t.file.AddedTokens)}
-	return parts.SaveFolder(dir,
-		parts.FileData{Name: parts.ConfigName, Data: parts.Indented(parts.RawJSON(c))},
-		parts.FileData{Name: parts.MapName, Data: parts.Indented(parts.RawJSON(c.SpecialNames))},
-		parts.FileData{Name: parts.JSONName, Data: t.JSON()},
-	)
+	files := []parts.FileData{
+		{Name: parts.ConfigName, Data: parts.Indented(parts.RawJSON(c))},
+		{Name: parts.MapName, Data: parts.Indented(parts.RawJSON(c.SpecialNames))},
+		{Name: parts.JSONName, Data: t.JSON()},
+	}
+	if model, ok := t.spmFile(c); ok {
+		files = append(files, parts.FileData{Name: spmName, Data: model})
+	}
+	return parts.SaveFolder(dir, files...)
 }
 
 // LoadFolder reads the tokenizer of a Hugging Face folder: from tokenizer.json as [Load] does or, in a folder without one, from

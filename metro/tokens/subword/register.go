@@ -2,15 +2,22 @@
 
 package subword
 
-import "metrolab/metro/tokens"
+import (
+	"iter"
+
+	"metrolab/metro/tokens"
+)
 
 func init() {
-	for model, vocabulary := range map[string]string{"BPE": "", "Unigram": spmName} {
-		tokens.Register(tokens.Format{
-			Model:      model,
-			Vocabulary: vocabulary,
-			Load:       func(path string) (tokens.Tokenizer, error) { return Load(path) },
-			LoadFolder: func(dir string) (tokens.Tokenizer, error) { return LoadFolder(dir) },
-		})
-	}
+	load := func(path string) (tokens.Tokenizer, error) { return Load(path) }
+	folder := func(dir string) (tokens.Tokenizer, error) { return LoadFolder(dir) }
+	tokens.Register(tokens.Format{Model: "Unigram", Vocabulary: spmName, Load: load, LoadFolder: folder})
+	tokens.Register(tokens.Format{
+		Model: "BPE", Load: load, LoadFolder: folder,
+		Learn: func(texts iter.Seq[string], o tokens.Options) (tokens.Tokenizer, error) {
+			return Train(texts, Options{
+				SentencePiece: o.SentencePiece, VocabSize: o.VocabSize, Lowercase: o.Lowercase, MaxAlphabet: o.Alphabet, LongestWord: o.LongestWord,
+			})
+		},
+	})
 }

@@ -121,7 +121,7 @@ func (t *Tokenizer) Decode(ids []int32) string {
 // canonical is a section as encoding/json writes it: its keys in the order of the alphabet.
 func canonical(raw json.RawMessage) json.RawMessage {
 	var v any
-	if len(raw) == 0 || json.Unmarshal(raw, &v) != nil {
+	if len(raw) == 0 || json.Unmarshal(raw, &v) != nil || v == nil {
 		return nil
 	}
 	return parts.RawJSON(v)

@@ -3,36 +3,23 @@
 package wordpiece
 
 import (
-	"cmp"
-	"slices"
 	"unicode/utf8"
+
+	"metrolab/metro/tokens/internal/parts"
 )
 
-// maxWords bounds the table of different words, and with it the trainer's memory (about 0.5 GB at the bound). English
-// books have some 300,000 different words in 100 MB, most of them seen once.
-const maxWords = 1 << 20
-
-type wordCount struct {
-	word  string
-	count int64
-}
-
-// wordCounter counts normalized words. When limit different ones are held, it forgets all seen once; the next time,
-// all seen up to twice, and so on. What it holds depends on the order of the texts but on nothing else.
+// wordCounter counts normalized words.
 type wordCounter struct {
 	splitter
-	limit   int
+	*parts.Counter
 	chars   int   // that a word may have
 	long    int64 // words that have more
 	longest int   // how many the longest of these has
-	floor   int64 // the count up to which words were last forgotten
-	at      map[string]int32
-	counts  []int64
 	key     []byte
 }
 
 func newWordCounter(r rules, limit, chars int) *wordCounter {
-	return &wordCounter{splitter: splitter{normalizer{rules: r}}, limit: limit, chars: chars, at: make(map[string]int32)}
+	return &wordCounter{splitter: splitter{normalizer{rules: r}}, Counter: parts.NewCounter(limit), chars: chars}
 }
 
 func (c *wordCounter) add(text string) {
@@ -48,36 +35,5 @@ func (c *wordCounter) count(word []char) {
 	for _, ch := range word {
 		c.key = utf8.AppendRune(c.key, ch.r)
 	}
-	if i, ok := c.at[string(c.key)]; ok {
-		c.counts[i]++
-		return
-	}
-	for len(c.counts) >= c.limit {
-		c.forget()
-	}
-	c.at[string(c.key)] = int32(len(c.counts))
-	c.counts = append(c.counts, 1)
-}
-
-func (c *wordCounter) forget() {
-	c.floor++
-	kept := make(map[string]int32)
-	var counts []int64
-	for word, i := range c.at {
-		if c.counts[i] > c.floor {
-			kept[word] = int32(len(counts))
-			counts = append(counts, c.counts[i])
-		}
-	}
-	c.at, c.counts = kept, counts
-}
-
-// sorted returns the words and their counts in the order of their bytes.
-func (c *wordCounter) sorted() []wordCount {
-	words := make([]wordCount, 0, len(c.at))
-	for word, i := range c.at {
-		words = append(words, wordCount{word, c.counts[i]})
-	}
-	slices.SortFunc(words, func(a, b wordCount) int { return cmp.Compare(a.word, b.word) })
-	return words
+	c.Add(c.key)
 }

@@ -5,7 +5,9 @@ package wordpiece
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"slices"
+	"strings"
 
 	"metrolab/internal/usererr"
 	"metrolab/metro/tokens/internal/parts"
@@ -73,17 +75,17 @@ func Train(texts iter.Seq[string], opts Options) (*Tokenizer, error) {
 		return nil, err
 	}
 	r := rules{cleanText: true, spaceIdeographs: true, stripAccents: opts.Lowercase, lowercase: opts.Lowercase}
-	counter := newWordCounter(r, maxWords, opts.LongestWord)
+	counter := newWordCounter(r, parts.MaxWords, opts.LongestWord)
 	for text := range texts {
 		counter.add(text)
 	}
-	words := keepAlphabet(counter.sorted(), opts.MaxAlphabet)
+	words := parts.KeepAlphabet(counter.Sorted(), opts.MaxAlphabet)
 	if len(words) == 0 {
 		return nil, counter.nothing(opts)
 	}
 	m := newMerger(opts.Special, words)
-	m.run(opts.VocabSize, opts.MinFrequency)
-	return trained(r, m.tokens, m.ids, opts), nil
+	m.Run(opts.VocabSize, opts.MinFrequency)
+	return trained(r, m.Tokens, m.IDs, opts), nil
 }
 
 func trained(r rules, tokens []string, ids map[string]int32, opts Options) *Tokenizer {
@@ -103,7 +105,7 @@ func trained(r rules, tokens []string, ids map[string]int32, opts Options) *Toke
 // nothing says why there is no word to learn from.
 func (c *wordCounter) nothing(opts Options) error {
 	switch {
-	case len(c.counts) > 0:
+	case c.Len() > 0:
 		return usererr.New("the text has no words to learn a tokenizer from: every one has a character outside the %d most frequent ones (data.alphabet, which can be set higher)", opts.MaxAlphabet)
 	case c.long > 0:
 		return usererr.New("the text has no words to learn a tokenizer from: each of its %d is longer than the %d characters that a word may have (data.longest_word, up to %d); the longest has %d. Set it higher, or part the words by spaces",
@@ -112,32 +114,33 @@ func (c *wordCounter) nothing(opts Options) error {
 	return usererr.New("the text to learn a tokenizer from has no words")
 }
 
-// keepAlphabet returns the words that are made of the n most frequent characters alone (of equally frequent ones, the
-// lower code points).
-func keepAlphabet(words []wordCount, n int) []wordCount {
-	counts := make(map[rune]int64)
-	for _, w := range words {
-		for _, r := range w.word {
-			counts[r] += w.count
+// newMerger gives ids to special tokens and characters and takes the words apart into characters.
+func newMerger(special []string, words []parts.WordCount) *parts.Merger {
+	first, inner := characters(words)
+	spell := func(word string, piece func(string)) {
+		for at, r := range word {
+			token := string(r)
+			if at > 0 {
+				token = trainedPrefix + token
+			}
+			piece(token)
 		}
 	}
-	if len(counts) <= n {
-		return words
-	}
-	alphabet := make([]rune, 0, len(counts))
-	for r := range counts {
-		alphabet = append(alphabet, r)
-	}
-	slices.SortFunc(alphabet, func(a, b rune) int { return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b)) })
-	for _, r := range alphabet[n:] {
-		delete(counts, r)
-	}
-	return slices.DeleteFunc(words, func(w wordCount) bool {
-		for _, r := range w.word {
-			if _, ok := counts[r]; !ok {
-				return true
+	return parts.NewMerger(slices.Concat(special, first, inner), words, spell, func(left, right string) string {
+		return left + strings.TrimPrefix(right, trainedPrefix)
+	})
+}
+
+// characters returns the tokens of all characters, and of those that stand inside words, by code point.
+func characters(words []parts.WordCount) (first, inner []string) {
+	all, inside := make(map[string]bool), make(map[string]bool)
+	for _, w := range words {
+		for at, r := range w.Word {
+			all[string(r)] = true
+			if at > 0 {
+				inside[trainedPrefix+string(r)] = true
 			}
 		}
-		return false
-	})
+	}
+	return slices.Sorted(maps.Keys(all)), slices.Sorted(maps.Keys(inside))
 }

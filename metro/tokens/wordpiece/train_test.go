@@ -3,9 +3,6 @@
 package wordpiece
 
 import (
-	"fmt"
-	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -100,70 +97,6 @@ func TestLongestWord(t *testing.T) {
 		require.NotContains(t, tok.EncodeIDs(nil, long), tok.Special().UNK)
 		require.Equal(t, []int32{tok.Special().UNK}, tok.EncodeIDs(nil, long+"a"))
 	}
-}
-
-// TestMergeAgainstPlain compares with byte-pair encoding as one would write it first: all pairs counted anew for every
-// merge.
-func TestMergeAgainstPlain(t *testing.T) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	for round := range 60 {
-		counts := make(map[string]int64)
-		for range 1 + rng.IntN(40) {
-			word := make([]byte, 1+rng.IntN(9))
-			for i := range word {
-				word[i] = "abc"[rng.IntN(3)]
-			}
-			counts[string(word)] += rng.Int64N(5) + 1
-		}
-		var words []wordCount
-		for _, w := range slices.Sorted(maps.Keys(counts)) {
-			words = append(words, wordCount{w, counts[w]})
-		}
-		size, minCount := 10+rng.IntN(60), rng.Int64N(4)+1
-		fast, plain := newMerger([]string{"[UNK]"}, words), newMerger([]string{"[UNK]"}, words)
-		fast.run(size, minCount)
-		plainRun(plain, size, minCount)
-		require.Equal(t, plain.tokens, fast.tokens, "round %d", round)
-		require.Equal(t, plain.words, fast.words, "round %d", round)
-	}
-}
-
-func plainRun(m *merger, size int, minCount int64) {
-	for len(m.tokens) < size {
-		counts := make(map[pair]int64)
-		for i, pieces := range m.words {
-			for j := 1; j < len(pieces); j++ {
-				counts[pair{pieces[j-1], pieces[j]}] += m.counts[i]
-			}
-		}
-		best := queued{count: minCount - 1}
-		for p, n := range counts {
-			if q := (pairQueue{{p, n}, best}); n >= minCount && (best.count < minCount || q.Less(0, 1)) {
-				best = q[0]
-			}
-		}
-		if best.count < minCount {
-			return
-		}
-		made := m.id(m.tokens[best.left] + strings.TrimPrefix(m.tokens[best.right], "##"))
-		for i := range m.words {
-			m.words[i] = replacePair(m.words[i], best.pair, made)
-		}
-	}
-}
-
-// TestForget: the table never outgrows its bound, and frequent words survive with their counts.
-func TestForget(t *testing.T) {
-	const limit = 100
-	c := newWordCounter(rules{}, limit, bertMaxWordChars)
-	for i := range 3000 {
-		c.add(fmt.Sprintf("often rare%d", i))
-		require.LessOrEqual(t, len(c.at), limit)
-		require.Len(t, c.counts, len(c.at))
-	}
-	words := c.sorted()
-	i := slices.IndexFunc(words, func(w wordCount) bool { return w.word == "often" })
-	require.Equal(t, int64(3000), words[i].count)
 }
 
 func BenchmarkTrain(b *testing.B) {

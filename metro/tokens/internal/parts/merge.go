@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package wordpiece
+package parts
 
 import (
 	"cmp"
 	"container/heap"
-	"maps"
-	"slices"
-	"strings"
 )
 
 // pair is two neighboring pieces of a word, by id.
@@ -22,11 +19,14 @@ type occurrence struct {
 	words []int32
 }
 
-// merger grows a vocabulary by merging pairs. Counts are kept up to date as words change, so that one merge costs as
-// much as the words that it changes.
-type merger struct {
-	tokens []string
-	ids    map[string]int32
+// Merger grows a vocabulary by merging pairs: byte-pair encoding (Sennrich et al. 2016). Counts are kept up to date as words
+// change, so that one merge costs as much as the words that it changes.
+type Merger struct {
+	Tokens []string // by id
+	IDs    map[string]int32
+	Merges [][2]string // in their order
+
+	join   func(left, right string) string
 	words  [][]int32
 	counts []int64
 	pairs  map[pair]*occurrence
@@ -34,57 +34,37 @@ type merger struct {
 	grown  map[pair]bool // pairs that the merge at hand made
 }
 
-// newMerger gives ids to special tokens and characters and takes the words apart into characters.
-func newMerger(special []string, words []wordCount) *merger {
-	m := &merger{ids: make(map[string]int32), pairs: make(map[pair]*occurrence), grown: make(map[pair]bool)}
-	first, inner := characters(words)
-	for _, token := range slices.Concat(special, first, inner) {
+// NewMerger gives ids to tokens and takes words apart: spell calls piece for each smallest piece of a word. join says how
+// a pair is written when it is one.
+func NewMerger(tokens []string, words []WordCount, spell func(word string, piece func(token string)), join func(left, right string) string) *Merger {
+	m := &Merger{IDs: make(map[string]int32), join: join, pairs: make(map[pair]*occurrence), grown: make(map[pair]bool)}
+	for _, token := range tokens {
 		m.id(token)
 	}
 	for i, w := range words {
 		var pieces []int32
-		for at, r := range w.word {
-			token := string(r)
-			if at > 0 {
-				token = trainedPrefix + token
-			}
-			pieces = append(pieces, m.ids[token])
-		}
-		m.words, m.counts = append(m.words, pieces), append(m.counts, w.count)
-		m.tally(pieces, w.count)
+		spell(w.Word, func(token string) { pieces = append(pieces, m.id(token)) })
+		m.words, m.counts = append(m.words, pieces), append(m.counts, w.Count)
+		m.tally(pieces, w.Count)
 		m.list(int32(i), func(pair) bool { return true })
 	}
 	m.enqueue()
 	return m
 }
 
-// characters returns the tokens of all characters, and of those that stand inside words, by code point.
-func characters(words []wordCount) (first, inner []string) {
-	all, inside := make(map[string]bool), make(map[string]bool)
-	for _, w := range words {
-		for at, r := range w.word {
-			all[string(r)] = true
-			if at > 0 {
-				inside[trainedPrefix+string(r)] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(all)), slices.Sorted(maps.Keys(inside))
-}
-
 // id returns the id of a token, a new one if need be.
-func (m *merger) id(token string) int32 {
-	id, ok := m.ids[token]
+func (m *Merger) id(token string) int32 {
+	id, ok := m.IDs[token]
 	if !ok {
-		id = int32(len(m.tokens))
-		m.ids[token] = id
-		m.tokens = append(m.tokens, token)
+		id = int32(len(m.Tokens))
+		m.IDs[token] = id
+		m.Tokens = append(m.Tokens, token)
 	}
 	return id
 }
 
 // tally adds n to the count of every pair in pieces.
-func (m *merger) tally(pieces []int32, n int64) {
+func (m *Merger) tally(pieces []int32, n int64) {
 	for i := 1; i < len(pieces); i++ {
 		p := pair{pieces[i-1], pieces[i]}
 		if m.pairs[p] == nil {
@@ -95,7 +75,7 @@ func (m *merger) tally(pieces []int32, n int64) {
 }
 
 // list enters a word in the lists of those of its pairs that are new to it.
-func (m *merger) list(word int32, isNew func(pair) bool) {
+func (m *Merger) list(word int32, isNew func(pair) bool) {
 	pieces := m.words[word]
 	for i := 1; i < len(pieces); i++ {
 		if p := (pair{pieces[i-1], pieces[i]}); isNew(p) {
@@ -106,16 +86,16 @@ func (m *merger) list(word int32, isNew func(pair) bool) {
 }
 
 // enqueue queues the pairs that have grown, with their counts.
-func (m *merger) enqueue() {
+func (m *Merger) enqueue() {
 	for p := range m.grown {
 		heap.Push(&m.queue, queued{p, m.pairs[p].count})
 	}
 	clear(m.grown)
 }
 
-// run merges until the vocabulary has size tokens or no pair occurs minCount times.
-func (m *merger) run(size int, minCount int64) {
-	for len(m.tokens) < size && len(m.queue) > 0 {
+// Run merges until the vocabulary has size tokens or no pair occurs minCount times.
+func (m *Merger) Run(size int, minCount int64) {
+	for len(m.Tokens) < size && len(m.queue) > 0 {
 		top := heap.Pop(&m.queue).(queued)
 		switch now := m.pairs[top.pair]; {
 		case now == nil || now.count < minCount:
@@ -128,8 +108,10 @@ func (m *merger) run(size int, minCount int64) {
 }
 
 // merge makes p one piece in all of words.
-func (m *merger) merge(p pair, words []int32) {
-	made := m.id(m.tokens[p.left] + strings.TrimPrefix(m.tokens[p.right], trainedPrefix))
+func (m *Merger) merge(p pair, words []int32) {
+	left, right := m.Tokens[p.left], m.Tokens[p.right]
+	made := m.id(m.join(left, right))
+	m.Merges = append(m.Merges, [2]string{left, right})
 	for _, w := range words {
 		if !hasPair(m.words[w], p) {
 			continue
