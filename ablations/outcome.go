@@ -29,7 +29,7 @@ func heldOutOf(outcome string) string {
 
 // cutting are the fields that decide how a text is cut into tokens and rows, and how many rows are measured: all held-out
 // sets but that of the frozen words depend on them.
-var cutting = []string{"data.alphabet", "data.longest_word", "data.lowercase", "data.seq_len", "data.vocab_size", "evaluation.rows"}
+var cutting = []string{"data.alphabet", "data.longest_word", "data.lowercase", "data.seq_len", "data.tokenizer", "data.vocab_size", "evaluation.rows"}
 
 // unlike says which settings, in use on both sides, make the held-out set of a metric another one for an arm than for the
 // baseline, as far as the configs tell; empty if none does. What a path leads to is told by the fingerprints of the runs.

@@ -20,6 +20,7 @@ func Choices() map[string][]string {
 		"init_scale":   {InitScaleNone, InitScaleDepth},
 	}
 	choices := map[string][]string{
+		"data.tokenizer":                    {TokenizerWordPiece, TokenizerBPE, TokenizerSentencePiece},
 		"positions.relative":                attentionBiases.names(),
 		"embeddings.kind":                   embedders.names(),
 		"sharing":                           {SharingNone, SharingToken, SharingTokenPosition, SharingTokenPositionNorm, SharingAll, SharingGDES},

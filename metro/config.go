@@ -46,13 +46,21 @@ type Data struct {
 	// mixture is measured on the same sets as one without.
 	Mixture string `json:"mixture" class:"data" neutral:"" path:"true" when:"pretraining" since:"2"`
 
-	Alphabet    int `json:"alphabet" class:"data" neutral:"0" when:"own_tokenizer" since:"2"`     // different characters that the tokenizer learns, the most frequent first; words with others are unknown. 0 is 1000
-	LongestWord int `json:"longest_word" class:"data" neutral:"0" when:"own_tokenizer" since:"2"` // characters of the longest word that the tokenizer takes apart; longer ones are unknown. 0 is 100
+	Tokenizer   string `json:"tokenizer" class:"data" neutral:"" when:"own_tokenizer" since:"2"`                     // the kind that is learned: TokenizerWordPiece, TokenizerBPE or TokenizerSentencePiece
+	Alphabet    int    `json:"alphabet" class:"data" neutral:"0" when:"own_tokenizer data.tokenizer!=bpe" since:"2"` // different characters that the tokenizer learns, the most frequent first. Words with others are unknown to WordPiece, and bytes to SentencePiece. 0 is 1000
+	LongestWord int    `json:"longest_word" class:"data" neutral:"0" when:"own_tokenizer" since:"2"`                 // characters of the longest word that WordPiece takes apart, to which longer ones are unknown; BPE learns from longer ones in parts. 0 is 100
 
 	// NearDuplicates leaves out the training paragraphs that are this similar, or more, to one of the validation or test
 	// split, as [metrolab/metro/text.Similarity] has it, from 0 to 1; 0 keeps all.
 	NearDuplicates float64 `json:"near_duplicates" class:"data" neutral:"0" when:"pretraining" since:"2"`
 }
+
+// The kinds of tokenizers that are learned from a text. WordPiece is the neutral value.
+const (
+	TokenizerWordPiece     = ""              // BERT's
+	TokenizerBPE           = "bpe"           // of bytes, as GPT-2's and RoBERTa's
+	TokenizerSentencePiece = "sentencepiece" // BPE of characters, those outside the alphabet as their bytes
+)
 
 // Embeddings is the shape of the embedding tables.
 type Embeddings struct {

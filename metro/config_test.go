@@ -111,6 +111,7 @@ var invalid = map[string]string{
 	"training.generator_steps=-1":          "training.generator_steps must be between 0 and training.steps−1 (1799), it is -1",
 	"training.generator_steps=1800":        "training.generator_steps must be between 0 and training.steps−1 (1799), it is 1800",
 	"training.copy_generator=true":         "training.copy_generator is about the second stage; it needs training.generator_steps above 0",
+	"data.tokenizer=unigram":               `data.tokenizer must be one of ["" "bpe" "sentencepiece"], it is "unigram"`,
 	"data.alphabet=-1":                     "data.alphabet must not be negative, it is -1",
 	"data.longest_word=1001":               "data.longest_word must be from 0 to 1000, it is 1001",
 	"data.mixture=notes.txt":               `data.mixture must be CORPUS=WEIGHT or CORPUS#FIELD=WEIGHT, with commas between texts, such as notes.txt=0.2; "notes.txt" is not`,

@@ -100,7 +100,7 @@ func anotherValue(t testing.TB, c metro.Config, f metro.FieldState) string {
 
 // inputs are the fields that enter a compiled step as inputs, or only the host looks at.
 var inputs = []string{
-	"seed", "data.vocab_size", "data.lowercase", "data.alphabet", "data.longest_word", "data.near_duplicates", "evaluation.rows", "masking.final_rate", "masking.rule", "masking.pattern",
+	"seed", "data.vocab_size", "data.lowercase", "data.tokenizer", "data.alphabet", "data.longest_word", "data.near_duplicates", "evaluation.rows", "masking.final_rate", "masking.rule", "masking.pattern",
 	"replacements.temperature", "replacements.temperature_schedule", "replacements.temperature_decay",
 	"positions.scale", "objective.generator_weight", "objective.rtd_weight", "objective.clm_weight", "objective.scl_weight",
 	"optimizer.learning_rate", "optimizer.schedule", "optimizer.warmup_steps", "optimizer.final_fraction", "optimizer.bias_correction",
@@ -138,7 +138,7 @@ func TestIdleFieldsChangeNothing(t *testing.T) {
 		"positions.absolute=false":                   {"positions.rows"},
 		"optimizer.layer_decay=1":                    {"optimizer.layer_decay_rule"},
 		"training.generator_steps=0":                 {"training.copy_generator"},
-		"training.init_from=a":                       {"data.vocab_size", "data.lowercase", "data.alphabet", "data.longest_word"},
+		"training.init_from=a":                       {"data.vocab_size", "data.lowercase", "data.tokenizer", "data.alphabet", "data.longest_word"},
 		"replacements.source=uniform":                {"objective.generator_weight", "generator.layers", "objective.generator_head", "replacements.dropout"},
 		"replacements.temperature_schedule=constant": {"replacements.temperature_decay"},
 		"masking.with_replacement=false":             {"masking.electra_collisions"},

@@ -278,7 +278,7 @@ func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer tokens.Tok
 	if err != nil {
 		return nil, err
 	}
-	learned := tokens.Options{VocabSize: d.VocabSize, Lowercase: d.Lowercase, Alphabet: d.Alphabet, LongestWord: d.LongestWord}
+	learned := learnedTokenizer(d)
 	key := fmt.Sprint(corpus.Hash, d.SeqLen, learned)
 	if tokenizer != nil {
 		key = fmt.Sprint(corpus.Hash, d.SeqLen, tokenizer.Hash())
@@ -307,6 +307,15 @@ func (r *Runner) dataset(ctx context.Context, d metro.Data, tokenizer tokens.Tok
 		}
 		return dataset, nil
 	})
+}
+
+// learnedTokenizer says what tokenizer d wants to be learned.
+func learnedTokenizer(d metro.Data) tokens.Options {
+	o := tokens.Options{VocabSize: d.VocabSize, Lowercase: d.Lowercase, Alphabet: d.Alphabet, LongestWord: d.LongestWord}
+	if d.Tokenizer != metro.TokenizerWordPiece {
+		o.Model, o.SentencePiece = "BPE", d.Tokenizer == metro.TokenizerSentencePiece
+	}
+	return o
 }
 
 // OpenCorpus prepares the text that configs read whose data.corpus is empty, or this one. The runner's cache is used if o
