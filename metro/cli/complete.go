@@ -34,6 +34,8 @@ var flagValues = map[string]completer{
 			return benchRecipes(begun)
 		case c.Name() == "plan":
 			return listed(plannable(), begun)
+		case c.Name() == "finetune":
+			return recipeNames()
 		}
 		return recipes.Names()
 	},

@@ -26,7 +26,10 @@ import (
 // finetuneFlags choose model, texts and schedule.
 type finetuneFlags struct {
 	model, task, data, corpus, backend, out string
-	skipBadRows                             bool
+	recipe, predictions                     string
+	skipBadRows, control, choose            bool
+	seeds                                   int
+	shots                                   []string
 	devices                                 deviceCount
 	options                                 tasks.Options
 }
@@ -44,6 +47,10 @@ the task is the probe: which of eight families of Go packages does a comment com
 whose few lines say where examples stand and what is asked of them ("metro tasks --help"). --data alone is a file of labelled
 texts. Rows that cannot be read are listed with file, line and reason, and refused unless --skip-bad-rows passes them over.
 
+--control, --seeds and --shots say how sure a score is: the same network from scratch, several seeds, and how many labelled texts it
+takes. --set training.eval_every=N measures every N steps, and the evaluation that is best on the validation texts is said beside
+the last. Every number but the median is of one run.
+
 A fine-tuning is a run of its own beside the model's, with a checkpoint that Ctrl-C saves and the same command goes on from;
 asked for again, it is found. Its result is also kept in the model's folder, if that can be written: as finetune-TASK-….json,
 named after the run, and the latest as finetune-TASK.json.`,
@@ -52,6 +59,8 @@ named after the run, and the latest as finetune-TASK.json.`,
   metro finetune --model runs/tiny-0123456789 --data mine.jsonl  lines of {"text": "...", "label": "..."}
   metro finetune --model runs/tiny-0123456789 --task rotten-tomatoes --data ../data/tasks
   metro finetune --model runs/tiny-0123456789 --task mine.yaml   what the file says
+  metro finetune --model runs/tiny-0123456789 --task glue-cola --data ../glue --recipe electra --seeds 5 --control
+  metro finetune --model runs/tiny-0123456789 --task mine.yaml --shots 8,64,all --seeds 3
   metro finetune --model runs/tiny-0123456789 --seed 1 --set optimizer.layer_decay=0.8
   metro finetune --model runs/tiny-0123456789 --devices 2        two devices share the rows of each step`,
 		Args: args(cobra.NoArgs),
@@ -70,6 +79,13 @@ named after the run, and the latest as finetune-TASK.json.`,
 	flags.Float64Var(&f.options.LearningRate, "learning-rate", 0, "peak; 0 is half of pretraining's")
 	flags.StringArrayVar(&f.options.Set, "set", nil, "change a field of the fine-tuning's config, path=value; repeat for more")
 	flags.StringVar(&f.out, "out", "", "folder of the fine-tuning's run; if empty, the one that the model's run lies in or, of a Hugging Face folder, runs here")
+	flags.Float64Var(&f.options.Epochs, "epochs", 0, "passes over the training texts, in the place of --steps")
+	flags.StringVar(&f.recipe, "recipe", "", "a published way of fine-tuning: "+strings.Join(recipeNames(), ", ")+"; other flags come before it")
+	flags.IntVar(&f.seeds, "seeds", 1, "fine-tunings at seeds that follow one another, of which median and spread are printed")
+	flags.StringSliceVar(&f.shots, "shots", nil, "few-label curve: numbers of training texts of each class, such as 8,64,all; --seeds draws of each")
+	flags.BoolVar(&f.control, "control", false, "train the same network from scratch too, and print it beside")
+	flags.BoolVar(&f.choose, "choose", false, "try a quarter, a half and the whole of pretraining's rate, and keep what is best on the validation texts")
+	flags.StringVar(&f.predictions, "predictions", "", "file to write what is said of each test text to, JSON lines")
 	flags.BoolVar(&f.options.FromScratch, "from-scratch", false, "leave the pretrained weights out")
 	if err := cmd.MarkFlagRequired("model"); err != nil {
 		panic(err)
@@ -107,21 +123,21 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 	}
 	about := task.About()
 	sayTask(about, task, model)
-	bar := newBar("fine-tuning")
-	result, err := tasks.Finetune(cmd.Context(), runner, model, task, f.options, bar.train)
-	bar.finish()
-	if err != nil {
-		return err
+	s := &tuning{cmd: cmd, flags: f, runner: runner, model: model, task: task}
+	if f.recipe != "" {
+		recipe, err := tasks.RecipeOf(f.recipe)
+		if err != nil {
+			return err
+		}
+		s.task = recipe.Apply(task, &s.flags.options)
 	}
-	if result.CutTexts > 0 {
-		fmt.Fprintf(stderr, "%s texts are longer than what is read of one\n", humanize.Comma(int64(result.CutTexts)))
+	if len(f.shots) > 0 {
+		return s.curve()
 	}
-	printScores(cmd.OutOrStdout(), result)
-	fmt.Fprintf(cmd.OutOrStdout(), "\nrun:    %s\n", result.Run.Dir)
-	for _, path := range keepBeside(f.model, result) {
-		fmt.Fprintf(cmd.OutOrStdout(), "result: %s\n", path)
+	if f.seeds > 1 {
+		return s.repeat()
 	}
-	return nil
+	return s.once()
 }
 
 // root is the folder of the fine-tuning's run: that of the model's if it is a run.
@@ -159,6 +175,14 @@ func (f finetuneFlags) check(corpus bool) error {
 	switch {
 	case (f.task != "" || f.data != "") && corpus:
 		return usererr.New("--corpus is where the probe's texts are from, and --task or --data takes the place of the probe; leave one of the two out")
+	case f.seeds < 1:
+		return usererr.New("--seeds must be 1 or more, it is %d", f.seeds)
+	case f.control && f.options.FromScratch:
+		return usererr.New("--control trains the network from scratch beside the pretrained one, and --from-scratch in its place; leave one of the two out")
+	case f.predictions != "" && (f.seeds > 1 || len(f.shots) > 0):
+		return usererr.New("--predictions are those of one fine-tuning; leave --seeds and --shots out")
+	case f.choose && (f.options.LearningRate != 0 || f.recipe != ""):
+		return usererr.New("--choose tries learning rates, and --learning-rate or --recipe says one; leave one of the two out")
 	case f.skipBadRows && f.task == "":
 		return usererr.New("--skip-bad-rows is for the files of a --task; without one it does nothing")
 	case f.data != "" && strings.HasSuffix(f.task, ".yaml"):
@@ -199,11 +223,11 @@ func (f finetuneFlags) examples(ctx context.Context) (tasks.Task, error) {
 }
 
 // printScores prints the metrics of the model and of what it is to be compared with, and the recalls of classes.
-func printScores(w io.Writer, r tasks.Result) {
+func printScores(w io.Writer, r tasks.Result, control *tasks.Result) {
 	names := metricsOf(r)
 	t := table.Table{Columns: []table.Column{{Name: "classifier"}}}
 	for _, name := range names {
-		t.Columns = append(t.Columns, table.Column{Name: strings.ReplaceAll(name, "_", " "), Align: table.Right, Format: "%.3f"})
+		t.Columns = append(t.Columns, table.Column{Name: spoken(name), Align: table.Right, Format: "%.3f"})
 	}
 	add := func(classifier string, s tasks.Scores) {
 		row := []any{classifier}
@@ -213,6 +237,9 @@ func printScores(w io.Writer, r tasks.Result) {
 		t.Rows = append(t.Rows, row)
 	}
 	add(nameOf(r), r.Model)
+	if control != nil {
+		add(nameOf(*control), control.Model)
+	}
 	constant := "always the most frequent answer"
 	if len(r.Model.Confusion) > 0 {
 		constant = "always the largest class"
@@ -226,6 +253,9 @@ func printScores(w io.Writer, r tasks.Result) {
 		}
 	}
 	printTable(w, t)
+	if early, ok, err := tasks.EarlyChoice(r); err == nil && ok {
+		fmt.Fprintf(w, "\nbest on the validation texts after %d steps: %s %.3f there, %.3f on the test texts\n", early.Step, spoken(r.Metric), early.Dev, early.Test)
+	}
 	if len(r.Model.Recall) == 0 {
 		return
 	}
@@ -236,6 +266,9 @@ func printScores(w io.Writer, r tasks.Result) {
 	fmt.Fprintln(w)
 	printTable(w, recall)
 }
+
+// spoken is a metric's name for people.
+func spoken(metric string) string { return strings.ReplaceAll(metric, "_", " ") }
 
 // nameOf is what the model of a result is called in a table.
 func nameOf(r tasks.Result) string {

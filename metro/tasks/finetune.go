@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"math"
 	"strings"
 
 	"metrolab/internal/usererr"
@@ -21,9 +22,11 @@ const DefaultSteps = 1000
 
 // Options says how to fine-tune. The zero value is a good start for the size tiny.
 type Options struct {
-	Steps        int     // 0 is DefaultSteps
+	Steps        int     // 0 is DefaultSteps, unless there are Epochs
+	Epochs       float64 // passes over the training rows, in the place of Steps
+	Warmup       float64 // part of the steps until the peak; 0 is a tenth
 	BatchSize    int     // windows a step; 0 is 32
-	LearningRate float64 // peak, reached after a tenth of the steps, 0 at the end; 0 is half of pretraining's
+	LearningRate float64 // peak, 0 at the end; 0 is half of pretraining's
 	Seed         int64   // of the new weights, the order of the windows, and dropout
 	FromScratch  bool    // leave the pretrained weights out: the control
 
@@ -131,6 +134,9 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 		return c, usererr.New("fine-tuning: steps %d and batch size %d must not be negative, and the learning rate %g must be in [0, 10]",
 			o.Steps, o.BatchSize, o.LearningRate)
 	}
+	if o.Steps > 0 && o.Epochs > 0 || !(o.Epochs >= 0 && o.Warmup >= 0 && o.Warmup < 1) {
+		return c, usererr.New("fine-tuning: %d steps or %g epochs, one of the two, neither negative, and a warm-up of %g of them, from 0 to 1", o.Steps, o.Epochs, o.Warmup)
+	}
 	c.Seed = o.Seed
 	c.Task = metro.Task{Name: t.About().Name, Data: t.About().Source, FromScratch: o.FromScratch}
 	c.Training.InitFrom, c.Replacements.Checkpoint = p.Dir, ""
@@ -145,6 +151,16 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 	if err := o.assign(&c); err != nil {
 		return c, err
 	}
+	if o.Epochs > 0 {
+		rows := trainingRows(p, t, c.Data.SeqLen)
+		c.Training.Steps = max(1, int(math.Round(o.Epochs*float64(rows)/float64(c.Training.BatchSize))))
+		c.Training.LogEvery, c.Training.EvalEvery = max(1, c.Training.Steps/100), c.Training.Steps
+		c.Training.CheckpointEvery = max(1, c.Training.Steps/4)
+		c.Optimizer.WarmupSteps = c.Training.Steps / 10
+	}
+	if o.Warmup > 0 {
+		c.Optimizer.WarmupSteps = int(o.Warmup * float64(c.Training.Steps))
+	}
 	if before := p.Model.Config; c.Positions.Absolute && c.Positions.Rows == 0 && c.Data.SeqLen < before.Data.SeqLen {
 		c.Positions.Rows = before.PositionRows() // shorter rows read the beginning of the table
 	}
@@ -157,6 +173,22 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 		return c, usererr.New("task.pooling=%s does nothing here: the head of this task reads every token", c.Task.Pooling)
 	}
 	return c, nil
+}
+
+// trainingRows is the number of examples that an epoch has: of tasks that cut texts into windows, of these.
+func trainingRows(p training.Pretrained, t Task, seqLen int) int {
+	cut := false
+	switch t := t.(type) {
+	case Spans:
+		cut = true
+	case Classification:
+		cut = !t.Whole
+	}
+	if !cut {
+		return t.About().TrainTexts
+	}
+	train, _ := t.Encode(p.Tokenizer, seqLen)
+	return train.Len()
 }
 
 // assign makes the assignments of o.Set. One that fine-tuning would not look at is the user's error.

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -105,6 +107,35 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 	}
 	result.Log = metrics.Mark()
 	return result, lease.WriteSealed(runs.ResultFile, result)
+}
+
+// Revisit puts the newest good checkpoint of a run that was trained to its end into a program, and calls visit with it. A run
+// that was not is the user's error.
+func (j *Job) Revisit(visit func(Workload, *Program) error) error {
+	w, err := j.workload()
+	if err != nil {
+		return err
+	}
+	steps := w.Model().Config.Training.Steps
+	checkpoints := runs.Checkpoints{Dir: j.Path(runs.CheckpointsDir)}
+	checkpoint, found, err := checkpoints.Latest(func(damaged string, err error) {
+		slog.Warn("checkpoint " + damaged + " is passed over: " + err.Error())
+	})
+	if err != nil || !found || checkpoint.Step != steps {
+		return usererr.New("run %s has no good checkpoint of its last step, %d; train it with the command that began it", j.Dir, steps)
+	}
+	program, err := j.runner.take(w)
+	if err != nil {
+		return err
+	}
+	defer j.runner.giveBack(program)
+	if err := program.Start(w); err != nil {
+		return err
+	}
+	if err := readVariables(filepath.Join(checkpoint.Dir, variablesFile), program.Variables()); err != nil {
+		return usererr.New("checkpoint %s: %w", checkpoint.Dir, err)
+	}
+	return visit(w, program)
 }
 
 // changes says how the machine is unlike that of an attempt before this one, the latest such; nothing if none is.

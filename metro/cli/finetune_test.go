@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"metrolab/metro/tasks"
+)
+
+// A task of one's own: from six lines to scores, seeds, a curve and predictions, and what is wrong in its rows.
+func TestFinetuneOnATaskFile(t *testing.T) {
+	l := newLab(t)
+	model := l.folder()
+	rows := "text\tlabel\n"
+	for i := range 24 {
+		rows += fmt.Sprintf("the %s\t%s\n", []string{"the", "a a"}[i%2], []string{"no", "yes"}[i%2])
+	}
+	l.write("rows.tsv", rows)
+	file := l.write("mine.yaml", "kind: classification\ntrain: rows.tsv\ntest: rows.tsv\ntext: text\nlabel: label\n")
+	finetune := func(more ...string) (stdout, said string, code int) {
+		return l.inProcess(t.Context(), append([]string{"finetune", "--model", model, "--task", file, "--out", "runs", "--steps", "2"}, more...)...)
+	}
+	predictions := filepath.Join(l.dir, "said.jsonl")
+	stdout, said, code := finetune("--control", "--predictions", predictions)
+	require.Equal(t, exitDone, code, said)
+	require.Contains(t, said, "task mine (classification): 24 training and 24 test texts of 2 classes")
+	for _, row := range []string{"main model, 0 steps of pretraining", "the same from scratch", "TF-IDF", "always the largest class"} {
+		require.Contains(t, stdout, row)
+	}
+	require.NotContains(t, stdout, "best on the validation texts")
+	lines := strings.Split(strings.TrimSpace(l.read(predictions)), "\n")
+	require.Len(t, lines, 24)
+	var first tasks.Prediction
+	require.NoError(t, json.Unmarshal([]byte(lines[0]), &first))
+	require.Equal(t, "no", first.Target)
+	require.Len(t, first.Scores, 2)
+
+	stdout, said, code = finetune("--shots", "2,all", "--seeds", "2")
+	require.Equal(t, exitDone, code, said)
+	require.Equal(t, 6, strings.Count(stdout, "\n")-2, stdout)
+	require.Contains(t, stdout, "texts a class")
+	for args, want := range map[string]string{
+		"--shots 30":                       `of the label "no" there are 12 training examples, and 30 are asked for`,
+		"--shots x":                        "--shots takes numbers",
+		"--seeds 0":                        "--seeds must be 1 or more",
+		"--recipe bert":                    "there is no recipe of fine-tuning",
+		"--choose":                         "there is nothing to choose a learning rate by",
+		"--control --from-scratch":         "--control trains the network from scratch beside",
+		"--predictions a --seeds 2":        "--predictions are those of one fine-tuning",
+		"--set training.accumulate=3":      "training.batch_size",
+		"--data " + l.dir:                  "a task file says itself",
+		"--steps 1 --epochs 1":             "takes one value",
+		"--learning-rate 1e-3 --choose":    "--choose tries learning rates",
+		"--set task.name=other":            "that is what --task says",
+		"--set data.seq_len=4":             "no room for texts",
+		"--set optimizer.layer_decay=none": "optimizer.layer_decay",
+	} {
+		_, said, code := finetune(strings.Fields(args)...)
+		require.Equal(t, exitUser, code, "%s: %s", args, said)
+		if args != "--steps 1 --epochs 1" {
+			require.Contains(t, said, want, args)
+		}
+	}
+	l.write("rows.tsv", rows+"one column\n")
+	_, said, code = finetune()
+	require.Equal(t, exitUser, code)
+	require.Contains(t, said, "rows.tsv:26: 1 columns where the first line has 2")
+	_, said, code = finetune("--skip-bad-rows")
+	require.Equal(t, exitDone, code, said)
+	require.Contains(t, said, "2 of 50 rows cannot be read")
+}
+
+func TestTasksAreListed(t *testing.T) {
+	stdout, said, code := newLab(t).inProcess(t.Context(), "tasks")
+	require.Equal(t, exitDone, code, said)
+	for _, s := range tasks.Sets() {
+		require.Contains(t, stdout, s.Name)
+	}
+}
