@@ -16,6 +16,7 @@ import (
 	"metrolab/ablations"
 	"metrolab/metro"
 	"metrolab/metro/bench"
+	"metrolab/metro/minimalpairs"
 	"metrolab/metro/plan"
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
@@ -44,11 +45,14 @@ var flagValues = map[string]completer{
 	"backend": func(*cobra.Command, []string, string) []string {
 		return []string{"auto", "go", "xla", "xla:cpu", "xla:cuda"}
 	},
-	"target":    targets,
-	"device":    func(*cobra.Command, []string, string) []string { return devicesKnown() },
-	"sharded":   func(*cobra.Command, []string, string) []string { return plan.Shardings() },
-	"corpus":    corpora,
-	"task":      taskNames,
+	"target":  targets,
+	"device":  func(*cobra.Command, []string, string) []string { return devicesKnown() },
+	"sharded": func(*cobra.Command, []string, string) []string { return plan.Shardings() },
+	"corpus":  corpora,
+	"task":    taskNames,
+	"scorer": func(_ *cobra.Command, _ []string, begun string) []string {
+		return listed(minimalpairs.ScorerNames(), begun)
+	},
 	"set":       assignments,
 	"arm":       arms,
 	"baseline":  func(*cobra.Command, []string, string) []string { return recipes.Names() },

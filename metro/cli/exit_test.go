@@ -109,7 +109,7 @@ func TestEveryFlagIsGivenOnce(t *testing.T) {
 			flag := "--" + name + "=" + value
 			line := append(strings.Fields(words), flag, flag)
 			for _, name := range required(c) {
-				if c.Flag(name).Value.Type() == "string" && !strings.HasPrefix(flag, "--"+name+"=") {
+				if strings.HasPrefix(c.Flag(name).Value.Type(), "string") && !strings.HasPrefix(flag, "--"+name+"=") {
 					line = append(line, "--"+name+"=x")
 				}
 			}
