@@ -62,7 +62,7 @@ func TestOutcomesThatAnArmDoesNotShare(t *testing.T) {
 			settings = append(settings, f.Path)
 		}
 	}
-	require.ElementsMatch(t, []string{"data.alphabet", "data.corpus", "data.field", "data.longest_word", "data.lowercase", "data.mixture", "data.near_duplicates", "data.seq_len", "data.tokenizer", "data.vocab_size"}, settings)
+	require.ElementsMatch(t, []string{"data.alphabet", "data.corpus", "data.field", "data.files", "data.longest_word", "data.lowercase", "data.mixture", "data.near_duplicates", "data.seq_len", "data.tokenizer", "data.vocab_size"}, settings)
 }
 
 // Arms of other tokenizers and rows are compared on the frozen words. An arm on another text is compared on none of the held-out

@@ -41,6 +41,10 @@ type Data struct {
 	// Field is the field of the text's JSON objects that is read; see [metrolab/metro/text.Options]. Empty reads no JSON.
 	Field string `json:"field" class:"data" neutral:"" path:"true" when:"pretraining" since:"2"`
 
+	// Files is ends of names, with commas between them, by which further files of a folder are text, code say: "go,py". See
+	// [metrolab/metro/text.Options].
+	Files string `json:"files" class:"data" neutral:"" path:"true" when:"pretraining" since:"2"`
+
 	// Mixture is further texts that training rows are drawn from, each with its part of all rows; see [ParseMixture]. The text of
 	// Corpus has the rest, and is alone what the tokenizer and all counts are learned from and what is held out: a config with a
 	// mixture is measured on the same sets as one without.

@@ -131,7 +131,7 @@ var invalid = map[string]string{
 
 // free are the fields that any value of their type suits, alone.
 var free = []string{
-	"seed", "data.lowercase", "data.corpus", "data.field", "positions.absolute", "positions.per_layer", "positions.within_documents", "masking.with_replacement",
+	"seed", "data.lowercase", "data.corpus", "data.field", "data.files", "positions.absolute", "positions.per_layer", "positions.within_documents", "masking.with_replacement",
 	"replacements.disallow_correct", "replacements.temperature_decay", "objective.rtd_zero_init", "optimizer.bias_correction",
 	"training.activation_checkpointing", "training.deterministic", "training.init_from",
 }

@@ -26,6 +26,7 @@ var idleUnder = map[string][]idleCase{
 	"data.seq_len":         nil,
 	"data.corpus":          {{"task.name=families,training.init_from=a", "", "fine-tuning does not look at"}},
 	"data.field":           {{"task.name=families,training.init_from=a", "", "fine-tuning does not look at"}},
+	"data.files":           {{"task.name=families,training.init_from=a", "", "fine-tuning does not look at"}},
 	"data.mixture":         {{"task.name=families,training.init_from=a", "a=0.5", "fine-tuning does not look at"}},
 	"data.near_duplicates": {{"task.name=families,training.init_from=a", "", "fine-tuning does not look at"}},
 

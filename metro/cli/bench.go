@@ -203,7 +203,12 @@ func benchCases(specs []string, asked bool, set []string) (list []bench.Training
 func openBenchCorpus(ctx context.Context, runner *training.Runner, corpus string, list []bench.Training) error {
 	bar := newBar("preparing text")
 	defer bar.finish()
-	if err := runner.OpenCorpus(ctx, corpus, text.Options{Field: list[0].Config.Data.Field, Progress: bar.set}); err != nil {
+	reads := list[0].Config.Data
+	ends, err := text.Ends(reads.Files)
+	if err != nil {
+		return err
+	}
+	if err := runner.OpenCorpus(ctx, corpus, text.Options{Field: reads.Field, Files: ends, Progress: bar.set}); err != nil {
 		return err
 	}
 	bar.finish()

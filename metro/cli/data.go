@@ -28,12 +28,12 @@ const similar = 0.5
 
 func dataShowCommand() *cobra.Command {
 	var n int
-	var field string
+	var reading textFlags
 	cmd := &cobra.Command{
 		Use: "show [CORPUS]", Short: "Prepare a corpus and show what is in it", Args: args(cobra.MaximumNArgs(1)),
-		Example: "  metro data show\n  metro data show notes.txt --documents 5\n  metro data show pages.jsonl --field text",
+		Example: "  metro data show\n  metro data show notes.txt --documents 5\n  metro data show pages.jsonl --field text\n  metro data show src --files go,py",
 		RunE: func(cmd *cobra.Command, given []string) error {
-			corpus, err := prepareCorpus(cmd.Context(), first(given), field)
+			corpus, err := prepareCorpus(cmd.Context(), first(given), reading)
 			if err != nil {
 				return err
 			}
@@ -45,7 +45,7 @@ func dataShowCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&n, "documents", 3, "paragraphs to print")
-	cmd.Flags().StringVar(&field, "field", "", "field of JSON objects, or column of Parquet, that holds the text")
+	reading.add(cmd)
 	return cmd
 }
 
@@ -99,13 +99,14 @@ func printDocuments(cmd *cobra.Command, corpus *text.Corpus, n int) error {
 }
 
 func dataExportCommand() *cobra.Command {
-	var corpusSpec, field string
+	var corpusSpec string
+	var reading textFlags
 	cmd := &cobra.Command{
 		Use: "export FILE", Short: "Write a prepared corpus to one file, for machines without its source", Args: args(cobra.ExactArgs(1)),
 		Long:    "Writes a .tar.gz (or a folder, if FILE has another end) that --corpus takes on any machine, Go installed or not.",
 		Example: "  metro data export godoc.tar.gz\n  metro pretrain --corpus godoc.tar.gz",
 		RunE: func(cmd *cobra.Command, given []string) error {
-			corpus, err := prepareCorpus(cmd.Context(), corpusSpec, field)
+			corpus, err := prepareCorpus(cmd.Context(), corpusSpec, reading)
 			if err != nil {
 				return err
 			}
@@ -120,7 +121,7 @@ func dataExportCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&corpusSpec, "corpus", text.Default, "what to export")
-	cmd.Flags().StringVar(&field, "field", "", "field of JSON objects, or column of Parquet, that holds the text")
+	reading.add(cmd)
 	return cmd
 }
 

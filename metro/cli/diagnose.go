@@ -78,7 +78,7 @@ func diagnose(ctx context.Context, w io.Writer, run *runs.Run, corpus string) er
 // anchorsOf counts the text that a run was trained on.
 func anchorsOf(ctx context.Context, identity training.RunIdentity, spec string) (*data.Anchors, error) {
 	d := identity.Config.Data
-	corpus, err := prepareCorpus(ctx, cmp.Or(d.Corpus, spec), d.Field)
+	corpus, err := prepareCorpus(ctx, cmp.Or(d.Corpus, spec), textFlags{field: d.Field, files: d.Files})
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func doctor(cmd *cobra.Command, w workspaceFlags) error {
 	add("cores", "%d", machine.Cores)
 	add("memory", "%s", memory(machine.Memory))
 	add("go", "%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	corpus, err := prepareCorpus(cmd.Context(), w.corpus, "")
+	corpus, err := prepareCorpus(cmd.Context(), w.corpus, textFlags{})
 	if err != nil {
 		add("corpus", "none")
 		advice = append(advice, err.Error())

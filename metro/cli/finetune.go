@@ -215,7 +215,7 @@ func (f finetuneFlags) examples(ctx context.Context) (tasks.Task, error) {
 	if f.data != "" {
 		return tasks.ReadTask(f.data)
 	}
-	corpus, err := prepareCorpus(ctx, f.corpus, "")
+	corpus, err := prepareCorpus(ctx, f.corpus, textFlags{})
 	if err != nil {
 		return nil, err
 	}

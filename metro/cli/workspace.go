@@ -33,7 +33,7 @@ func (w *workspaceFlags) addFlags(cmd *cobra.Command) {
 
 // addTextFlags adds those of a command that makes no run.
 func (w *workspaceFlags) addTextFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&w.corpus, "corpus", text.Default, "text to train on: godoc (this machine's Go documentation), a file of text or Markdown in UTF-8, one of JSON lines whose text --set data.field=NAME names, a folder of them, any of them gzipped, or a prepared corpus")
+	cmd.Flags().StringVar(&w.corpus, "corpus", text.Default, "text to train on: godoc (this machine's Go documentation), a file of text or Markdown in UTF-8, of FASTA, of JSON lines or Parquet whose text --set data.field=NAME names, a folder of them (and of code: --set data.files=go,py), packed by gzip or zstd or not, or a prepared corpus")
 	cmd.Flags().StringVar(&w.backend, "backend", "auto", backendUsage)
 	cmd.Flags().Var(&w.devices, "devices", devicesUsage)
 }
@@ -59,7 +59,7 @@ func (w *workspaceFlags) open(ctx context.Context, d metro.Data) (*training.Runn
 	bar := newBar("preparing text")
 	defer bar.finish()
 	runner, err := workspace.Open(ctx, workspace.Options{
-		Backend: engine, Corpus: cmp.Or(d.Corpus, w.corpus), Field: d.Field, Runs: w.out,
+		Backend: engine, Corpus: cmp.Or(d.Corpus, w.corpus), Field: d.Field, Files: d.Files, Runs: w.out,
 		Said: func(line string) { fmt.Fprintln(stderr, line) }, Progress: bar.set,
 	})
 	if err != nil {
@@ -74,12 +74,24 @@ func (w *workspaceFlags) open(ctx context.Context, d metro.Data) (*training.Runn
 // errNoCorpus is of a name that is empty, which most often is a variable of a script's that nobody has set.
 var errNoCorpus = usererr.New("the corpus has an empty name; give %s, a text file, or a folder of text files", text.Default)
 
+// textFlags say how the files of a corpus are read.
+type textFlags struct{ field, files string }
+
+func (f *textFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.field, "field", "", "field of JSON objects, or column of Parquet, that holds the text")
+	cmd.Flags().StringVar(&f.files, "files", "", "ends of names of further files of a folder that are text, code say: go,py")
+}
+
 // prepareCorpus shows a bar while a corpus is made; one that was made before is there at once.
-func prepareCorpus(ctx context.Context, spec, field string) (*text.Corpus, error) {
+func prepareCorpus(ctx context.Context, spec string, f textFlags) (*text.Corpus, error) {
 	if spec == "" {
 		return nil, errNoCorpus
 	}
+	ends, err := text.Ends(f.files)
+	if err != nil {
+		return nil, err
+	}
 	bar := newBar("preparing text")
 	defer bar.finish()
-	return text.PrepareWith(ctx, spec, text.Options{Field: field, Progress: bar.set})
+	return text.PrepareWith(ctx, spec, text.Options{Field: f.field, Files: ends, Progress: bar.set})
 }

@@ -44,9 +44,10 @@ var (
 
 var reasons = []reason{otherKind, folderLink, brokenLink, hidden, unreadable, noFile, wordless}
 
-// list lists the file root itself, or the text files below it: those named .txt or .md and, if a field of them is to be
+// list lists the file root itself, or the text files below it: those named .txt or .md, those of FASTA, those whose names end as
+// o.Files says and, if a field of them is to be
 // read, those of JSON, packed or not, and of Parquet. Links to files are followed, links to folders are not.
-func list(root string, fields bool) (listing, error) {
+func list(root string, o Options) (listing, error) {
 	l := listing{root: root, passed: passedOver{}}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if path == root && err != nil {
@@ -89,7 +90,7 @@ func list(root string, fields bool) (listing, error) {
 			return pass(folderLink)
 		case !info.Mode().IsRegular():
 			return pass(noFile)
-		case path != root && !isText(path) && !(fields && hasFields(path)):
+		case path != root && !isText(path) && !isFASTA(path) && !o.takes(path) && !(o.Field != "" && hasFields(path)):
 			return pass(otherKind)
 		case path != root && !mayRead(path):
 			return pass(unreadable)

@@ -24,7 +24,7 @@ const (
 )
 
 // taken says what a corpus can be made of.
-const taken = "what is taken: text or Markdown in UTF-8, JSON lines or Parquet whose text is in the field that data.field names, a .gz or .zst of text or JSON, a folder of such files, or a corpus from `metro data export`"
+const taken = "what is taken: text or Markdown in UTF-8, sequences in FASTA, files whose names end as data.files says, JSON lines or Parquet whose text is in the field that data.field names, a .gz or .zst of text or JSON, a folder of such files, or a corpus from `metro data export`"
 
 // byName are kinds that a file's name gives away, whatever is in it.
 var byName = map[string]kind{
@@ -60,15 +60,7 @@ func kindOf(name string, head []byte, whole bool) kind {
 	if k := byName[ext]; k != kindText {
 		return k
 	}
-	for _, m := range magic {
-		if bytes.HasPrefix(head, []byte(m.start)) {
-			return m.kind
-		}
-	}
-	if len(head) > 262 && string(head[257:262]) == "ustar" {
-		return "a tar archive"
-	}
-	if k := zeros(head); k != kindText {
+	if k := binaryKind(head); k != kindText {
 		return k
 	}
 	head = bytes.TrimSpace(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF")))
@@ -79,6 +71,19 @@ func kindOf(name string, head []byte, whole bool) kind {
 		return "a web page (HTML) or XML"
 	}
 	return tableKind(head, whole)
+}
+
+// binaryKind tells a kind that no text is, by its first bytes.
+func binaryKind(head []byte) kind {
+	for _, m := range magic {
+		if bytes.HasPrefix(head, []byte(m.start)) {
+			return m.kind
+		}
+	}
+	if len(head) > 262 && string(head[257:262]) == "ustar" {
+		return "a tar archive"
+	}
+	return zeros(head)
 }
 
 // extension is the end of a file's name in lower case, that of what is packed if it is.

@@ -149,7 +149,7 @@ func TestFlippedBitsOfPackedFiles(t *testing.T) {
 	read := func(name, raw string) (texts []string, err error) {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(path, []byte(raw), 0o666))
-		r := textReader{field: "text", read: func(int) error { return nil }}
+		r := textReader{Options: Options{Field: "text"}, read: func(int) error { return nil }}
 		_, err = r.each(textFile{path: path, label: name, size: len(raw)}, func(text string) error {
 			texts = append(texts, text)
 			return nil

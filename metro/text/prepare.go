@@ -3,10 +3,12 @@
 package text
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"metrolab/internal/usererr"
@@ -24,6 +26,10 @@ type Options struct {
 	// Field names the field of JSON objects, or the column of Parquet, that holds the text. With it, both are read wherever
 	// they are met, a .jsonl, .ndjson, .json or .parquet file of a folder included; without, they are refused.
 	Field string
+
+	// Files are ends of names, such as ".go", by which further files are taken as text, code say, packed or not: in a folder beside
+	// the usual ones, and whatever they look like, if only they are UTF-8. Each begins with a dot.
+	Files []string
 
 	CacheDir string                // [CacheDir] if empty
 	Progress func(done, total int) // hears of the bytes of the source read so far and their total, while a corpus is made; nil for none
@@ -53,6 +59,9 @@ func PrepareWith(ctx context.Context, spec string, o Options) (*Corpus, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(o.Files) > 0 && (spec == "" || spec == Default || isPrepared(spec) || isArchive(spec)) {
+		return nil, usererr.New("data.files says which files of a folder of one's own are text, and %q is none; leave it out", cmp.Or(spec, Default))
+	}
 	if spec != "" && spec != Default && isPrepared(spec) {
 		c, err := Open(spec)
 		if err == nil {
@@ -63,7 +72,7 @@ func PrepareWith(ctx context.Context, spec string, o Options) (*Corpus, error) {
 		}
 		return c, nil
 	}
-	src, err := resolve(ctx, spec, o.Field)
+	src, err := resolve(ctx, spec, o)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +84,24 @@ func PrepareWith(ctx context.Context, spec string, o Options) (*Corpus, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// takes reports whether a file is one that o.Files names.
+func (o Options) takes(name string) bool { return slices.Contains(o.Files, extension(name)) }
+
+// Ends takes apart what data.files says: ends of names with commas between them, each with a dot before it or without.
+func Ends(files string) ([]string, error) {
+	var ends []string
+	for end := range strings.SplitSeq(files, ",") {
+		if end = strings.ToLower(strings.TrimPrefix(strings.TrimSpace(end), ".")); end == "" || strings.ContainsAny(end, "./*") {
+			if files == "" {
+				return nil, nil
+			}
+			return nil, usererr.New("data.files must be ends of names with commas between them, such as go,py; it is %q", files)
+		}
+		ends = append(ends, "."+end)
+	}
+	return ends, nil
 }
 
 // filled returns o with what is to stand for what was left out.
@@ -90,7 +117,7 @@ func (o Options) filled() (Options, error) {
 	return o, err
 }
 
-func resolve(ctx context.Context, spec, field string) (source, error) {
+func resolve(ctx context.Context, spec string, o Options) (source, error) {
 	if spec == "" || spec == Default {
 		return goSource(ctx)
 	}
@@ -101,7 +128,7 @@ func resolve(ctx context.Context, spec, field string) (source, error) {
 	case !info.IsDir() && isArchive(spec):
 		return archiveSource(spec, info), nil
 	default:
-		return textSource(spec, field)
+		return textSource(spec, o)
 	}
 }
 

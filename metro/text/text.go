@@ -20,9 +20,8 @@ import (
 	"metrolab/internal/usererr"
 )
 
-// textSource is the user's own text: a file, or the text files below a folder. Of JSON objects the text is in field, if it
-// is not empty.
-func textSource(path, field string) (source, error) {
+// textSource is the user's own text: a file, or the text files below a folder, as o says.
+func textSource(path string, o Options) (source, error) {
 	root, err := filepath.EvalSymlinks(path)
 	if err == nil {
 		root, err = filepath.Abs(root)
@@ -30,7 +29,7 @@ func textSource(path, field string) (source, error) {
 	if err != nil {
 		return source{}, usererr.New("corpus %s: %w", path, err)
 	}
-	l, err := list(root, field != "")
+	l, err := list(root, o)
 	switch {
 	case err != nil:
 		return source{}, usererr.New("corpus %s: %w", path, err)
@@ -42,7 +41,10 @@ func textSource(path, field string) (source, error) {
 			path, len(l.passed[otherKind]), l.passed.inBrackets(), taken)
 	}
 	key := sha256.New()
-	fmt.Fprintf(key, "text %d %q %q %q\n", extractorVersion, root, field, l.passed)
+	fmt.Fprintf(key, "text %d %q %q %q\n", extractorVersion, root, o.Field, l.passed)
+	if len(o.Files) > 0 {
+		fmt.Fprintf(key, "%q\n", o.Files)
+	}
 	for _, f := range l.files {
 		fmt.Fprintf(key, "%q %d %d\n", f.path, f.size, f.modified)
 	}
@@ -50,7 +52,7 @@ func textSource(path, field string) (source, error) {
 		key: hex.EncodeToString(key.Sum(nil)),
 		sum: func(ctx context.Context) (string, error) { return contentSum(ctx, l.files) },
 		fill: func(ctx context.Context, dir string, progress func(done, total int)) error {
-			return fillFromText(ctx, l, field, dir, progress)
+			return fillFromText(ctx, l, o, dir, progress)
 		},
 	}, nil
 }
@@ -84,7 +86,8 @@ func corpusName(root string) string {
 
 // fillFromText writes the corpus of a file or a folder. Files are read in the order of what is in them: how they are named,
 // and whether they are packed, changes nothing.
-func fillFromText(ctx context.Context, l listing, field, dir string, progress func(done, total int)) error {
+func fillFromText(ctx context.Context, l listing, o Options, dir string, progress func(done, total int)) error {
+	field := o.Field
 	b, err := newBuilder(dir, false)
 	if err != nil {
 		return err
@@ -94,7 +97,7 @@ func fillFromText(ctx context.Context, l listing, field, dir string, progress fu
 	for _, f := range l.files {
 		size += f.size
 	}
-	r := textReader{field: field, read: func(n int) error {
+	r := textReader{Options: o, read: func(n int) error {
 		done += n
 		progress(min(done, total), total)
 		return ctx.Err()
@@ -140,8 +143,8 @@ func fillFromText(ctx context.Context, l listing, field, dir string, progress fu
 
 // textReader reads files of text. The function read hears of the bytes read from disk, a block at a time.
 type textReader struct {
-	field string
-	read  func(n int) error
+	Options
+	read func(n int) error
 }
 
 // found is what is to be said of a file that was read.
@@ -224,13 +227,13 @@ func (r textReader) rows(f textFile, raw *trackedReader, emit func(text string) 
 	objects := &what.objects
 	objects.noun = "row"
 	var err error
-	objects.fields, objects.all, objects.without, objects.first, err = readColumn(raw, int64(f.size), r.field, func(text string) error {
+	objects.fields, objects.all, objects.without, objects.first, err = readColumn(raw, int64(f.size), r.Field, func(text string) error {
 		what.bytes.count([]byte(text))
 		return p.addAll(text)
 	})
 	switch {
 	case err != nil:
-	case r.field == "":
+	case r.Field == "":
 		err = refuse(f, "is a Parquet file, whose columns are: %v; name the one with the text, as --set data.field=NAME (of metro data, --field NAME)", objects)
 	case what.bytes.considerable():
 		err = refuse(f, "is not UTF-8: %v; it cannot be converted as it stands", &what.bytes)
@@ -277,10 +280,17 @@ func (r textReader) texts(f textFile, what *found, emit func(text string) error)
 	if err != nil && err != io.EOF {
 		return err
 	}
-	switch k := kindOf(f.path, head, err == io.EOF); {
-	case k == kindJSON && r.field != "":
+	if isFASTA(f.path) {
+		return fastaTexts(in, emit)
+	}
+	k := kindOf(f.path, head, err == io.EOF)
+	if r.takes(f.path) {
+		k = binaryKind(head) // what else it looks like, the user has called it text
+	}
+	switch {
+	case k == kindJSON && r.Field != "":
 		p := newParagraph(emit)
-		what.objects, err = fieldTexts(in, r.field, p.addAll)
+		what.objects, err = fieldTexts(in, r.Field, p.addAll)
 		return err
 	case k == kindJSON:
 		objects, _ := fieldTexts(bufio.NewReader(bytes.NewReader(head)), "", func(string) error { return nil })

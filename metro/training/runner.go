@@ -322,20 +322,24 @@ func learnedTokenizer(d metro.Data) tokens.Options {
 // names none.
 func (r *Runner) OpenCorpus(ctx context.Context, spec string, o text.Options) (err error) {
 	o.CacheDir = cmp.Or(o.CacheDir, r.CacheDir)
-	r.Corpus, err = r.corpora.get(corpusKey(metro.Data{Corpus: spec, Field: o.Field}), func() (*text.Corpus, error) {
+	r.Corpus, err = r.corpora.get(corpusKey(metro.Data{Corpus: spec, Field: o.Field, Files: strings.Join(o.Files, ",")}), func() (*text.Corpus, error) {
 		return text.PrepareWith(ctx, spec, o)
 	})
 	return err
 }
 
 func corpusKey(d metro.Data) string {
-	return fmt.Sprintf("%q %q %g", d.Corpus, d.Field, d.NearDuplicates)
+	return fmt.Sprintf("%q %q %q %g", d.Corpus, d.Field, d.Files, d.NearDuplicates)
 }
 
 // corpus is the text that a config names, or the runner's own, without what the config leaves out.
 func (r *Runner) corpus(ctx context.Context, d metro.Data) (*text.Corpus, error) {
 	return r.corpora.get(corpusKey(d), func() (*text.Corpus, error) {
-		options := text.Options{Field: d.Field, CacheDir: r.CacheDir}
+		ends, err := text.Ends(d.Files)
+		if err != nil {
+			return nil, err
+		}
+		options := text.Options{Field: d.Field, Files: ends, CacheDir: r.CacheDir}
 		if threshold := d.NearDuplicates; threshold > 0 {
 			d.NearDuplicates = 0
 			whole, err := r.corpus(ctx, d)
@@ -347,6 +351,9 @@ func (r *Runner) corpus(ctx context.Context, d metro.Data) (*text.Corpus, error)
 		if d.Corpus == "" {
 			if r.Corpus == nil {
 				return nil, usererr.New("there is no text to train on: data.corpus is empty, and the program has not opened one")
+			}
+			if d.Files != "" {
+				return nil, usererr.New("data.files says which files of data.corpus are text, and data.corpus is empty; name one")
 			}
 			return r.Corpus, r.Corpus.RequireField(d.Field)
 		}
@@ -369,7 +376,7 @@ func (r *Runner) mixture(ctx context.Context, d metro.Data, own *text.Corpus) ([
 	}
 	mixture := make([]data.Mixed, len(texts))
 	for i, t := range texts {
-		corpus, err := r.corpus(ctx, metro.Data{Corpus: t.Corpus, Field: t.Field})
+		corpus, err := r.corpus(ctx, metro.Data{Corpus: t.Corpus, Field: t.Field, Files: d.Files})
 		if err == nil && d.NearDuplicates > 0 {
 			key := fmt.Sprintf("%s without %s %g", corpus.Hash, own.Hash, d.NearDuplicates)
 			corpus, err = r.corpora.get(key, func() (*text.Corpus, error) {

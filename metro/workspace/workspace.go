@@ -26,6 +26,7 @@ type Options struct {
 	Backend string // see [backend.Open]; "auto" if empty
 	Corpus  string // see [text.Prepare]; [text.Default] if empty
 	Field   string // of the corpus's JSON objects; see [text.Options]
+	Files   string // ends of names of further files of the corpus; see [text.Ends]
 	Runs    string // folder of the runs; "runs" if empty
 
 	Said     func(line string)     // hears in a line each what was picked, and what a person should know of the text; may be nil
@@ -47,7 +48,11 @@ func Open(ctx context.Context, o Options) (*training.Runner, error) {
 
 // OpenText opens the text of a runner that has none yet.
 func OpenText(ctx context.Context, r *training.Runner, o Options) error {
-	if err := r.OpenCorpus(ctx, cmp.Or(o.Corpus, text.Default), text.Options{Field: o.Field, Progress: o.Progress}); err != nil {
+	ends, err := text.Ends(o.Files)
+	if err != nil {
+		return err
+	}
+	if err := r.OpenCorpus(ctx, cmp.Or(o.Corpus, text.Default), text.Options{Field: o.Field, Files: ends, Progress: o.Progress}); err != nil {
 		return err
 	}
 	for _, note := range r.Corpus.Notes {
