@@ -321,12 +321,12 @@ func (f blimpFlags) anchors(ctx context.Context, set *minimalpairs.Set, s traini
 func (f blimpFlags) trainingText(ctx context.Context, s training.Pretrained) (*text.Corpus, error) {
 	d := s.Identity.Config.Data
 	if f.corpus != "" {
-		return prepareCorpus(ctx, f.corpus, d.Field)
+		return prepareCorpus(ctx, f.corpus, textFlags{field: d.Field, files: d.Files})
 	}
 	if d.Mixture != "" {
 		say(fmt.Sprintf("the anchors are counted in the text of %s alone, without what data.mixture adds, %s", s.Dir, d.Mixture))
 	}
-	corpus, err := prepareCorpus(ctx, cmp.Or(d.Corpus, text.Default), d.Field)
+	corpus, err := prepareCorpus(ctx, cmp.Or(d.Corpus, text.Default), textFlags{field: d.Field, files: d.Files})
 	if err != nil {
 		return nil, fmt.Errorf("the text that %s was trained on, for the anchors (--corpus names another, or none): %w", s.Dir, err)
 	}
