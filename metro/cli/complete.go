@@ -35,8 +35,6 @@ var flagValues = map[string]completer{
 			return benchRecipes(begun)
 		case c.Name() == "plan":
 			return listed(plannable(), begun)
-		case c.Name() == "finetune":
-			return recipeNames()
 		}
 		return recipes.Names()
 	},
@@ -53,6 +51,7 @@ var flagValues = map[string]completer{
 	"scorer": func(_ *cobra.Command, _ []string, begun string) []string {
 		return listed(minimalpairs.ScorerNames(), begun)
 	},
+	"published": func(*cobra.Command, []string, string) []string { return recipeNames() },
 	"set":       assignments,
 	"arm":       arms,
 	"baseline":  func(*cobra.Command, []string, string) []string { return recipes.Names() },

@@ -59,7 +59,7 @@ named after the run, and the latest as finetune-TASK.json.`,
   metro finetune --model runs/tiny-0123456789 --data mine.jsonl  lines of {"text": "...", "label": "..."}
   metro finetune --model runs/tiny-0123456789 --task rotten-tomatoes --data ../data/tasks
   metro finetune --model runs/tiny-0123456789 --task mine.yaml   what the file says
-  metro finetune --model runs/tiny-0123456789 --task glue-cola --data ../glue --recipe electra --seeds 5 --control
+  metro finetune --model runs/tiny-0123456789 --task glue-cola --data ../glue --published electra --seeds 5 --control
   metro finetune --model runs/tiny-0123456789 --task mine.yaml --shots 8,64,all --seeds 3
   metro finetune --model runs/tiny-0123456789 --seed 1 --set optimizer.layer_decay=0.8
   metro finetune --model runs/tiny-0123456789 --devices 2        two devices share the rows of each step`,
@@ -80,7 +80,7 @@ named after the run, and the latest as finetune-TASK.json.`,
 	flags.StringArrayVar(&f.options.Set, "set", nil, "change a field of the fine-tuning's config, path=value; repeat for more")
 	flags.StringVar(&f.out, "out", "", "folder of the fine-tuning's run; if empty, the one that the model's run lies in or, of a Hugging Face folder, runs here")
 	flags.Float64Var(&f.options.Epochs, "epochs", 0, "passes over the training texts, in the place of --steps")
-	flags.StringVar(&f.recipe, "recipe", "", "a published way of fine-tuning: "+strings.Join(recipeNames(), ", ")+"; other flags come before it")
+	flags.StringVar(&f.recipe, "published", "", "fine-tune as has been published: "+strings.Join(recipeNames(), ", ")+"; other flags come before it")
 	flags.IntVar(&f.seeds, "seeds", 1, "fine-tunings at seeds that follow one another, of which median and spread are printed")
 	flags.StringSliceVar(&f.shots, "shots", nil, "few-label curve: numbers of training texts of each class, such as 8,64,all; --seeds draws of each")
 	flags.BoolVar(&f.control, "control", false, "train the same network from scratch too, and print it beside")
@@ -182,7 +182,7 @@ func (f finetuneFlags) check(corpus bool) error {
 	case f.predictions != "" && (f.seeds > 1 || len(f.shots) > 0):
 		return usererr.New("--predictions are those of one fine-tuning; leave --seeds and --shots out")
 	case f.choose && (f.options.LearningRate != 0 || f.recipe != ""):
-		return usererr.New("--choose tries learning rates, and --learning-rate or --recipe says one; leave one of the two out")
+		return usererr.New("--choose tries learning rates, and --learning-rate or --published says one; leave one of the two out")
 	case f.skipBadRows && f.task == "":
 		return usererr.New("--skip-bad-rows is for the files of a --task; without one it does nothing")
 	case f.data != "" && strings.HasSuffix(f.task, ".yaml"):
@@ -240,14 +240,11 @@ func printScores(w io.Writer, r tasks.Result, control *tasks.Result) {
 	if control != nil {
 		add(nameOf(*control), control.Model)
 	}
-	constant := "always the most frequent answer"
-	if len(r.Model.Confusion) > 0 {
-		constant = "always the largest class"
-	}
+	words, constant := baselineNames(r)
 	for _, other := range []struct {
 		name   string
 		scores tasks.Scores
-	}{{"bag of words", r.BagOfWords}, {"TF-IDF", r.TFIDF}, {constant, r.Majority}} {
+	}{{"bag of words", r.BagOfWords}, {words, r.TFIDF}, {constant, r.Majority}} {
 		if other.scores.Metrics != nil || other.scores.Confusion != nil {
 			add(other.name, other.scores)
 		}
@@ -265,6 +262,23 @@ func printScores(w io.Writer, r tasks.Result, control *tasks.Result) {
 	}
 	fmt.Fprintln(w)
 	printTable(w, recall)
+}
+
+// baselineNames are what a result is compared with: an answer by words alone, and one without any.
+func baselineNames(r tasks.Result) (words, constant string) {
+	words = "TF-IDF and logistic regression"
+	switch r.Kind {
+	case "regression":
+		return "cosine of TF-IDF", "always the mean"
+	case "multiple choice":
+		return words, "always the place that is right most often"
+	case "tagging":
+		return words, "each word's most frequent tag"
+	case "spans":
+		return words, "never an answer"
+	default:
+		return words, "always the largest class"
+	}
 }
 
 // spoken is a metric's name for people.

@@ -31,7 +31,7 @@ func TestFinetuneOnATaskFile(t *testing.T) {
 	stdout, said, code := finetune("--control", "--predictions", predictions)
 	require.Equal(t, exitDone, code, said)
 	require.Contains(t, said, "task mine (classification): 24 training and 24 test texts of 2 classes")
-	for _, row := range []string{"main model, 0 steps of pretraining", "the same from scratch", "TF-IDF", "always the largest class"} {
+	for _, row := range []string{"main model, 0 steps of pretraining", "the same from scratch", "TF-IDF and logistic regression", "always the largest class"} {
 		require.Contains(t, stdout, row)
 	}
 	require.NotContains(t, stdout, "best on the validation texts")
@@ -50,7 +50,7 @@ func TestFinetuneOnATaskFile(t *testing.T) {
 		"--shots 30":                       `of the label "no" there are 12 training examples, and 30 are asked for`,
 		"--shots x":                        "--shots takes numbers",
 		"--seeds 0":                        "--seeds must be 1 or more",
-		"--recipe bert":                    "there is no recipe of fine-tuning",
+		"--published bert":                 "there is no recipe of fine-tuning",
 		"--choose":                         "there is nothing to choose a learning rate by",
 		"--control --from-scratch":         "--control trains the network from scratch beside",
 		"--predictions a --seeds 2":        "--predictions are those of one fine-tuning",
@@ -83,4 +83,26 @@ func TestTasksAreListed(t *testing.T) {
 	for _, s := range tasks.Sets() {
 		require.Contains(t, stdout, s.Name)
 	}
+}
+
+// A card says what the folder of a model tells, and what it does not.
+func TestCard(t *testing.T) {
+	l := newLab(t)
+	model := l.folder()
+	l.write("electra/finetune-mine.json", `{"task": "mine", "kind": "tagging", "metric": "entity_f1", "test_texts": 7, "model": {"metrics": {"entity_f1": 0.5}}, "majority": {"metrics": {"entity_f1": 0.25}}, "steps": 3}`)
+	stdout, said, code := l.inProcess(t.Context(), "card", "--model", model)
+	require.Equal(t, exitDone, code, said)
+	require.True(t, strings.HasPrefix(stdout, "---\nlibrary_name: metrolab\n"))
+	require.Contains(t, stdout, "- Licence: (to be filled in)")
+	require.Contains(t, stdout, "| mine | 7 | entity f1 | 0.500 | – | 0.250 | 3 | 0 |")
+
+	_, said, code = l.inProcess(t.Context(), l.pretrain("runs", "go", 10)...)
+	require.Equal(t, exitDone, code, said)
+	path := filepath.Join(l.dir, "card.md")
+	_, said, code = l.inProcess(t.Context(), "card", "--model", l.onlyRun("runs"), "--output", path)
+	require.Equal(t, exitDone, code, said)
+	text := l.read(path)
+	require.Contains(t, text, "| `training.steps` | 10 |")
+	require.Contains(t, text, "## Measured")
+	require.NotContains(t, text, "| `data.corpus` |", "a path is of one machine")
 }

@@ -155,8 +155,9 @@ func (s *tuning) points(task func(seed int64) (tasks.Task, error)) (spreads, err
 			all.add(nameOf(*control), control.Model, metric)
 		}
 		all.add("bag of words", result.BagOfWords, metric)
-		all.add("TF-IDF", result.TFIDF, metric)
-		all.add("always the most frequent answer", result.Majority, metric)
+		words, constant := baselineNames(result)
+		all.add(words, result.TFIDF, metric)
+		all.add(constant, result.Majority, metric)
 	}
 	return all, nil
 }

@@ -45,6 +45,7 @@ type Result struct {
 	FromScratch     bool `json:"from_scratch"`
 	PretrainedSteps int  `json:"pretrained_steps"` // of the checkpoint; 0 from scratch
 
+	Kind   string `json:"kind,omitempty"`   // as [About] has it; empty for texts that are cut into windows
 	Metric string `json:"metric,omitempty"` // by which models are compared; see [Scores.Value]. Empty is balanced_accuracy
 
 	Model      Scores `json:"model"`
@@ -225,7 +226,7 @@ func (f *finetuning) describe(t training.Trained) Result {
 		Passes: passes(c, f.train.examples(f.form.Texts)), Loss: t.LastLoss, Seconds: t.Seconds,
 	}
 	if about.Metric != "balanced_accuracy" || result.Model.Metrics != nil {
-		result.Metric = about.Metric
+		result.Kind, result.Metric = about.Kind, about.Metric
 	}
 	result.CutTexts = f.train.cut + f.asked.cut
 	if !result.FromScratch {
