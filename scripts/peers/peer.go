@@ -30,7 +30,7 @@ var peers = []peer{
 	{"torch", "the same maths in plain PyTorch, one product for queries, keys and values, fused attention", "requirements.txt", []string{"torchpeer.py", "same"}, models},
 	{"torch-compile", "the same through torch.compile", "requirements.txt", []string{"torchpeer.py", "compiled"}, models},
 	{"zeldarose", "zeldarose's RTD trainer, whose maths is its own: logits at every position, no sampling", "zeldarose.txt", []string{"zeldarosepeer.py"}, electra},
-	{"tokenizers", "Hugging Face's tokenizers, ids without places", "requirements.txt", []string{"tokenizerpeer.py"}, []string{"wordpiece"}},
+	{"tokenizers", "Hugging Face's tokenizers, ids without places", "requirements.txt", []string{"tokenizerpeer.py"}, []string{"wordpiece", "bpe", "sentencepiece", "unigram"}},
 }
 
 var (

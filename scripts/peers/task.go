@@ -5,9 +5,11 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -24,6 +26,8 @@ import (
 	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
+	"metrolab/metro/tokens"
+	"metrolab/metro/tokens/subword"
 	"metrolab/metro/tokens/wordpiece"
 )
 
@@ -32,15 +36,59 @@ type shape struct {
 	name   string
 	about  string
 	recipe string
-	batch  int // rows a step
-	steps  int // in one measurement
+	batch  int                                                    // rows a step
+	steps  int                                                    // in one measurement
+	learn  func(texts iter.Seq[string]) (tokens.Tokenizer, error) // the tokenizer, without a recipe
 }
 
 var shapes = []shape{
-	{"electra-small", "12 layers of width 256, a generator of 12 of width 64, 16 rows of 128", "electra-small", 16, 1},
-	{"metro-base", "12 layers of width 768, a generator of 4, relative positions and CLM, 4 rows of 128", "metro-base", 4, 1},
-	{"tiny", "2 layers of width 64, a generator of 1, relative positions and CLM, 32 rows of 32", "tiny", 32, 20},
-	{"wordpiece", "a WordPiece tokenizer of 30,522 pieces over 4 MB of the comments of the Go distribution", "", 0, 1},
+	{"electra-small", "12 layers of width 256, a generator of 12 of width 64, 16 rows of 128", "electra-small", 16, 1, nil},
+	{"metro-base", "12 layers of width 768, a generator of 4, relative positions and CLM, 4 rows of 128", "metro-base", 4, 1, nil},
+	{"tiny", "2 layers of width 64, a generator of 1, relative positions and CLM, 32 rows of 32", "tiny", 32, 20, nil},
+	{"wordpiece", "a WordPiece tokenizer of 30,522 pieces" + overText, "", 0, 1, learnWordPiece},
+	{"bpe", "a byte-level BPE tokenizer of 30,522 pieces" + overText, "", 0, 1, learnBPE},
+	{"sentencepiece", "a SentencePiece BPE tokenizer of 30,522 pieces" + overText, "", 0, 1, learnSentencePiece},
+	{"unigram", "the same pieces as a Unigram model, scored by their ranks" + overText, "", 0, 1, learnUnigram},
+}
+
+const overText = " over 4 MB of the comments of the Go distribution"
+
+// pieces is the size of the tokenizers' vocabularies.
+const pieces = 30_522
+
+func learnWordPiece(texts iter.Seq[string]) (tokens.Tokenizer, error) {
+	return wordpiece.Train(texts, wordpiece.Options{VocabSize: pieces, Lowercase: true})
+}
+
+func learnBPE(texts iter.Seq[string]) (tokens.Tokenizer, error) {
+	return subword.Train(texts, subword.Options{VocabSize: pieces})
+}
+
+func learnSentencePiece(texts iter.Seq[string]) (tokens.Tokenizer, error) {
+	return subword.Train(texts, subword.Options{VocabSize: pieces, SentencePiece: true})
+}
+
+// learnUnigram gives every piece of a SentencePiece tokenizer the score −ln(1 + id), since no Unigram model is learned here:
+// what a text costs depends on pieces, not on scores.
+func learnUnigram(texts iter.Seq[string]) (tokens.Tokenizer, error) {
+	t, err := subword.Train(texts, subword.Options{VocabSize: pieces, SentencePiece: true})
+	if err != nil {
+		return nil, err
+	}
+	var file map[string]any
+	if err := json.Unmarshal(t.JSON(), &file); err != nil {
+		return nil, err
+	}
+	var vocab [][2]any
+	for id := range int32(t.VocabSize()) {
+		vocab = append(vocab, [2]any{t.Token(id), -math.Log1p(float64(id))})
+	}
+	file["model"] = map[string]any{"type": "Unigram", "vocab": vocab, "unk_id": t.Special().UNK, "byte_fallback": true}
+	raw, err := json.Marshal(file)
+	if err != nil {
+		return nil, err
+	}
+	return subword.Parse(raw)
 }
 
 // Ids that every tokenizer of metrolab's has at the beginning.
@@ -102,7 +150,7 @@ func batches(c metro.Config) []data.Batch {
 // write writes the shape's task for the peers in Python into dir; see peer.py and tokenizerpeer.py.
 func (s shape) write(ctx context.Context, dir string) error {
 	if s.recipe == "" {
-		return writeText(ctx, dir)
+		return s.writeText(ctx, dir)
 	}
 	c, err := s.config()
 	if err != nil {
@@ -167,7 +215,7 @@ func writeWeights(path string, c metro.Config, store *model.Store) error {
 const textBytes = 4 << 20
 
 // writeText writes texts and a tokenizer that was trained on all of their corpus.
-func writeText(ctx context.Context, dir string) error {
+func (s shape) writeText(ctx context.Context, dir string) error {
 	cache, err := text.CacheDir()
 	if err != nil {
 		return err
@@ -177,7 +225,7 @@ func writeText(ctx context.Context, dir string) error {
 		return err
 	}
 	var failure error
-	tokenizer, err := wordpiece.Train(corpus.Texts(ctx, text.Train, &failure), wordpiece.Options{VocabSize: 30_522, Lowercase: true})
+	tokenizer, err := s.learn(corpus.Texts(ctx, text.Train, &failure))
 	if err = errors.Join(failure, err); err != nil {
 		return fmt.Errorf("train the tokenizer: %w", err)
 	}
