@@ -56,7 +56,8 @@ func EncodeText(t Tokenizer, text string, limit Limit) (Encoded, error) {
 }
 
 // EncodePair returns two texts as one row, as the tokenizer's template for pairs says, no longer than limit, as Hugging
-// Face's tokenizers does. A limit that cannot be kept by the strategy, because nothing of the text to cut would remain, is
+// Face's tokenizers does; but in texts that are cut at their beginning, the place of the first token has no space before it, as
+// everywhere. A limit that cannot be kept by the strategy, because nothing of the text to cut would remain, is
 // the user's error.
 func EncodePair(t Tokenizer, first, second string, limit Limit) (Encoded, error) {
 	return t.Pair().fill(limit, inner(t, first), inner(t, second))

@@ -37,7 +37,7 @@ func newTrie(tokens []string) trie {
 	}
 	slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(tokens[a], tokens[b]) })
 	t := trie{nodes: []trieNode{{id: -1}}}
-	// Ranges of order that share their first depth bytes wait for their node's children, in the order of the nodes.
+	// A range of order that shares its first depth bytes waits for the children of its node.
 	type task struct {
 		node, from, to int32
 		depth          int

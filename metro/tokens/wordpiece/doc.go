@@ -12,10 +12,10 @@
 // [Train] finds the vocabulary by byte-pair encoding, as that library's trainer does, but breaks ties by a rule, so
 // that the same text gives the same file every time.
 //
-// The stages lie in files of their own: added.go finds tokens such as [MASK] in the raw text, normalize.go and
-// chars.go normalize, split.go makes words, encode.go pieces; count.go and merge.go are the trainer's two halves. file.go
-// has the layout of tokenizer.json, parse.go and format.go read and write it; folder.go is the folder, vocab.go the one
-// without tokenizer.json; register.go makes the format known to package tokens.
+// The stages lie in files of their own: normalize.go normalizes, split.go makes words, encode.go pieces; count.go counts words
+// for the trainer, train.go. file.go has what tokenizer.json has of a WordPiece tokenizer, parse.go and format.go read and
+// write it; folder.go is the folder, vocab.go the one without tokenizer.json; register.go makes the format known to package
+// tokens. What other kinds need too is in package parts.
 //
 // Errors about a file or an option are marked by package usererr as the user's.
 package wordpiece
