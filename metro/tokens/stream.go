@@ -124,7 +124,7 @@ func writeTokens(ctx context.Context, corpus *text.Corpus, tokenizer Tokenizer, 
 	return nil
 }
 
-// writeSplit writes a token file and hands each text over with its ids.
+// writeSplit writes a token file, the same on any number of cores, and hands each text over with its ids.
 func writeSplit(ctx context.Context, corpus *text.Corpus, split text.Split, tokenizer Tokenizer, path string, wrote func(text string, ids []int32)) error {
 	file, err := os.Create(path)
 	if err != nil {
@@ -132,22 +132,20 @@ func writeSplit(ctx context.Context, corpus *text.Corpus, split text.Split, toke
 	}
 	defer file.Close()
 	out := bufio.NewWriterSize(file, 1<<18)
-	special := tokenizer.Special()
-	var ids []int32
+	end := uint32(tokenizer.Special().SEP)
 	var buf []byte
 	var reading error
-	for t := range corpus.Texts(ctx, split, &reading) {
-		ids = tokenizer.EncodeIDs(ids[:0], t)
-		Plain(tokenizer, ids)
-		wrote(t, ids)
-		ids = append(ids, special.SEP)
+	err = encoded(tokenizer, corpus.Texts(ctx, split, &reading), func(text string, ids []int32) error {
+		wrote(text, ids)
 		buf = buf[:0]
 		for _, id := range ids {
 			buf = binary.LittleEndian.AppendUint32(buf, uint32(id))
 		}
-		if _, err := out.Write(buf); err != nil {
-			return err
-		}
+		_, err := out.Write(binary.LittleEndian.AppendUint32(buf, end))
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	return errors.Join(reading, out.Flush(), file.Close())
 }
