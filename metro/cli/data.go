@@ -16,10 +16,10 @@ import (
 func dataCommand() *cobra.Command {
 	cmd := group(&cobra.Command{
 		Use:     "data",
-		Short:   "Prepare, look at and carry text",
+		Short:   "Fetch, prepare, look at and carry text",
 		Example: "  metro data show\n  metro data show ~/books\n  metro data export godoc.tar.gz",
 	})
-	cmd.AddCommand(dataShowCommand(), dataExportCommand())
+	cmd.AddCommand(dataShowCommand(), dataExportCommand(), dataGetCommand())
 	return cmd
 }
 
