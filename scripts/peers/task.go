@@ -69,7 +69,8 @@ func learnSentencePiece(texts iter.Seq[string]) (tokens.Tokenizer, error) {
 }
 
 // learnUnigram gives every piece of a SentencePiece tokenizer the score −ln(1 + id), since no Unigram model is learned here:
-// what a text costs depends on pieces, not on scores.
+// what a text costs depends on pieces, not on scores. They are rounded to what both programs read from the file and add up without
+// an error, so that equal sums are equal in both.
 func learnUnigram(texts iter.Seq[string]) (tokens.Tokenizer, error) {
 	t, err := subword.Train(texts, subword.Options{VocabSize: pieces, SentencePiece: true})
 	if err != nil {
@@ -81,7 +82,7 @@ func learnUnigram(texts iter.Seq[string]) (tokens.Tokenizer, error) {
 	}
 	var vocab [][2]any
 	for id := range int32(t.VocabSize()) {
-		vocab = append(vocab, [2]any{t.Token(id), -math.Log1p(float64(id))})
+		vocab = append(vocab, [2]any{t.Token(id), -math.Round(1024*math.Log1p(float64(id))) / 1024})
 	}
 	file["model"] = map[string]any{"type": "Unigram", "vocab": vocab, "unk_id": t.Special().UNK, "byte_fallback": true}
 	raw, err := json.Marshal(file)
