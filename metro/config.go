@@ -301,6 +301,10 @@ type Training struct {
 
 	KeepAt int `json:"keep_at" class:"operation" neutral:"0" since:"2"` // step whose checkpoint is saved and stays beside the newest, for forks; 0 for none
 
+	// WordBudget is how many words the texts that training reads may have together, held-out parts included, as benchmarks with a
+	// limit count them: what stands between white space. More are refused; 0 is no limit.
+	WordBudget int `json:"word_budget" class:"operation" neutral:"0" when:"pretraining" since:"2"`
+
 	// EMA is the part of a running average of the weights that stays at a step: the average is kept beside the weights, which it
 	// changes in nothing, and every evaluation measures it too, by names that begin with ema_. 0 keeps none. It takes the memory of
 	// the weights once more.

@@ -118,6 +118,9 @@ func (v *validation) data(c Config) {
 	if n := c.Data.LongestWord; n < 0 || n > LongestWord {
 		v.bad("data.longest_word must be from 0 to %d, it is %d; 0 is 100", LongestWord, n)
 	}
+	if n := c.Training.WordBudget; n < 0 {
+		v.bad("training.word_budget must not be negative, it is %d; 0 is no limit", n)
+	}
 	if _, err := ParseMixture(c.Data.Mixture); err != nil && c.Task.Name == "" {
 		v.problems = append(v.problems, err)
 	}

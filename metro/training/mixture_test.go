@@ -58,7 +58,13 @@ func TestAMixtureIsAnArm(t *testing.T) {
 	require.NotEqual(t, filepath.Base(mixed.Run.Dir), id(own, "data.mixture="+same+"=0.3"))
 	require.NotEqual(t, filepath.Base(mixed.Run.Dir), id(own, "data.mixture="+write("c.txt", "a pile of %d books, %d of them read\n\n")+"=0.4"))
 
-	_, err := r.Open(t.Context(), "run", assigned(t, own, "data.mixture=absent.txt=0.4"))
+	const mixing, words = "data.mixture=", 1200*7 + 1200*9
+	require.Equal(t, filepath.Base(mixed.Run.Dir), id(own, mixing+same+"=0.4", fmt.Sprint("training.word_budget=", words)))
+	_, err := r.Open(t.Context(), "run", assigned(t, own, mixing+same+"=0.4", fmt.Sprint("training.word_budget=", words-1)))
+	require.True(t, usererr.Is(err), "%v", err)
+	require.ErrorContains(t, err, "the text has 19,200 words, and training.word_budget allows 19,199")
+
+	_, err = r.Open(t.Context(), "run", assigned(t, own, "data.mixture=absent.txt=0.4"))
 	require.True(t, usererr.Is(err), "%v", err)
 	require.ErrorContains(t, err, "data.mixture: ")
 }

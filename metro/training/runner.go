@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/dustin/go-humanize"
 	"github.com/gomlx/compute"
 
 	"metrolab/internal/usererr"
@@ -174,6 +175,9 @@ func (r *Runner) pretraining(ctx context.Context, config metro.Config) (RunIdent
 	if err != nil {
 		return RunIdentity{}, nil, err
 	}
+	if err := withinBudget(dataset, config.Training.WordBudget); err != nil {
+		return RunIdentity{}, nil, err
+	}
 	identity := r.Identity(config)
 	identity.Corpus, identity.Tokenizer = dataset.Corpus.Hash, dataset.Tokenizer.Hash()
 	for _, m := range dataset.Mixed {
@@ -188,6 +192,19 @@ func (r *Runner) pretraining(ctx context.Context, config metro.Config) (RunIdent
 		}
 	}
 	return identity, func() (Workload, error) { return r.newPretraining(config, dataset, o) }, nil
+}
+
+// withinBudget returns the user's error for texts that have more words together than training.word_budget says.
+func withinBudget(d *data.Dataset, budget int) error {
+	words := d.Corpus.Stats.Total().Words
+	for _, m := range d.Mixed {
+		words += m.Corpus.Stats.Total().Words
+	}
+	if budget == 0 || words <= int64(budget) {
+		return nil
+	}
+	return usererr.New("the text has %s words, and training.word_budget allows %s; train on less text, or set the budget higher",
+		humanize.Comma(words), humanize.Comma(int64(budget)))
 }
 
 // Identify is the identity of the run that [Runner.Open] would make of config.
