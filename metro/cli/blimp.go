@@ -76,7 +76,7 @@ LaTeX or Markdown.`,
 	flags.StringVar(&f.picture, "plot", "", "PNG file to draw scorers and anchors into")
 	flags.StringVar(&f.format, "format", "text", "how the table is printed: text, csv, latex, markdown")
 	flags.BoolVar(&f.paradigms, "paradigms", false, "a row for each paradigm too")
-	flags.BoolVar(&f.pairs.SkipMalformed, "skip-malformed", false, "leave out lines that are no minimal pairs, and say which")
+	flags.BoolVar(&f.pairs.SkipBadRows, "skip-bad-rows", false, "leave out lines that are no minimal pairs, and say which")
 	flags.StringVar(&f.pairs.Good, "good", "sentence_good", "field of the acceptable sentence")
 	flags.StringVar(&f.pairs.Bad, "bad", "sentence_bad", "field of the other one")
 	flags.StringVar(&f.pairs.Paradigm, "uid", "UID", "field of the paradigm; a pair without is of one of its file's name")

@@ -97,7 +97,7 @@ func TestBlimpRefuses(t *testing.T) {
 		require.Contains(t, stderr, want)
 		require.Empty(t, stdout)
 	}
-	_, stderr, code := l.metro("blimp", "--model", electra, "--data", bad, "--skip-malformed", "--scorer", "detector")
+	_, stderr, code := l.metro("blimp", "--model", electra, "--data", bad, "--skip-bad-rows", "--scorer", "detector")
 	require.Zero(t, code, stderr)
 	require.Contains(t, stderr, "they are left out")
 	require.Contains(t, stderr, "does not say what it was trained on")

@@ -47,7 +47,7 @@ type Set struct {
 type Options struct {
 	Good, Bad             string // fields of the two sentences; "sentence_good" and "sentence_bad" if empty
 	Paradigm, Term, Field string // fields of what a pair belongs to; "UID", "linguistics_term" and "field" if empty
-	SkipMalformed         bool   // leave lines out that are no pairs, and say how many
+	SkipBadRows           bool   // leave lines out that are no pairs, and say how many
 }
 
 // Read reads a file of JSON objects, a pair a line, or all such files of a folder: those named .jsonl, or .jsonl.gz where they
@@ -73,8 +73,8 @@ func Read(path string, o Options) (*Set, error) {
 	set := &Set{Source: path, Notes: notes}
 	if len(r.malformed) > 0 {
 		says := fmt.Sprintf("%s: %d of %d lines are no minimal pairs: %s", path, len(r.malformed), r.lines, some(r.malformed, "; ", "more"))
-		if !o.SkipMalformed {
-			return nil, usererr.New("%s; mend them, or leave them out with --skip-malformed", says)
+		if !o.SkipBadRows {
+			return nil, usererr.New("%s; mend them, or leave them out with --skip-bad-rows", says)
 		}
 		set.Notes = append(set.Notes, says+"; they are left out")
 	}

@@ -76,8 +76,8 @@ func TestLinesThatAreNoPairs(t *testing.T) {
 		_, err := minimalpairs.Read(path, minimalpairs.Options{})
 		require.True(t, usererr.Is(err))
 		require.ErrorContains(t, err, path+": 1 of 3 lines are no minimal pairs: "+want)
-		require.ErrorContains(t, err, "mend them, or leave them out with --skip-malformed")
-		set, err := minimalpairs.Read(path, minimalpairs.Options{SkipMalformed: true})
+		require.ErrorContains(t, err, "mend them, or leave them out with --skip-bad-rows")
+		set, err := minimalpairs.Read(path, minimalpairs.Options{SkipBadRows: true})
 		require.NoError(t, err)
 		require.Equal(t, 2, set.Pairs())
 		require.Contains(t, set.Notes[0], want)
@@ -111,7 +111,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 		filepath.Join(dir, "twice"):                             "lies there twice, as it is and packed",
 		filepath.Join(dir, "none"):                              "has no file of minimal pairs, NAME.jsonl or NAME.jsonl.gz",
 	} {
-		_, err := minimalpairs.Read(path, minimalpairs.Options{SkipMalformed: true})
+		_, err := minimalpairs.Read(path, minimalpairs.Options{SkipBadRows: true})
 		require.ErrorContains(t, err, want, path)
 		require.True(t, usererr.Is(err), path)
 	}
@@ -129,12 +129,12 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := filepath.Join(t.TempDir(), "pairs.jsonl")
 		require.NoError(t, os.WriteFile(path, text, 0o600))
-		set, err := minimalpairs.Read(path, minimalpairs.Options{SkipMalformed: true})
+		set, err := minimalpairs.Read(path, minimalpairs.Options{SkipBadRows: true})
 		if err != nil {
 			require.True(t, usererr.Is(err), err)
 			return
 		}
-		again, err := minimalpairs.Read(path, minimalpairs.Options{SkipMalformed: true})
+		again, err := minimalpairs.Read(path, minimalpairs.Options{SkipBadRows: true})
 		require.NoError(t, err)
 		require.Equal(t, set, again)
 		require.Positive(t, set.Pairs())
