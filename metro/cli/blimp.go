@@ -27,11 +27,11 @@ import (
 
 // blimpFlags choose models, pairs, scorers and what is written down.
 type blimpFlags struct {
-	models, scorers                               []string
-	data, corpus, field, backend, output, picture string
-	format                                        string
-	paradigms                                     bool
-	pairs                                         minimalpairs.Options
+	models, scorers                        []string
+	data, corpus, backend, output, picture string
+	format                                 string
+	paradigms                              bool
+	pairs                                  minimalpairs.Options
 }
 
 func blimpCommand() *cobra.Command {

@@ -80,11 +80,11 @@ func TestNGramsAreThoseOfTheTrainingText(t *testing.T) {
 	trigram += math.Log(p)
 	for i := 1; i < len(ids); i++ {
 		unigram += math.Log(one(ids[i]))
-		a, b, x := sep, ids[i-1], ids[i]
+		b, x := ids[i-1], ids[i]
 		two := (count(b, x) + 5*one(x)) / (count(b) + 5)
 		three, before := 0.0, 0.0
 		if i > 1 {
-			a = ids[i-2]
+			a := ids[i-2]
 			three, before = count(a, b, x), count(a, b)
 		} else {
 			for at := range stream[:len(stream)-2] {

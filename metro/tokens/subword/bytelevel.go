@@ -27,15 +27,6 @@ var byteRunes, runeBytes = func() (runes [256]rune, bytes map[rune]byte) {
 // spaceRune is how a space is written.
 const spaceRune = 'Ġ'
 
-// inBytes writes text in the alphabet of bytes.
-func inBytes(text string) string {
-	out := make([]rune, len(text))
-	for i := range len(text) {
-		out[i] = byteRunes[text[i]]
-	}
-	return string(out)
-}
-
 // ofBytes returns the bytes that token writes; ok is false where it has other characters.
 func ofBytes(token string) (string, bool) {
 	out := make([]byte, 0, len(token))
