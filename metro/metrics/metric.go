@@ -33,8 +33,14 @@ const (
 	averaged = "ema_"
 )
 
+// baselines are what fine-tunings are compared with, by what their metrics begin with in the place of "test_".
+var baselines = map[string]string{
+	"test_majority_": "always the most frequent answer", "test_bag_of_words_": "a bag of words", "test_tfidf_": "TF-IDF features",
+}
+
 // Of returns what is known of the metric of that key. Of val_x that is what is known of x, on held-out text, unless the
-// table has a row for val_x itself; of ema_x that of x, of averaged weights; an unknown x_loss is a loss; and anything else is called by its key.
+// table has a row for val_x itself; of ema_x that of x, of averaged weights; of
+// dev_x that of test_x, on validation texts, and of a baseline's that of the metric; an unknown x_loss is a loss; and anything else is called by its key.
 func Of(key string) Metric {
 	if i := slices.IndexFunc(table, func(m Metric) bool { return m.Key == key }); i >= 0 {
 		return table[i]
@@ -54,6 +60,18 @@ func Of(key string) Metric {
 			m.Meaning += "; of the running average of the weights (training.ema)"
 		}
 		return m
+	}
+	if rest, ok := strings.CutPrefix(key, "dev_"); ok && rest != "" {
+		m := Of("test_" + rest)
+		m.Key, m.Label = key, strings.Replace(m.Label, "test texts", "validation texts", 1)
+		return m
+	}
+	for prefix, who := range baselines {
+		if rest, ok := strings.CutPrefix(key, prefix); ok && rest != "" {
+			m := Of("test_" + rest)
+			m.Key, m.Label, m.Meaning = key, m.Label+", "+who, "of "+who+": "+m.Meaning
+			return m
+		}
 	}
 	if term, ok := strings.CutSuffix(key, "_loss"); ok && term != "" {
 		return Metric{Key: key, Label: term + " loss", Format: ratio, Better: LowerIsBetter}

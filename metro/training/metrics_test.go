@@ -50,14 +50,16 @@ func TestEveryMetricIsInTheTable(t *testing.T) {
 		look(result.Run, objective)
 		last = result.Run
 	}
-	look(finetuned(t, r, last.Dir), "fine-tuning")
+	for _, task := range tasksOfAllKinds(t) {
+		look(finetuned(t, r, last.Dir, task), "fine-tuning on "+task.About().Name)
+	}
 	for _, m := range metrics.All() {
 		require.True(t, recorded[m.Key], "nothing records %s", m.Key)
 	}
 }
 
-// finetuned is a run of two steps on a task of two classes.
-func finetuned(t *testing.T, r *training.Runner, dir string) *runs.Run {
+// tasksOfAllKinds are tasks that between them have every metric.
+func tasksOfAllKinds(t *testing.T) []tasks.Task {
 	t.Helper()
 	var lines strings.Builder
 	for i := range 200 {
@@ -65,8 +67,27 @@ func finetuned(t *testing.T, r *training.Runner, dir string) *runs.Run {
 	}
 	path := filepath.Join(t.TempDir(), "task.jsonl")
 	require.NoError(t, os.WriteFile(path, []byte(lines.String()), 0o600))
-	task, err := tasks.ReadTask(path)
+	labelled, err := tasks.ReadTask(path)
 	require.NoError(t, err)
+
+	classes := tasks.Classification{Name: "classes", Source: "classes", Classes: []string{"no", "yes"}, Whole: true, Metrics: []string{"f1", "macro_f1", "matthews", "balanced_accuracy", "accuracy"}}
+	numbers := tasks.Regression{Name: "numbers", Source: "numbers", Metrics: []string{"pearson", "spearman", "mse"}}
+	tags := tasks.Tagging{Name: "tags", Source: "tags", Tags: []string{"B-FILE", "O"}, Metrics: []string{"entity_f1", "entity_precision", "entity_recall", "accuracy"}}
+	spans := tasks.Spans{Name: "spans", Source: "spans"}
+	for i := range 16 {
+		text := fmt.Sprintf("the file %d is open", i)
+		classes.Train = append(classes.Train, tasks.Example{Text: text, Class: i % 2})
+		numbers.Train = append(numbers.Train, tasks.Rated{Text: text, Value: float64(i)})
+		tags.Train = append(tags.Train, tasks.Sentence{Words: []string{"the", "file"}, Tags: []string{"O", "B-FILE"}})
+		spans.Train = append(spans.Train, tasks.Asked{ID: text, Question: "what", Context: text, Answers: []tasks.Answer{{Text: "file", Start: 4}}})
+	}
+	classes.Test, classes.Validation, numbers.Test, tags.Test, spans.Test = classes.Train, classes.Train, numbers.Train, tags.Train, spans.Train
+	return []tasks.Task{labelled, classes, numbers, tags, spans}
+}
+
+// finetuned is a run of two steps on a task.
+func finetuned(t *testing.T, r *training.Runner, dir string, task tasks.Task) *runs.Run {
+	t.Helper()
 	model, err := training.LoadPretrained(dir)
 	require.NoError(t, err)
 	result, err := tasks.Finetune(t.Context(), r, model, task, tasks.Options{Steps: 2}, nil)
@@ -76,6 +97,10 @@ func finetuned(t *testing.T, r *training.Runner, dir string) *runs.Run {
 
 func known(key string) bool {
 	return slices.ContainsFunc(metrics.All(), func(m metrics.Metric) bool {
-		return m.Key == key || m.Key == strings.TrimPrefix(key, "val_")
+		own := m.Key == key || m.Key == strings.TrimPrefix(key, "val_") || m.Key == "test_"+strings.TrimPrefix(key, "dev_")
+		for _, prefix := range []string{"test_majority_", "test_bag_of_words_", "test_tfidf_"} {
+			own = own || m.Key == "test_"+strings.TrimPrefix(key, prefix)
+		}
+		return own
 	})
 }
