@@ -3,6 +3,7 @@
 package viz
 
 import (
+	"cmp"
 	"fmt"
 	"image/color"
 	"strings"
@@ -19,6 +20,7 @@ import (
 type Forest struct {
 	Name          string // of the figure's file
 	Title         string
+	Subtitle      string // what a row is and whence its verdict; "" says that it is an arm against the baseline, judged by Holm-adjusted p
 	Caption       string // what to see in it; may be empty
 	Outcome       string // what is compared, such as "RTD AUC"
 	LowerIsBetter bool
@@ -86,7 +88,7 @@ func (d *forestDrawing) layout() {
 }
 
 func (d *forestDrawing) subtitle() string {
-	return "Mean paired difference to the baseline with 95 % interval; the verdict is by Holm-adjusted p"
+	return cmp.Or(d.Subtitle, "Mean paired difference to the baseline with 95 % interval; the verdict is by Holm-adjusted p")
 }
 
 func (d *forestDrawing) axisLabel() string { return "difference in " + d.Outcome }

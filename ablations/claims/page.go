@@ -28,10 +28,13 @@ func (l Ledger) Page(all []Claim) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	decided := 0
+	decided, corrected := 0, 0
 	for _, s := range l.Standings(all) {
 		if s.Decided() {
 			decided++
+			if s.HolmP < 0.05 {
+				corrected++
+			}
 		}
 	}
 	var b strings.Builder
@@ -41,11 +44,12 @@ Written by `+"`metro claims record`"+` from the ledger, ablations/claims/ledger.
 are decided. Each is a study of `+"`tiny`"+`, with its plan's hash committed before the first run; `+"`metro claims show C4`"+` shows one, and
 `+"`metro claims run C4`"+` trains it.
 
-A contrast is a weighted difference of arms, paired by seed, in the frozen AUC; differences within ±%.2g do not matter. p is
-after Holm's correction over the whole ledger. "Elsewhere" is half and twice the learning rate, with half of the seeds, and
+A contrast is a weighted difference of arms, paired by seed, in the frozen AUC; differences within ±%.2g do not matter. A claim is
+decided by its own tests, at 5 %%. p is after Holm's correction over the whole ledger: %d of those decided have a difference that
+stands then too. "Elsewhere" is half and twice the learning rate, with half of the seeds, and
 `+"`mini`"+` with three. Processor hours are of all runs of a study, those that other claims share among them.
 
-`, decided, len(all), all[0].Margin)
+`, decided, len(all), all[0].Margin, corrected)
 	if l.Asked() {
 		fmt.Fprintf(&b, "![Forest plot of the claims](%s)\n\n", Picture)
 	}

@@ -169,7 +169,8 @@ func (l Ledger) elsewhere(claim Claim) string {
 func (l Ledger) Forest(all []Claim) (viz.Figure, error) {
 	forest := viz.Forest{
 		Name: "claims", Title: "Published claims, asked of a model of a minute", Outcome: "frozen AUC",
-		Caption: fmt.Sprintf("Each row is a contrast of arms, paired by seed, with its 95 %% interval; where the published claim holds it is as the row's name says. Differences within ±%.2g do not matter.", all[0].Margin),
+		Subtitle: "Contrasts of arms, paired by seed, with 95 % intervals; verdicts are each claim's own, p is Holm-adjusted over all",
+		Caption:  fmt.Sprintf("Each row is a contrast of arms, paired by seed, with its 95 %% interval; where the published claim holds it is as the row's name says. Differences within ±%.2g do not matter.", all[0].Margin),
 	}
 	for _, s := range l.Standings(all) {
 		if s.Comparison.Pairs == 0 {
