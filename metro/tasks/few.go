@@ -30,30 +30,31 @@ func Few(t Task, k int, seed int64) (Task, error) {
 		t.Train = few
 		return t, nil
 	case Regression:
-		if k <= len(t.Train) {
-			t.Train = drawn(t.Train, k, seed)
-			return t, nil
-		}
+		return few(&t, &t.Train, k, seed)
 	case Choice:
-		if k <= len(t.Train) {
-			t.Train = drawn(t.Train, k, seed)
-			return t, nil
-		}
+		return few(&t, &t.Train, k, seed)
 	case Tagging:
-		if k <= len(t.Train) {
-			t.Train = drawn(t.Train, k, seed)
-			return t, nil
-		}
+		return few(&t, &t.Train, k, seed)
 	case Spans:
-		if k <= len(t.Train) {
-			t.Train = drawn(t.Train, k, seed)
-			return t, nil
-		}
+		return few(&t, &t.Train, k, seed)
 	}
 	if about := t.About(); k > about.TrainTexts {
-		return nil, usererr.New("%s: there are %d training examples, and %d are asked for", about.Source, about.TrainTexts, k)
+		return nil, tooFew(about, k)
 	}
 	return nil, usererr.New("%s: a few of the examples can be taken of a --task alone, not of texts that are cut into windows", t.About().Source)
+}
+
+// few is t with k of its training examples, which lie at train.
+func few[T Task, E any](t *T, train *[]E, k int, seed int64) (Task, error) {
+	if k > len(*train) {
+		return nil, tooFew((*t).About(), k)
+	}
+	*train = drawn(*train, k, seed)
+	return *t, nil
+}
+
+func tooFew(about About, k int) error {
+	return usererr.New("%s: there are %d training examples, and %d are asked for", about.Source, about.TrainTexts, k)
 }
 
 // drawn are k of the examples.
