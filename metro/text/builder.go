@@ -17,12 +17,13 @@ import (
 )
 
 // builder writes documents into the splits of a new corpus in dir. It keeps nothing of them but, where duplicates are to
-// be dropped, 8 bytes for each.
+// be dropped, their keys.
 type builder struct {
 	dir   string
 	out   map[Split]*splitWriter
 	stats Stats
-	seen  map[uint64]bool // nil where duplicates are kept
+	once  repeats // nil where duplicates are kept
+	seen  *keySet
 }
 
 type splitWriter struct {
@@ -34,11 +35,9 @@ type splitWriter struct {
 	count Count
 }
 
-func newBuilder(dir string, dropDuplicates bool) (*builder, error) {
-	b := &builder{dir: dir, out: map[Split]*splitWriter{}}
-	if dropDuplicates {
-		b.seen = map[uint64]bool{}
-	}
+// newBuilder drops what once says came before; nothing if it is nil.
+func newBuilder(dir string, once repeats) (*builder, error) {
+	b := &builder{dir: dir, out: map[Split]*splitWriter{}, once: once, seen: newKeySet(dir)}
 	for _, split := range Splits {
 		file, err := os.Create(filepath.Join(dir, fileName(split)))
 		if err != nil {
@@ -56,12 +55,8 @@ func newBuilder(dir string, dropDuplicates bool) (*builder, error) {
 // add writes one document into the split that its text falls in.
 func (b *builder) add(text, label string) error {
 	key := textKey(text)
-	if b.seen != nil {
-		if b.seen[key] {
-			b.stats.Duplicates++
-			return nil
-		}
-		b.seen[key] = true
+	if again, err := b.again(text, key); again || err != nil {
+		return err
 	}
 	w := b.out[splitOf(key)]
 	w.count.add(Count{Documents: 1, Words: int64(strings.Count(text, " ") + 1), Bytes: int64(len(text))})
@@ -69,8 +64,27 @@ func (b *builder) add(text, label string) error {
 	return w.enc.Encode(Document{Text: text, Label: label})
 }
 
+// again reports whether the text is one that came before and is to stand once, and counts it.
+func (b *builder) again(text string, key uint64) (bool, error) {
+	if b.once == nil {
+		return false, nil
+	}
+	key, once := b.once(text, key)
+	if !once {
+		return false, nil
+	}
+	added, err := b.seen.add(key)
+	if !added && err == nil {
+		b.stats.Duplicates++
+	}
+	return !added, err
+}
+
 // finish completes the files and writes the manifest, of which it is given what to say of the source.
 func (b *builder) finish(m manifest) error {
+	if err := b.seen.close(); err != nil {
+		return err
+	}
 	m.Format, m.Name, m.Files, m.Stats = manifestFormat, safeName(m.Name), map[Split]fileSum{}, b.stats
 	m.Stats.Splits = map[Split]Count{}
 	for split, w := range b.out {
@@ -94,7 +108,7 @@ func (b *builder) finish(m manifest) error {
 
 // close closes the files; what finish wrote stays.
 func (b *builder) close() error {
-	var errs []error
+	errs := []error{b.seen.close()}
 	for _, w := range b.out {
 		errs = append(errs, w.file.Close())
 	}

@@ -94,7 +94,7 @@ func goVersion(root string) string {
 }
 
 func fillFromGo(ctx context.Context, root, version string, files []goFile, total int, dir string, progress func(done, total int)) error {
-	b, err := newBuilder(dir, true)
+	b, err := newBuilder(dir, anyCase)
 	if err != nil {
 		return err
 	}

@@ -105,19 +105,21 @@ func TestOtherKindsAreRefused(t *testing.T) {
 // What is text is taken, however much it looks like something else.
 func TestProseIsTaken(t *testing.T) {
 	for name, content := range map[string]string{
-		"novel.txt":     strings.Repeat("“Well,” said he, “it is late.”\n\"And yet,\" she said, \"we go.\"\n\n", 40),
-		"lines.txt":     rows(40, func(i int) string { return fmt.Sprintf("Sentence %d of one line, with a comma.", i) }),
-		"verse.txt":     rows(40, func(int) string { return "Tyger Tyger, burning bright," }),
-		"ends.txt":      rows(40, func(i int) string { return fmt.Sprintf("A line of verse, the %dth,", i) }),
-		"table.md":      "# Title\n\n| a | b |\n|---|---|\n" + rows(20, func(i int) string { return fmt.Sprintf("| %d | x, y |", i) }),
-		"badges.md":     `<p align="center"><img src="x"></p>` + "\n" + strings.Repeat(`<a href="x"><img src="y"></a>`+"\n", 9) + "\n# Project\n\nText.\n",
-		"code.txt":      "int main(void) {\n\tif (a < b && c > d) {\n\t\treturn f(a, b);\n\t}\n\treturn 0;\n}\n",
-		"generics.txt":  "<T> List<T> of(Map<String, List<T>> m) { return m.get(\"a\"); }\n",
-		"protein.fasta": rows(40, func(int) string { return ">sp|P69905|HBA\nMVLSPADKTNVKAAWGKVGAHAGEYGAEALERMFLSFPTTKTYFPHFDLSH" }),
-		"footnote.txt":  "[1] Smith, J. (1999). A title.\n\n[2] Another.\n",
-		"set.txt":       "{a, b, c} is a set of three members.\n",
-		"quoted.txt":    "[\"Stop\"] he wrote, and so it stopped.\n",
-		"tex.txt":       "\\documentclass{article}\n\\begin{document}\nText, and more.\n\\end{document}\n",
+		"novel.txt":    strings.Repeat("“Well,” said he, “it is late.”\n\"And yet,\" said she.\n\n", 40),
+		"lines.txt":    rows(40, func(i int) string { return fmt.Sprintf("Sentence %d of one line, with a comma.", i) }),
+		"verse.txt":    rows(40, func(int) string { return "Tyger Tyger, burning bright," }),
+		"ends.txt":     rows(40, func(i int) string { return fmt.Sprintf("A line of verse, the %dth,", i) }),
+		"table.md":     "# Title\n\n| a | b |\n|---|---|\n" + rows(20, func(i int) string { return fmt.Sprintf("| %d | x, y |", i) }),
+		"badges.md":    `<p align="center"><img src="x"></p>` + "\n" + strings.Repeat(`<a href="x"><img src="y"></a>`+"\n", 9) + "\n# Project\n\nText.\n",
+		"code.txt":     "int main(void) {\n\tif (a < b && c > d) {\n\t\treturn f(a, b);\n\t}\n\treturn 0;\n}\n",
+		"generics.txt": "<T> List<T> of(Map<String, List<T>> m) { return m.get(\"a\"); }\n",
+		"protein.fasta": rows(40, func(i int) string {
+			return ">sp|P69905|HBA\nMVLSPADKTNVKAAWGKVGAHAGEYGAEALERMFLSFPTTKTYFPHFDLSH" + strings.Repeat("A", i)
+		}),
+		"footnote.txt": "[1] Smith, J. (1999). A title.\n\n[2] Another.\n",
+		"set.txt":      "{a, b, c} is a set of three members.\n",
+		"quoted.txt":   "[\"Stop\"] he wrote, and so it stopped.\n",
+		"tex.txt":      "\\documentclass{article}\n\\begin{document}\nText, and more.\n\\end{document}\n",
 		"sub.srt": rows(30, func(i int) string {
 			return fmt.Sprintf("%d\n00:00:%02d,000 --> 00:00:%02d,000\nSome words.\n", i, i, i+1)
 		}),

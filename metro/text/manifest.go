@@ -33,8 +33,8 @@ func (c *Count) add(o Count) {
 	c.Bytes += o.Bytes
 }
 
-// Stats says what a corpus holds and what was left out when it was prepared. Duplicates, LicenseHeaders and Short are
-// dropped from the default corpus only: one's own text is taken as it is.
+// Stats says what a corpus holds and what was left out when it was prepared. LicenseHeaders and Short are dropped from the
+// default corpus only, and so are paragraphs that differ from others in the case of letters alone.
 type Stats struct {
 	Splits         map[Split]Count `json:"splits"`
 	Files          int64           `json:"files"`           // that were read

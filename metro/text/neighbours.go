@@ -110,7 +110,7 @@ func (c *Corpus) fillWithoutNeighbours(ctx context.Context, heldOut *Corpus, thr
 	if err != nil {
 		return err
 	}
-	b, err := newBuilder(dir, false)
+	b, err := newBuilder(dir, nil)
 	if err != nil {
 		return err
 	}

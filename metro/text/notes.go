@@ -48,7 +48,7 @@ func (n *notes) add(f textFile, what found) {
 }
 
 // lines are the notes, a sentence each.
-func (n *notes) lines(l listing, field string) (lines []string) {
+func (n *notes) lines(l listing, field string, duplicates int64) (lines []string) {
 	if passed := l.passed.String(); passed != "" {
 		line := fmt.Sprintf("passed over in %s: %s", l.root, passed)
 		if field == "" && slices.ContainsFunc(l.passed[otherKind], hasFields) {
@@ -65,6 +65,10 @@ func (n *notes) lines(l listing, field string) (lines []string) {
 	}
 	if len(n.without) > 0 {
 		lines = append(lines, fmt.Sprintf("not every %s has a text in the field %q, the others are left out: %s", n.objects.noun, field, ofFiles(n.without)))
+	}
+	if duplicates > 0 {
+		lines = append(lines, fmt.Sprintf("%s of the text stood there before, word for word, and are left out (those of fewer than %d bytes, as refrains and headings are, stay)",
+			counted(int(duplicates), "paragraph", "paragraphs"), refrainBytes))
 	}
 	return lines
 }

@@ -19,7 +19,7 @@ const Default = "godoc"
 
 // extractorVersion is raised when the rules that make documents of a source change, so that nothing made by the old
 // rules is taken from the cache.
-const extractorVersion = 2
+const extractorVersion = 3
 
 // Options say how [PrepareWith] reads a source, and where it keeps what it made.
 type Options struct {

@@ -88,7 +88,7 @@ func corpusName(root string) string {
 // and whether they are packed, changes nothing.
 func fillFromText(ctx context.Context, l listing, o Options, dir string, progress func(done, total int)) error {
 	field := o.Field
-	b, err := newBuilder(dir, false)
+	b, err := newBuilder(dir, exactly)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func fillFromText(ctx context.Context, l listing, o Options, dir string, progres
 	}
 	slices.Sort(l.passed[wordless])
 	return b.finish(manifest{
-		Name: corpusName(l.root), Source: fmt.Sprintf("%d text files of %s", len(l.files), l.root), Field: field, Notes: n.lines(l, field),
+		Name: corpusName(l.root), Source: fmt.Sprintf("%d text files of %s", len(l.files), l.root), Field: field, Notes: n.lines(l, field, b.stats.Duplicates),
 	})
 }
 

@@ -3,9 +3,12 @@
 package text
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -233,26 +236,27 @@ func TestMemoryIsBounded(t *testing.T) {
 	require.Less(t, peak, before.HeapAlloc+limit)
 }
 
-// writeBig writes one long line of sentences and then as many short paragraphs.
+// writeBig writes one long line of sentences and then as many short paragraphs, no two of them alike.
 func writeBig(t testing.TB, file string, size int) {
 	t.Helper()
 	f, err := os.Create(file)
 	require.NoError(t, err)
-	sentences := strings.Repeat("The quick brown fox jumps over the lazy dog and on. ", 20000)
-	for written := 0; written < size; written += len(sentences) {
-		_, err := io.WriteString(f, sentences)
+	out := bufio.NewWriter(f)
+	for i, written := 0, 0; written < size; i++ {
+		n, err := fmt.Fprintf(out, "The quick brown fox jumps over the lazy dog at %d and on. ", written)
 		require.NoError(t, err)
-		if written > size/2 {
-			sentences = strings.Repeat(sentences[:512]+"\n\n", 2000)
+		if written += n; written > size/2 && i%8 == 0 {
+			_, err = out.WriteString("\n\n")
+			require.NoError(t, err)
 		}
 	}
-	require.NoError(t, f.Close())
+	require.NoError(t, errors.Join(out.Flush(), f.Close()))
 }
 
 func TestFullDiskIsNotTheUsersMistake(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "big.txt")
 	writeBig(t, file, 4<<20)
-	b, err := newBuilder(t.TempDir(), false)
+	b, err := newBuilder(t.TempDir(), nil)
 	require.NoError(t, err)
 	require.NoError(t, b.close())
 	r := textReader{read: func(int) error { return nil }}
