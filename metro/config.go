@@ -305,6 +305,10 @@ type Training struct {
 	// limit count them: what stands between white space. More are refused; 0 is no limit.
 	WordBudget int `json:"word_budget" class:"operation" neutral:"0" when:"pretraining" since:"2"`
 
+	// WordMilestones keeps checkpoints by the words of text that training has seen, those of every pass: at 1, 2, … 9, 10, 20, …
+	// 90, 100, 200, … times so many; 0 keeps none. BabyLM's are 1000000.
+	WordMilestones int `json:"word_milestones" class:"operation" neutral:"0" when:"pretraining" since:"2"`
+
 	// EMA is the part of a running average of the weights that stays at a step: the average is kept beside the weights, which it
 	// changes in nothing, and every evaluation measures it too, by names that begin with ema_. 0 keeps none. It takes the memory of
 	// the weights once more.

@@ -114,6 +114,7 @@ var invalid = map[string]string{
 	"data.tokenizer=unigram":               `data.tokenizer must be one of ["" "bpe" "sentencepiece"], it is "unigram"`,
 	"data.alphabet=-1":                     "data.alphabet must not be negative, it is -1",
 	"data.longest_word=1001":               "data.longest_word must be from 0 to 1000, it is 1001",
+	"training.word_milestones=-1":          "training.word_milestones must not be negative, it is -1; 0 keeps no checkpoints by words",
 	"training.word_budget=-1":              "training.word_budget must not be negative, it is -1; 0 is no limit",
 	"data.mixture=notes.txt":               `data.mixture must be CORPUS=WEIGHT or CORPUS#FIELD=WEIGHT, with commas between texts, such as notes.txt=0.2; "notes.txt" is not`,
 	"data.mixture=a=0.0005":                `the weight of a must be above 0 and below 1, in thousandths, such as 0.25; it is "0.0005"`,

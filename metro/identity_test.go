@@ -79,7 +79,7 @@ func TestEachFieldChangesTheKeysOfItsClass(t *testing.T) {
 		tested[f.Class]++
 	}
 	require.Len(t, tested, 4, "there are fields of all classes")
-	require.Equal(t, 6, tested[metro.ClassOperation])
+	require.Equal(t, 7, tested[metro.ClassOperation])
 }
 
 // anotherValue is [another], for options too.

@@ -90,7 +90,7 @@ var idleUnder = map[string][]idleCase{
 	"optimizer.name":             nil,
 
 	"training.steps": nil, "training.batch_size": nil, "training.log_every": nil, "training.eval_every": nil, "training.checkpoint_every": nil,
-	"training.keep_checkpoints": nil, "training.keep_at": nil, "training.word_budget": {task}, "training.fork": {task}, "training.ema": {task}, "training.accumulate": nil, "training.activation_checkpointing": nil, "training.matmul": nil, "training.init_from": nil,
+	"training.keep_checkpoints": nil, "training.keep_at": nil, "training.word_budget": {task}, "training.word_milestones": {task}, "training.fork": {task}, "training.ema": {task}, "training.accumulate": nil, "training.activation_checkpointing": nil, "training.matmul": nil, "training.init_from": nil,
 	"training.activations": {{"training.matmul=tf32", "bfloat16", "it needs training.matmul=bfloat16, which is tf32"}}, "training.deterministic": nil,
 	"training.generator_steps": {task},
 	"training.copy_generator":  {{"training.generator_steps=0", "", "another training.generator_steps"}},

@@ -121,6 +121,9 @@ func (v *validation) data(c Config) {
 	if n := c.Training.WordBudget; n < 0 {
 		v.bad("training.word_budget must not be negative, it is %d; 0 is no limit", n)
 	}
+	if n := c.Training.WordMilestones; n < 0 {
+		v.bad("training.word_milestones must not be negative, it is %d; 0 keeps no checkpoints by words", n)
+	}
 	if _, err := ParseMixture(c.Data.Mixture); err != nil && c.Task.Name == "" {
 		v.problems = append(v.problems, err)
 	}

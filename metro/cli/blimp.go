@@ -67,7 +67,7 @@ LaTeX or Markdown.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return blimp(cmd, f) },
 	}
 	flags := cmd.Flags()
-	flags.StringArrayVar(&f.models, "model", nil, "folder of a run, or a Hugging Face folder; repeat for the seeds of one configuration")
+	flags.StringArrayVar(&f.models, "model", nil, "folder of a run, RUN@STEP for its checkpoint of a step, or a Hugging Face folder; repeat for the seeds of one configuration")
 	flags.StringVar(&f.data, "data", "", "file of minimal pairs, or a folder of them")
 	flags.StringSliceVar(&f.scorers, "scorer", nil, strings.Join(minimalpairs.ScorerNames(), ", ")+"; all that the model has heads for, if not given")
 	flags.StringVar(&f.corpus, "corpus", "", "text that the anchors are counted in; the model's training text if not given, none for no counting")

@@ -104,7 +104,7 @@ func trainingOf(b *strings.Builder, p training.Pretrained) error {
 			fmt.Fprintf(b, "| `%s` | %v |\n", f.Path, f.Value)
 		}
 	}
-	run, err := runs.Store{Root: filepath.Dir(filepath.Clean(p.Dir))}.Open(filepath.Base(filepath.Clean(p.Dir)))
+	run, err := runs.Store{Root: filepath.Dir(filepath.Clean(p.RunDir))}.Open(filepath.Base(filepath.Clean(p.RunDir)))
 	if err != nil {
 		return err
 	}
@@ -112,6 +112,10 @@ func trainingOf(b *strings.Builder, p training.Pretrained) error {
 	if err != nil || !found {
 		fmt.Fprintf(b, "\nThe run is not finished: nothing was measured at its end.\n")
 		return err
+	}
+	if p.Step != result.Steps {
+		fmt.Fprintf(b, "\nThe run went on to step %s: what was measured at its end is not this model's.\n", humanize.Comma(int64(result.Steps)))
+		return nil
 	}
 	fmt.Fprintf(b, "\n## Measured\n\nAfter %s steps and %.0f seconds.\n\n| what | value | meaning |\n|---|---:|---|\n", humanize.Comma(int64(result.Steps)), result.Seconds)
 	for _, key := range slices.Sorted(maps.Keys(result.Metrics)) {

@@ -67,7 +67,7 @@ named after the run, and the latest as finetune-TASK.json.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return finetune(cmd, f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.model, "model", "", "folder of a run, or a Hugging Face folder")
+	flags.StringVar(&f.model, "model", "", "folder of a run, RUN@STEP for its checkpoint of a step, or a Hugging Face folder")
 	flags.StringVar(&f.task, "task", "", "a named set (see metro tasks) or a task file, in the place of the probe")
 	flags.StringVar(&f.data, "data", "", "folder of the named set's files; without --task, labelled texts, JSON lines")
 	flags.BoolVar(&f.skipBadRows, "skip-bad-rows", false, "pass over rows of the task that cannot be read, and count them")

@@ -30,12 +30,20 @@ func ancestorsOf(run *runs.Run) (list []ancestor) {
 		list = append(list, ancestor{filepath.Base(name), fmt.Sprintf("forks %s@%d", filepath.Base(name), step)})
 	}
 	if t.InitFrom != "" {
-		list = append(list, ancestor{filepath.Base(t.InitFrom), "begins with the weights of " + filepath.Base(t.InitFrom)})
+		list = append(list, ancestor{runIn(t.InitFrom), "begins with the weights of " + filepath.Base(t.InitFrom)})
 	}
 	if from := identity.Config.Replacements.Checkpoint; from != "" {
-		list = append(list, ancestor{filepath.Base(from), "has its samples from " + filepath.Base(from)})
+		list = append(list, ancestor{runIn(from), "has its samples from " + filepath.Base(from)})
 	}
 	return list
+}
+
+// runIn is the name of the run's folder that a model is in, RUN or RUN@STEP.
+func runIn(model string) string {
+	if run, _, err := metro.ParseFork(model); err == nil {
+		model = run
+	}
+	return filepath.Base(model)
 }
 
 // descendants are what the runs of a store say of those that they need, by those.

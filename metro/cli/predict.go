@@ -62,7 +62,7 @@ then the answers are in a temporary file, and after an early end in FILE.partial
 
 // addModelFlag adds the required --model.
 func addModelFlag(cmd *cobra.Command, model *string) {
-	cmd.Flags().StringVar(model, "model", "", "folder of a run, or a Hugging Face folder")
+	cmd.Flags().StringVar(model, "model", "", "folder of a run, RUN@STEP for its checkpoint of a step, or a Hugging Face folder")
 	if err := cmd.MarkFlagRequired("model"); err != nil {
 		panic(err)
 	}

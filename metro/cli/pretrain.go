@@ -97,6 +97,9 @@ things are written down and how many checkpoints stay decide none: with other su
 with (seed, text, batch size) and the shape of the model stay. RUN must have a checkpoint of that step: --set
 training.keep_at=STEP keeps one while RUN is trained, and metro runs checkpoint RUN@STEP makes it later.
 
+--set training.word_milestones=1000000 keeps the checkpoints at 1, 2, … 10, 20, … 100, 200, … million words of text seen, as BabyLM
+asks; metro blimp, finetune, predict and export take one as --model RUN@STEP.
+
 --devices N computes each step on N devices of this machine, GPUs or parts of the processor: each has an equal share of the rows.
 Losses and gradients are those of one device but for the order of sums, so that it is a run of its own. A fork goes on from
 one number of devices on another.`,

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"metrolab/internal/usererr"
+	"metrolab/metro"
 	"metrolab/metro/text"
 	"metrolab/metro/tokens"
 )
@@ -97,4 +98,18 @@ func (d *Dataset) Require(batch, rows int) error {
 		}
 	}
 	return nil
+}
+
+// WordsARow is how many words of text a row of training has in the mean: those of the training split over its rows, of a mixture
+// by the shares of its texts. Words are what stands between white space, however many tokens each is cut into.
+func (d *Dataset) WordsARow() float64 {
+	mean := func(c *text.Corpus, r *Rows) float64 {
+		return float64(c.Stats.Splits[text.Train].Words) / float64(r.Len())
+	}
+	own, mixed := metro.MixtureBlock, 0.0
+	for _, m := range d.Mixed {
+		own -= m.Share
+		mixed += float64(m.Share) * mean(m.Corpus, m.Rows)
+	}
+	return (float64(own)*mean(d.Corpus, d.Train) + mixed) / metro.MixtureBlock
 }

@@ -74,13 +74,8 @@ func LoadTrunk(dir string, step int) (*Trunk, error) {
 	if name := t.Identity.Config.Task.Name; name != "" {
 		return nil, usererr.New("%s is a run of the task %q, and only pretraining can be forked", dir, name)
 	}
-	checkpoints := runs.Checkpoints{Dir: filepath.Join(dir, runs.CheckpointsDir)}
-	found := false
-	if t.checkpoint, found, err = checkpoints.At(step); err != nil {
-		return nil, usererr.New("%w; name another step of the run", err)
-	}
-	if !found {
-		return nil, withoutStep(dir, step, checkpoints)
+	if t.checkpoint, err = checkpointAt(dir, step); err != nil {
+		return nil, err
 	}
 	weights, err := t.checkpoint.Sum(variablesFile)
 	if err == nil {
@@ -93,6 +88,19 @@ func LoadTrunk(dir string, step int) (*Trunk, error) {
 		return nil, usererr.New("checkpoint %s: %w", t.checkpoint.Dir, err)
 	}
 	return t, nil
+}
+
+// checkpointAt is the checkpoint that the run in a folder has of a step. It is the user's error if there is none, or a damaged one.
+func checkpointAt(dir string, step int) (runs.Checkpoint, error) {
+	checkpoints := runs.Checkpoints{Dir: filepath.Join(dir, runs.CheckpointsDir)}
+	found, ok, err := checkpoints.At(step)
+	if err != nil {
+		return found, usererr.New("%w; name another step of the run", err)
+	}
+	if !ok {
+		return found, withoutStep(dir, step, checkpoints)
+	}
+	return found, nil
 }
 
 func withoutStep(dir string, step int, checkpoints runs.Checkpoints) error {

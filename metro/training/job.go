@@ -79,9 +79,15 @@ func (j *Job) train(ctx context.Context, lease *runs.Lease, report func(Progress
 		workload: w, config: c, program: program, report: report, changes: changes,
 		lease: lease, metrics: metrics, checkpoints: lease.Checkpoints(c.Training.KeepCheckpoints),
 	}
-	l.checkpoints.Spare = func(step int) bool { return step == c.Training.KeepAt }
+	kept := map[int]bool{c.Training.KeepAt: true}
+	l.checkpoints.Spare = func(step int) bool { return kept[step] }
 	if p, ok := w.(*Pretraining); ok {
 		l.trunk = cmp.Or(j.trunk, p.origins.trunk)
+		reached := milestones(c, p.dataset, l.trunk)
+		for _, m := range reached {
+			kept[m.step] = true
+		}
+		sayMilestones(reached)
 	}
 	l.sink = runs.Sinks{metrics, &l.progress}
 	process.enter()

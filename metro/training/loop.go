@@ -127,7 +127,7 @@ func (l *loop) step(batches <-chan prefetched) error {
 			return err
 		}
 	}
-	if due(t.CheckpointEvery) || l.state.Step == t.KeepAt {
+	if due(t.CheckpointEvery) || l.checkpoints.Spare(l.state.Step) {
 		if err := l.save(); err != nil {
 			return err
 		}

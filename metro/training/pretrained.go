@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -20,10 +21,11 @@ import (
 	"metrolab/metro/weights"
 )
 
-// Pretrained is a trained model on disk: the newest good checkpoint of a run, whether or not the run is finished, or a
-// Hugging Face folder (see package hf).
+// Pretrained is a trained model on disk: the newest good checkpoint of a run, whether or not the run is finished, that of a step,
+// or a Hugging Face folder (see package hf).
 type Pretrained struct {
-	Dir       string
+	Dir       string      // as it was named: a folder, or RUN@STEP
+	RunDir    string      // the run's folder; "" of a Hugging Face folder
 	Identity  RunIdentity // of a run; of a Hugging Face folder only Config is set
 	Tokenizer tokens.Tokenizer
 	Model     metro.Model
@@ -50,8 +52,9 @@ func (p Pretrained) Source() (weights.Source, error) {
 }
 
 // LoadPretrained looks at the run in directory dir, its config, its tokenizer and its newest good checkpoint, or at the
-// Hugging Face folder that dir is. No weight is read before it is asked for. A directory that is neither, a run without a
-// checkpoint and damaged files are the user's to mend.
+// Hugging Face folder that dir is. Where dir is RUN@STEP, and no folder of that name, it is the run's checkpoint of that step. No
+// weight is read before it is asked for. A directory that is neither, a run without a checkpoint and damaged files are the
+// user's to mend.
 func LoadPretrained(dir string) (Pretrained, error) {
 	p, err := LoadModel(dir)
 	if err == nil && p.Tokenizer == nil {
@@ -65,20 +68,18 @@ func LoadModel(dir string) (Pretrained, error) {
 	if isHuggingFace(dir) {
 		return loadHuggingFace(dir)
 	}
-	p := Pretrained{Dir: dir}
+	p, step := Pretrained{Dir: dir}, 0
+	if run, at, err := metro.ParseFork(dir); err == nil && !isFolder(dir) {
+		dir, step = run, at
+	}
+	p.RunDir = dir
 	var err error
 	if p.Identity, err = ReadIdentity(dir); err != nil {
 		return Pretrained{}, err
 	}
-	checkpoints := runs.Checkpoints{Dir: filepath.Join(dir, runs.CheckpointsDir)}
-	checkpoint, found, err := checkpoints.Latest(func(damaged string, err error) {
-		p.Notes = append(p.Notes, fmt.Sprintf("checkpoint %s is damaged (%v), the one before it is used", damaged, err))
-	})
-	switch {
-	case err != nil:
-		return Pretrained{}, usererr.New("run %s: %w", dir, err)
-	case !found:
-		return Pretrained{}, withoutCheckpoint(dir, p.Identity.Config.Training)
+	checkpoint, err := p.checkpoint(step)
+	if err != nil {
+		return Pretrained{}, err
 	}
 	p.Step = checkpoint.Step
 	p.shape = func(c metro.Config) metro.Config { return shapedAs(c, p.Identity.Config) }
@@ -101,6 +102,29 @@ func LoadModel(dir string) (Pretrained, error) {
 	}
 	p.Model = src.Model()
 	return p, src.Close()
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// checkpoint is the run's of a step, or its newest good one for step 0.
+func (p *Pretrained) checkpoint(step int) (runs.Checkpoint, error) {
+	if step > 0 {
+		return checkpointAt(p.RunDir, step)
+	}
+	checkpoints := runs.Checkpoints{Dir: filepath.Join(p.RunDir, runs.CheckpointsDir)}
+	found, ok, err := checkpoints.Latest(func(damaged string, err error) {
+		p.Notes = append(p.Notes, fmt.Sprintf("checkpoint %s is damaged (%v), the one before it is used", damaged, err))
+	})
+	if err != nil {
+		return found, usererr.New("run %s: %w", p.RunDir, err)
+	}
+	if !ok {
+		return found, withoutCheckpoint(p.RunDir, p.Identity.Config.Training)
+	}
+	return found, nil
 }
 
 // ReadIdentity reads the config.json of the run in directory dir, and looks whether it is as it was written (see

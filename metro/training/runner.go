@@ -174,6 +174,9 @@ func (r *Runner) pretraining(ctx context.Context, config metro.Config) (RunIdent
 	if err := withinBudget(dataset, config.Training.WordBudget); err != nil {
 		return RunIdentity{}, nil, err
 	}
+	if err := reachesMilestone(config, dataset, trunk); err != nil {
+		return RunIdentity{}, nil, err
+	}
 	identity := r.Identity(config)
 	identity.Corpus, identity.Tokenizer = dataset.Corpus.Hash, dataset.Tokenizer.Hash()
 	for _, m := range dataset.Mixed {
