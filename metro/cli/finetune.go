@@ -276,6 +276,8 @@ func baselineNames(r tasks.Result) (words, constant string) {
 		return words, "each word's most frequent tag"
 	case "spans":
 		return words, "never an answer"
+	case "cloze":
+		return words, "the name that the text has most often"
 	default:
 		return words, "always the largest class"
 	}

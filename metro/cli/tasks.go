@@ -21,9 +21,9 @@ that their development files are the test here.
 
 Anything else is said in a task file, mine.yaml:
 
-  kind: classification     classification, regression, choice, tagging or spans
+  kind: classification     classification, regression, choice, tagging, spans or cloze
   train: train.tsv         .jsonl, .tsv (quotes are characters) or .csv, .gz behind it or not; tagging: CoNLL columns;
-  test: test.tsv           spans: SQuAD's JSON. Without test, one in ten (hold_out) is held out, and one for validation
+  test: test.tsv           spans: SQuAD's JSON; cloze: ReCoRD's JSON lines. Without test, one in ten (hold_out) is held out, and one for validation
   text: sentence1          names of columns; header: false makes them numbers, from 1
   pair: sentence2          of two texts
   label: gold              the class, the number, the right choice (from 0, or its column), or the column of tags

@@ -6,7 +6,8 @@
 // training examples, so that it can be read off where labels are dear.
 //
 // A [Task] is examples in two parts or three and a question about them: [Classification] and [Regression] of texts or pairs of
-// texts, [Choice] between continuations, [Tagging] of words, [Spans] of a text that answer a question. [Read] makes one of a named
+// texts, [Choice] between continuations, [Tagging] of words, [Spans] of a text that answer a question,
+// [Cloze], the name of a text that is missing in a statement. [Read] makes one of a named
 // set ([Sets]) in the form in which it is published, or of a task file; [ReadTask] of the user's own labelled texts; [Families] of
 // the default corpus, which of eight families of Go packages a paragraph is from.
 //

@@ -37,6 +37,8 @@ func Few(t Task, k int, seed int64) (Task, error) {
 		return few(&t, &t.Train, k, seed)
 	case Spans:
 		return few(&t, &t.Train, k, seed)
+	case Cloze:
+		return few(&t, &t.Train, k, seed)
 	}
 	if about := t.About(); k > about.TrainTexts {
 		return nil, tooFew(about, k)

@@ -176,11 +176,11 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 	return c, nil
 }
 
-// trainingRows is the number of examples that an epoch has: of tasks that cut texts into windows, of these.
+// trainingRows is the number of examples that an epoch has: of tasks that read a text in several rows, of these.
 func trainingRows(p training.Pretrained, t Task, seqLen int) int {
 	cut := false
 	switch t := t.(type) {
-	case Spans:
+	case Spans, Cloze:
 		cut = true
 	case Classification:
 		cut = !t.Whole

@@ -103,6 +103,7 @@ func Sets() []Spec {
 		boolq, cb,
 		super("copa", "COPA", "choice", "which is the cause, or the effect?", nil, nil, readWith(superCOPA)),
 		super("multirc", "MultiRC", "classification", "is the answer to a question on a passage right?", two, []string{"f1", groupExact, "accuracy"}, readMultiRC),
+		super("record", "ReCoRD", "cloze", "which of a text's names is missing in a statement?", nil, nil, readReCoRD),
 		rte,
 		super("wic", "WiC", "classification", "is the word meant alike in both sentences?", truth, nil, readWith(wic)),
 		super("wsc", "WSC", "classification", "does the pronoun mean the name?", truth, nil, readWith(wsc("target."))),

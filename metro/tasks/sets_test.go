@@ -68,12 +68,16 @@ var benchmarks = map[string]string{
 	// Passages with questions with answers: groups.
 	"MultiRC/train.jsonl": `{"idx": 0, "version": 1.1, "passage": {"text": "Sam ate an apple.", "questions": [{"question": "What?", "idx": 0, "answers": [{"text": "An apple", "idx": 0, "label": 1}, {"text": "A pear", "idx": 1, "label": 0}]}]}}`,
 	"MultiRC/val.jsonl":   `{"idx": 5, "version": 1.1, "passage": {"text": "Ann sang.", "questions": [{"question": "Who?", "idx": 6, "answers": [{"text": "Ann", "idx": 0, "label": 1}, {"text": "Sam", "idx": 1, "label": 0}]}, {"question": "What?", "idx": 7, "answers": [{"text": "Sang", "idx": 2, "label": 1}]}]}}`,
-	"SRTE/train.jsonl":    `{"premise": "It rains.", "hypothesis": "Wet.", "label": "entailment", "idx": 0}` + "\n" + `{"premise": "It rains.", "hypothesis": "Dry.", "label": "not_entailment", "idx": 1}`,
-	"SRTE/val.jsonl":      `{"premise": "It rains.", "hypothesis": "Wet.", "label": "entailment", "idx": 0}`,
-	"WiC/train.jsonl":     `{"word": "place", "sentence1": "A place.", "sentence2": "To place.", "idx": 0, "label": false, "start1": 2}` + "\n" + `{"word": "cat", "sentence1": "A cat.", "sentence2": "The cat.", "idx": 1, "label": true}`,
-	"WiC/val.jsonl":       `{"word": "dog", "sentence1": "A dog.", "sentence2": "The dog.", "idx": 1, "label": true}`,
-	"WSC/train.jsonl":     `{"text": "Mark told Pete lies about himself.", "target": {"span1_index": 0, "span1_text": "Mark", "span2_index": 5, "span2_text": "himself"}, "idx": 0, "label": true}` + "\n" + `{"text": "Sue saw Ann and she left.", "target": {"span1_index": 0, "span1_text": "Sue", "span2_index": 4, "span2_text": "she"}, "idx": 1, "label": false}`,
-	"WSC/val.jsonl":       `{"text": "He ran.", "target": {"span1_index": 0, "span1_text": "Ran", "span2_index": 0, "span2_text": "He"}, "idx": 0, "label": false}`,
+	// Places of entities in characters, the last included, behind one of two bytes; an entity twice; an answer that is written
+	// otherwise than the entity; several statements.
+	"ReCoRD/train.jsonl": `{"source": "Daily mail", "passage": {"text": "In Köln, Ann met Bob Lee.\nBob Lee left.\n@highlight\nAnn stayed", "entities": [{"start": 3, "end": 6}, {"start": 9, "end": 11}, {"start": 17, "end": 23}, {"start": 26, "end": 32}]}, "qas": [{"query": "@placeholder went away", "answers": [{"start": 17, "end": 23, "text": "Bob Lee"}, {"start": 26, "end": 32, "text": "Bob Lee"}], "idx": 0}, {"query": "It was in @placeholder", "answers": [{"start": 3, "end": 6, "text": "the Köln."}], "idx": 1}], "idx": 0}`,
+	"ReCoRD/val.jsonl":   `{"source": "CNN", "passage": {"text": "Sue saw Tom. Tom ran.", "entities": [{"start": 0, "end": 2}, {"start": 8, "end": 10}, {"start": 13, "end": 15}]}, "qas": [{"query": "@placeholder was seen, @placeholder ran", "answers": [{"text": "Tom"}], "idx": 9}], "idx": 4}`,
+	"SRTE/train.jsonl":   `{"premise": "It rains.", "hypothesis": "Wet.", "label": "entailment", "idx": 0}` + "\n" + `{"premise": "It rains.", "hypothesis": "Dry.", "label": "not_entailment", "idx": 1}`,
+	"SRTE/val.jsonl":     `{"premise": "It rains.", "hypothesis": "Wet.", "label": "entailment", "idx": 0}`,
+	"WiC/train.jsonl":    `{"word": "place", "sentence1": "A place.", "sentence2": "To place.", "idx": 0, "label": false, "start1": 2}` + "\n" + `{"word": "cat", "sentence1": "A cat.", "sentence2": "The cat.", "idx": 1, "label": true}`,
+	"WiC/val.jsonl":      `{"word": "dog", "sentence1": "A dog.", "sentence2": "The dog.", "idx": 1, "label": true}`,
+	"WSC/train.jsonl":    `{"text": "Mark told Pete lies about himself.", "target": {"span1_index": 0, "span1_text": "Mark", "span2_index": 5, "span2_text": "himself"}, "idx": 0, "label": true}` + "\n" + `{"text": "Sue saw Ann and she left.", "target": {"span1_index": 0, "span1_text": "Sue", "span2_index": 4, "span2_text": "she"}, "idx": 1, "label": false}`,
+	"WSC/val.jsonl":      `{"text": "He ran.", "target": {"span1_index": 0, "span1_text": "Ran", "span2_index": 0, "span2_text": "He"}, "idx": 0, "label": false}`,
 }
 
 func TestBenchmarksInTheirFormats(t *testing.T) {
@@ -110,6 +114,11 @@ func TestBenchmarksInTheirFormats(t *testing.T) {
 	require.Equal(t, Example{Text: "Sam ate an apple.", Pair: "What? An apple", Class: 1}, multi.Train[0])
 	require.Equal(t, []string{"5/6", "5/6", "5/7"}, multi.Groups)
 	require.InDelta(t, 0.5, multi.measure(multi.Test, []int{1, 1, 1}).Metrics["exact_match"], 1e-12)
+	record := read("superglue-record", dir).(Cloze)
+	require.Len(t, record.Train, 2)
+	require.Equal(t, Blank{"0/0", "In Köln, Ann met Bob Lee.\nBob Lee left.\n@highlight\nAnn stayed", "@placeholder went away", []string{"Köln", "Ann", "Bob Lee"}, []string{"Bob Lee", "Bob Lee"}}, record.Train[0])
+	require.Equal(t, []string{"the Köln."}, record.Train[1].Answers)
+	require.Equal(t, "Tom was seen, Tom ran", record.Test[0].with("Tom"))
 	require.Equal(t, Example{Text: "It rains.", Pair: "Dry.", Class: 1}, read("superglue-rte", rte).(Classification).Train[1])
 	require.Equal(t, Example{Text: "place: A place.", Pair: "To place."}, first("superglue-wic"))
 	require.Equal(t, Example{Text: "Mark told Pete lies about himself.", Pair: "himself is Mark", Class: 1}, first("superglue-wsc"))

@@ -13,7 +13,7 @@ import (
 
 // Task is what a pretrained main model is taught and asked. It makes rows of its examples, puts a head on the main model's
 // states, and scores the answers; how the model is trained is no concern of its. There is one for each kind of question:
-// [Classification], [Regression], [Choice], [Tagging] and [Spans].
+// [Classification], [Regression], [Choice], [Tagging], [Spans] and [Cloze].
 type Task interface {
 	// About says what the task is, for people and for results.
 	About() About

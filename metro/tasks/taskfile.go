@@ -25,7 +25,7 @@ import (
 // Spec says what a task is and where its examples stand: a task file, or a row of the table of [Sets].
 type Spec struct {
 	Name    string
-	Kind    string // "classification", "regression", "choice", "tagging" or "spans"
+	Kind    string // "classification", "regression", "choice", "tagging", "spans" or "cloze"
 	About   string // a phrase for people
 	Licence string
 
@@ -73,6 +73,7 @@ var kinds = map[string]struct {
 	"choice":         {readTable, []string{"accuracy"}, func(s Spec) []string { return append([]string{s.Text, s.Label}, s.Choices...) }},
 	"tagging":        {readColumns, []string{"entity_f1", "accuracy"}, func(s Spec) []string { return []string{s.Text, s.Label} }},
 	"spans":          {readSQuAD, nil, func(Spec) []string { return nil }},
+	"cloze":          {readReCoRD, nil, func(Spec) []string { return nil }},
 }
 
 // specKeys are the keys of a task file.
@@ -145,7 +146,7 @@ func (s Spec) check(path string) error {
 	}{
 		{s.Labels != nil && s.Kind != "classification", "labels"}, {s.Choices != nil && s.Kind != "choice", "choices"},
 		{s.Pair != "" && s.Kind != "classification" && s.Kind != "regression", "pair"}, {s.HoldOut > 0 && s.Test != "", "hold_out beside test"},
-		{s.Kind == "spans" && (s.Text != "" || s.Label != "" || s.Metrics != nil), "text, label or metrics"},
+		{(s.Kind == "spans" || s.Kind == "cloze") && (s.Text != "" || s.Label != "" || s.Metrics != nil), "text, label or metrics"},
 	} {
 		if idle.is {
 			return usererr.New("%s: a task of the kind %s does not look at %s; leave it out", path, s.Kind, idle.what)
@@ -278,6 +279,10 @@ func (s Spec) make(source string, train, dev, test []item, bad *badRows) (Task, 
 		t := Spans{Name: s.Name, Source: source, Notes: bad.notes()}
 		t.Train, t.Validation, t.Test = asked(train), asked(dev), asked(test)
 		return t, nil
+	case "cloze":
+		t := Cloze{Name: s.Name, Source: source, Notes: bad.notes()}
+		t.Train, t.Validation, t.Test = blanks(train), blanks(dev), blanks(test)
+		return t, nil
 	}
 	return nil, fmt.Errorf("tasks: kind %q", s.Kind)
 }
@@ -352,6 +357,17 @@ func sentences(items []item) (list []Sentence) {
 func asked(items []item) (list []Asked) {
 	for _, i := range items {
 		list = append(list, Asked{ID: i.group, Question: i.pair, Context: i.text, Answers: i.answers})
+	}
+	return list
+}
+
+func blanks(items []item) (list []Blank) {
+	for _, i := range items {
+		b := Blank{ID: i.group, Text: i.text, Statement: i.pair, Candidates: i.choices}
+		for _, a := range i.answers {
+			b.Answers = append(b.Answers, a.Text)
+		}
+		list = append(list, b)
 	}
 	return list
 }
