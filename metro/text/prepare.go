@@ -89,6 +89,12 @@ func PrepareWith(ctx context.Context, spec string, o Options) (*Corpus, error) {
 // takes reports whether a file is one that o.Files names.
 func (o Options) takes(name string) bool { return slices.Contains(o.Files, extension(name)) }
 
+// MayRead reports whether a file of that name is one that a folder is read for: text, FASTA, what o.Files names, and JSON and Parquet,
+// whose field is named when they are read.
+func (o Options) MayRead(name string) bool {
+	return isText(name) || isFASTA(name) || o.takes(name) || hasFields(name)
+}
+
 // Ends takes apart what data.files says: ends of names with commas between them, each with a dot before it or without.
 func Ends(files string) ([]string, error) {
 	var ends []string
