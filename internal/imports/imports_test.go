@@ -155,6 +155,15 @@ func TestCellsLinkNoParquet(t *testing.T) {
 	}
 }
 
+// The Hugging Face hub is the command's alone: nothing else of the project reaches for the network.
+func TestTheCommandAloneLinksTheHub(t *testing.T) {
+	for _, p := range project(t) {
+		if r := room(p.ImportPath); r != "metro/cli" && r != "scripts" {
+			require.NotContains(t, p.Deps, "github.com/gomlx/go-huggingface/hub", p.ImportPath)
+		}
+	}
+}
+
 // allowed reports whether a package of one room may import a package of the other. Packages of other modules are in no room.
 func allowed(from, to string) bool {
 	return to == "" || to == from || to == "internal" || slices.Contains(mayImport[from], to)
