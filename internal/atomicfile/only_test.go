@@ -29,7 +29,6 @@ var inPlace = map[string]string{
 	"metro/text/export.go":                "inside a folder that is made aside",
 	"metro/hf/export.go":                  "inside a folder that is made aside",
 	"metro/cli/dataget.go":                "inside a folder that is made aside; the archive in one that is thrown away",
-	"metro/tokens/stream.go":              "inside a folder that is made aside",
 	"notebooks/lab/local/background.go":   "the log of a process, and a program in a private folder before it is run",
 	"notebooks/lab/start.go":              "the log of a process",
 	"notebooks/lab/internal/wire/unix.go": "an empty file that is locked",

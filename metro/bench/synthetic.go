@@ -3,8 +3,8 @@
 package bench
 
 import (
-	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -28,9 +28,9 @@ func synthetic(c metro.Config, dir string) (*data.Dataset, error) {
 		return nil, err
 	}
 	const least = 1 << 18
-	path := filepath.Join(dir, "train.u32")
+	path := filepath.Join(dir, "train.json")
 	n := max(least, 8*c.Training.BatchSize*c.Data.SeqLen)
-	if err := atomicfile.WriteFile(path, zipf(tokenizer, n)); err != nil {
+	if err := tokens.WriteStream(path, tokenizer, zipf(tokenizer, n)); err != nil {
 		return nil, err
 	}
 	special := tokenizer.Special()
@@ -57,20 +57,22 @@ func invented(vocab int, dir string) (tokens.Tokenizer, error) {
 	return wordpiece.LoadFolder(dir)
 }
 
-// zipf are n tokens of a stream, as token files hold them, a separator behind about every 64th.
-func zipf(t tokens.Tokenizer, n int) []byte {
-	special := t.Special()
-	ordinary := t.VocabSize() - 5
-	rng := randstream.New(0, "bench/text")
-	file := make([]byte, 0, 4*n)
-	for range n {
-		id := special.SEP
-		if rng.IntN(64) > 0 {
-			id = 5 + byRank(rng, ordinary)
+// zipf are n tokens of a stream, a separator behind about every 64th.
+func zipf(t tokens.Tokenizer, n int) iter.Seq[int32] {
+	return func(yield func(int32) bool) {
+		special := t.Special()
+		ordinary := t.VocabSize() - 5
+		rng := randstream.New(0, "bench/text")
+		for range n {
+			id := special.SEP
+			if rng.IntN(64) > 0 {
+				id = 5 + byRank(rng, ordinary)
+			}
+			if !yield(id) {
+				return
+			}
 		}
-		file = binary.LittleEndian.AppendUint32(file, uint32(id))
 	}
-	return file
 }
 
 // byRank draws r below n with a probability in proportion to 1/(r+1), nearly.

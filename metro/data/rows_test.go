@@ -3,13 +3,16 @@
 package data
 
 import (
-	"encoding/binary"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"metrolab/metro/tokens"
 )
 
 const (
@@ -17,17 +20,25 @@ const (
 	anyVocab                            = 1 << 31    // all ids there are
 )
 
-// writeIDs makes a token file.
+// anyIDs is a tokenizer of any vocabulary; of the other methods none is called here.
+type anyIDs struct{ tokens.Tokenizer }
+
+func (anyIDs) VocabSize() int { return anyVocab }
+func (anyIDs) Special() tokens.Special {
+	return tokens.Special{PAD: testPad, UNK: 1, CLS: testCLS, SEP: testSEP, MASK: testMask}
+}
+func (anyIDs) IsContinuation(int32) bool { return false }
+
+// writeIDs makes token files.
 func writeIDs(t testing.TB, ids []int32) string {
 	t.Helper()
-	var text []byte
-	for _, id := range ids {
-		text = binary.LittleEndian.AppendUint32(text, uint32(id))
-	}
-	path := filepath.Join(t.TempDir(), "tokens.u32")
-	require.NoError(t, os.WriteFile(path, text, 0o666))
+	path := filepath.Join(t.TempDir(), "tokens.json")
+	require.NoError(t, tokens.WriteStream(path, anyIDs{}, slices.Values(ids)))
 	return path
 }
+
+// onlyShard is the file of ids beside an index.
+func onlyShard(path string) string { return strings.TrimSuffix(path, ".json") + "-00000.tokens" }
 
 // openIDs reads ids as rows of seqLen.
 func openIDs(t testing.TB, ids []int32, seqLen int) *Rows {
@@ -95,29 +106,29 @@ func TestRowsFromManyGoroutines(t *testing.T) {
 	wg.Wait()
 }
 
-// A file that is missing, that ends inside a token, that becomes shorter while it is read or that cannot be read is an
-// error that names it.
+// A file that is missing, that is shorter than it was when it is opened or while it is read, or that is closed is an error that
+// names it.
 func TestRowsNameTheFileThatFails(t *testing.T) {
-	missing := filepath.Join(t.TempDir(), "gone.u32")
+	missing := filepath.Join(t.TempDir(), "gone.json")
 	_, err := OpenRows(missing, 8, anyVocab, testCLS, testPad)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.ErrorContains(t, err, missing)
 
 	path := writeIDs(t, counting(20))
-	require.NoError(t, os.Truncate(path, 4*20-1))
+	require.NoError(t, os.Truncate(onlyShard(path), 4*20-1))
 	_, err = OpenRows(path, 8, anyVocab, testCLS, testPad)
 	require.ErrorContains(t, err, path)
-	require.ErrorContains(t, err, "79 bytes")
+	require.ErrorContains(t, err, "the SHA-256 of "+onlyShard(path))
 
-	path = writeIDs(t, counting(20))
+	path = writeIDs(t, counting(20_000))
 	rows, err := OpenRows(path, 8, anyVocab, testCLS, testPad)
 	require.NoError(t, err)
-	require.NoError(t, os.Truncate(path, 4*10))
+	require.NoError(t, os.Truncate(onlyShard(path), 4*10))
 	row := make([]int32, 8)
 	require.NoError(t, rows.Read(0, row))
-	err = rows.Read(1, row)
-	require.ErrorContains(t, err, "row 1 of 3")
-	require.ErrorContains(t, err, path)
+	err = rows.Read(2000, row)
+	require.ErrorContains(t, err, "row 2000 of 2858")
+	require.ErrorContains(t, err, onlyShard(path))
 
 	require.NoError(t, rows.Close())
 	require.ErrorIs(t, rows.Read(0, row), os.ErrClosed)

@@ -104,6 +104,11 @@ const maxLine = 6 * (MaxDocumentBytes + 8<<10)
 // Documents streams the documents of a split in their fixed order: file by file, then by place in the file. An error ends the
 // stream and comes with an empty document; so does a stream with fewer documents than [Stats] says.
 func (c *Corpus) Documents(split Split) iter.Seq2[Document, error] {
+	return c.documents(split, 0)
+}
+
+// documents streams those behind the first skip ones.
+func (c *Corpus) documents(split Split, skip int64) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		path := filepath.Join(c.Dir, fileName(split))
 		want, ok := c.Stats.Splits[split]
@@ -121,7 +126,9 @@ func (c *Corpus) Documents(split Split) iter.Seq2[Document, error] {
 		lines.Buffer(make([]byte, 0, 64<<10), maxLine)
 		var n int64
 		for lines.Scan() {
-			n++
+			if n++; n <= skip {
+				continue
+			}
 			var doc Document
 			if err := json.Unmarshal(lines.Bytes(), &doc); err != nil {
 				yield(Document{}, fmt.Errorf("%s:%d: %w", path, n, err))
@@ -141,8 +148,13 @@ func (c *Corpus) Documents(split Split) iter.Seq2[Document, error] {
 
 // Texts yields the texts of a split; what ends it early is left in *failure.
 func (c *Corpus) Texts(ctx context.Context, split Split, failure *error) iter.Seq[string] {
+	return c.TextsFrom(ctx, split, 0, failure)
+}
+
+// TextsFrom is [Corpus.Texts] behind the first skip documents, which are passed over at a gigabyte a second.
+func (c *Corpus) TextsFrom(ctx context.Context, split Split, skip int, failure *error) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for d, err := range c.Documents(split) {
+		for d, err := range c.documents(split, int64(skip)) {
 			if err = errors.Join(err, ctx.Err()); err != nil {
 				*failure = err
 				return

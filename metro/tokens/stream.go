@@ -3,149 +3,183 @@
 package tokens
 
 import (
-	"bufio"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
+	"runtime/debug"
+	"sort"
+	"sync"
+
+	"golang.org/x/exp/mmap"
 
 	"metrolab/internal/usererr"
-	"metrolab/metro/text"
 )
 
-// tokenBytes is the size of one id in a token file, a little-endian uint32.
-const tokenBytes = 4
-
-// Stream is an open token file: the ids of a split's documents one after the other, a [SEP] after every document. It may
-// be read from several goroutines.
+// Stream is the open tokens of a split: the ids of its documents one after the other, a [SEP] after every document. They are
+// mapped into memory, where the system can do that. It may be read from several goroutines.
 type Stream struct {
-	file  *os.File
-	len   int
+	path  string
+	ix    index
 	vocab int
+	len   int
+	ended []int // documents that end before each shard, and in all of them
+
+	mu     sync.RWMutex // a map that is closed must not be read
+	shards []*mmap.ReaderAt
+	closed bool
 }
 
-// OpenStream opens the token file at path, whose ids are below vocab. The caller closes it.
+// OpenStream opens the tokens whose index is at path, and whose ids are below vocab. It compares them with their checksums, a
+// gigabyte a second; what is damaged is the user's to mend. The caller closes it.
 func OpenStream(path string, vocab int) (*Stream, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("open tokens: %w", err)
-	}
-	info, err := file.Stat()
-	switch {
-	case err != nil:
-	case !info.Mode().IsRegular():
-		err = usererr.New("%s is no file of tokens; remove its folder to have it made again", path)
-	case info.Size()%tokenBytes != 0:
-		err = usererr.New("%s is damaged: its %d bytes end inside a token of %d; remove its folder to have it made again", path, info.Size(), tokenBytes)
+	ix, err := readIndex(path)
+	if err == nil {
+		_, err = ix.whole(path)
 	}
 	if err != nil {
-		file.Close()
-		return nil, fmt.Errorf("open tokens: %w", err)
+		return nil, fmt.Errorf("open tokens: %w", damaged(path, err))
 	}
-	return &Stream{file, int(info.Size() / tokenBytes), vocab}, nil
+	s := &Stream{path: path, ix: ix, vocab: vocab, len: ix.tokens(), ended: []int{0}}
+	for i, of := range ix.Shards {
+		m, err := mmap.Open(shardPath(path, i))
+		if err == nil {
+			s.shards = append(s.shards, m)
+			if m.Len() != ix.size(of) {
+				err = fmt.Errorf("%s has %d bytes, its index says %d", shardPath(path, i), m.Len(), ix.size(of))
+			}
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open tokens: %w", damaged(path, err)), s.Close())
+		}
+		s.ended = append(s.ended, s.ended[i]+of.Documents)
+	}
+	return s, nil
+}
+
+// damaged says what can be done about it.
+func damaged(path string, err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return usererr.New("%w", err)
+	}
+	return usererr.New("the tokens of %s are damaged: %w; remove their folder to have them made again", path, err)
 }
 
 // Len returns the number of tokens.
 func (s *Stream) Len() int { return s.len }
 
+// Documents returns the number of documents.
+func (s *Stream) Documents() int { return s.ended[len(s.ended)-1] }
+
 // Read fills ids with the tokens from place at on. A token that is not in the vocabulary is the user's error: the file is
 // damaged, or is another tokenizer's.
 func (s *Stream) Read(ids []int32, at int) error {
-	buf := make([]byte, len(ids)*tokenBytes)
-	if _, err := s.file.ReadAt(buf, int64(at)*tokenBytes); err != nil {
-		return fmt.Errorf("tokens %d to %d of %s: %w", at, at+len(ids), s.file.Name(), err)
+	if at < 0 || at > s.len-len(ids) {
+		return fmt.Errorf("tokens %d to %d of %s: it has %d: %w", at, at+len(ids), s.path, s.len, io.ErrUnexpectedEOF)
 	}
-	for i := range ids {
-		id := binary.LittleEndian.Uint32(buf[i*tokenBytes:])
-		if uint64(id) >= uint64(s.vocab) {
-			return usererr.New("%s is damaged: its token %d is %d, and the vocabulary has %d; remove its folder to have it made again", s.file.Name(), at+i, id, s.vocab)
-		}
-		ids[i] = int32(id)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return fmt.Errorf("read %s: %w", s.path, os.ErrClosed)
 	}
-	return nil
-}
-
-// Close releases the file.
-func (s *Stream) Close() error { return s.file.Close() }
-
-// Tokenized is a corpus as ids.
-type Tokenized struct {
-	Paths   map[text.Split]string // the token file of each split
-	Unknown Unknown               // of the training split
-}
-
-// unknownName is the file beside the token files that holds [Tokenized].Unknown.
-const unknownName = "unknown.json"
-
-// Tokenize returns the token file of each split of corpus under tokenizer. The first call for a pair of them writes the
-// files to cacheDir, all or none, calling progress (nil for none) with the bytes of text done and their total. Later calls
-// use them again, if they are what they were, and make them anew if not. A cache that cannot be written to is the user's
-// error.
-func Tokenize(ctx context.Context, corpus *text.Corpus, tokenizer Tokenizer, cacheDir string, progress func(done, total int)) (Tokenized, error) {
-	dir := filepath.Join(cacheDir, "tokens", corpus.Hash[:16]+"-"+tokenizer.Hash()[:16])
-	t := Tokenized{Paths: map[text.Split]string{}}
-	names := []string{unknownName}
-	for _, split := range text.Splits {
-		t.Paths[split] = tokenPath(dir, split)
-		names = append(names, filepath.Base(t.Paths[split]))
-	}
-	err := sealed(dir, names, func(temp string) error { return writeTokens(ctx, corpus, tokenizer, temp, progress) })
-	if err == nil {
-		t.Unknown, err = readUnknown(filepath.Join(dir, unknownName))
-	}
-	if err != nil {
-		return Tokenized{}, fmt.Errorf("tokenize %s: %w", corpus.Name, text.CacheError(cacheDir, err))
-	}
-	return t, nil
-}
-
-func tokenPath(dir string, split text.Split) string { return filepath.Join(dir, string(split)+".u32") }
-
-// writeTokens makes the files of all splits.
-func writeTokens(ctx context.Context, corpus *text.Corpus, tokenizer Tokenizer, dir string, progress func(done, total int)) error {
-	done, total := 0, int(corpus.Stats.Total().Bytes)
-	for _, split := range text.Splits {
-		unknown := newUnknownCounter(tokenizer)
-		err := writeSplit(ctx, corpus, split, tokenizer, tokenPath(dir, split), func(text string, ids []int32) {
-			unknown.add(text, ids)
-			if done += len(text); progress != nil {
-				progress(done, total)
-			}
-		})
-		if err == nil && split == text.Train {
-			err = unknown.write(filepath.Join(dir, unknownName))
-		}
-		if err != nil {
+	for len(ids) > 0 {
+		i, place := at/s.ix.Length, at%s.ix.Length
+		n := min(len(ids), s.ix.Shards[i].Tokens-place)
+		if err := s.readShard(ids[:n], i, place); err != nil {
 			return err
 		}
+		ids, at = ids[n:], at+n
 	}
 	return nil
 }
 
-// writeSplit writes a token file, the same on any number of cores, and hands each text over with its ids.
-func writeSplit(ctx context.Context, corpus *text.Corpus, split text.Split, tokenizer Tokenizer, path string, wrote func(text string, ids []int32)) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	out := bufio.NewWriterSize(file, 1<<18)
-	end := uint32(tokenizer.Special().SEP)
-	var buf []byte
-	var reading error
-	err = encoded(tokenizer, corpus.Texts(ctx, split, &reading), func(text string, ids []int32) error {
-		wrote(text, ids)
-		buf = buf[:0]
-		for _, id := range ids {
-			buf = binary.LittleEndian.AppendUint32(buf, uint32(id))
+// readShard reads from a place of a shard, some hundred tokens at a time.
+func (s *Stream) readShard(ids []int32, i, place int) error {
+	var block [1 << 11]byte
+	width := s.ix.Width
+	for done := 0; done < len(ids); {
+		n := min(len(ids)-done, len(block)/width)
+		raw := block[:n*width]
+		if err := s.readAt(raw, i, (place+done)*width); err != nil {
+			return err
 		}
-		_, err := out.Write(binary.LittleEndian.AppendUint32(buf, end))
-		return err
-	})
-	if err != nil {
-		return err
+		for k := range n {
+			id := uint32(0)
+			if width == 2 {
+				id = uint32(binary.LittleEndian.Uint16(raw[2*k:]))
+			} else {
+				id = binary.LittleEndian.Uint32(raw[4*k:])
+			}
+			if uint64(id) >= uint64(s.vocab) {
+				return damaged(s.path, fmt.Errorf("token %d of %s is %d, and the vocabulary has %d", place+done+k, shardPath(s.path, i), id, s.vocab))
+			}
+			ids[done+k] = int32(id)
+		}
+		done += n
 	}
-	return errors.Join(reading, out.Flush(), file.Close())
+	return nil
+}
+
+// readAt reads bytes of a shard. What a disk fails to give, or a file that was cut meanwhile, is a fault of memory where files are
+// mapped, and would end the process.
+func (s *Stream) readAt(raw []byte, i, from int) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		p := recover()
+		if _, fault := p.(interface{ Addr() uintptr }); fault {
+			err = fmt.Errorf("read %s: it is shorter than it was, or its disk fails", shardPath(s.path, i))
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	if _, err := s.shards[i].ReadAt(raw, int64(from)); err != nil {
+		return fmt.Errorf("read %s: %w", shardPath(s.path, i), err)
+	}
+	return nil
+}
+
+// Document returns the place of the first token of document i, and that behind its [SEP].
+func (s *Stream) Document(i int) (begin, end int, err error) {
+	if i < 0 || i >= s.Documents() {
+		return 0, 0, fmt.Errorf("document %d of %s: it has %d", i, s.path, s.Documents())
+	}
+	if i > 0 {
+		if begin, err = s.end(i - 1); err != nil {
+			return 0, 0, err
+		}
+	}
+	end, err = s.end(i)
+	return begin, end, err
+}
+
+// end returns the place behind document i.
+func (s *Stream) end(i int) (int, error) {
+	at := sort.SearchInts(s.ended, i+1) - 1 // the shard in which it ends
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return 0, fmt.Errorf("read %s: %w", s.path, os.ErrClosed)
+	}
+	var raw [endBytes]byte
+	from := s.ix.Shards[at].Tokens*s.ix.Width + (i-s.ended[at])*endBytes
+	if err := s.readAt(raw[:], at, from); err != nil {
+		return 0, err
+	}
+	return at*s.ix.Length + int(binary.LittleEndian.Uint32(raw[:])), nil
+}
+
+// Close releases the files.
+func (s *Stream) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("close %s: %w", s.path, os.ErrClosed)
+	}
+	s.closed = true
+	var errs []error
+	for _, m := range s.shards {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
 }

@@ -4,7 +4,7 @@ package tokens
 
 import (
 	"cmp"
-	"encoding/json"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,9 +13,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
-	"metrolab/internal/atomicfile"
-	"metrolab/internal/bounded"
-	"metrolab/internal/usererr"
+	"metrolab/metro/text"
 )
 
 // Unknown says how much of a text its tokenizer does not know, and makes [UNK] of.
@@ -52,16 +50,27 @@ func (u Unknown) String() string {
 	return "warning: " + s + ", mostly for " + strings.Join(worst, ", ")
 }
 
-// readUnknown reads what unknownCounter.write wrote.
-func readUnknown(path string) (u Unknown, err error) {
-	raw, err := bounded.ReadFile(path, 1<<20)
-	if err != nil {
-		return u, err
+// unknownOf is that of a training split of which the index is given: what its shards have counted, and the worst of it if it
+// is considerable.
+func unknownOf(ctx context.Context, corpus *text.Corpus, t Tokenizer, ix index) (Unknown, error) {
+	c := newUnknownCounter(t)
+	for _, s := range ix.Shards {
+		c.u.Tokens += int64(s.Tokens - s.Documents)
+		c.u.Words += s.Words
+		c.u.Unknown += s.Unknown
 	}
-	if err := json.Unmarshal(raw, &u); err != nil {
-		return u, usererr.New("%s is damaged: %w", path, err)
+	if c.u.Share() < Considerable {
+		return c.u, nil
 	}
-	return u, nil
+	var reading error
+	for text := range corpus.Texts(ctx, text.Train, &reading) {
+		if c.sampled >= unknownSample {
+			break
+		}
+		c.sample(text)
+	}
+	c.u.Characters, c.u.Long = mostFrequent(c.characters), mostFrequent(c.long)
+	return c.u, reading
 }
 
 // unknownSample is how many unknown words are looked at, and worstShown how many of them are named.
@@ -84,25 +93,11 @@ func newUnknownCounter(t Tokenizer) *unknownCounter {
 	return &unknownCounter{tokenizer: t, characters: map[string]int{}, long: map[string]int{}, known: map[rune]bool{}}
 }
 
-// add counts the tokens of a text.
-func (c *unknownCounter) add(text string, ids []int32) {
-	unk, before := c.tokenizer.Special().UNK, c.u.Unknown
-	for _, id := range ids {
-		if !c.tokenizer.IsContinuation(id) {
-			c.u.Words++
-		}
-		if id == unk {
-			c.u.Unknown++
-		}
-	}
-	c.u.Tokens += int64(len(ids))
-	if c.u.Unknown > before && c.sampled < unknownSample {
-		c.sample(text)
-	}
-}
-
 // sample looks at the unknown words of a text.
 func (c *unknownCounter) sample(text string) {
+	if !c.unknown(text) {
+		return
+	}
 	e := c.tokenizer.Encode(text)
 	for i, id := range e.IDs {
 		if id != c.tokenizer.Special().UNK {
@@ -163,15 +158,6 @@ func abbreviated(word string) string {
 		return word
 	}
 	return fmt.Sprintf("%s… (%d characters)", string([]rune(word)[:shown]), n)
-}
-
-func (c *unknownCounter) write(path string) error {
-	c.u.Characters, c.u.Long = mostFrequent(c.characters), mostFrequent(c.long)
-	raw, err := json.MarshalIndent(c.u, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.OS.CreateFile(path, append(raw, '\n'))
 }
 
 // mostFrequent lists the keys with the highest counts; of equal ones, the lower.
