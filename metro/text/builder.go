@@ -10,10 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"metrolab/internal/atomicfile"
 )
 
 // builder writes documents into the splits of a new corpus in dir. It keeps nothing of them but, where duplicates are to
@@ -27,25 +28,33 @@ type builder struct {
 }
 
 type splitWriter struct {
-	file  *os.File
+	file  atomicfile.File
 	buf   *bufio.Writer
+	size  int64
 	sum   hash.Hash // of the file
 	texts hash.Hash // of the texts, a line each
 	enc   *json.Encoder
 	count Count
 }
 
+// Write writes a line of the file.
+func (w *splitWriter) Write(line []byte) (int, error) {
+	w.sum.Write(line)
+	w.size += int64(len(line))
+	return w.buf.Write(line)
+}
+
 // newBuilder drops what once says came before; nothing if it is nil.
 func newBuilder(dir string, once repeats) (*builder, error) {
 	b := &builder{dir: dir, out: map[Split]*splitWriter{}, once: once, seen: newKeySet(dir)}
 	for _, split := range Splits {
-		file, err := os.Create(filepath.Join(dir, fileName(split)))
+		file, err := atomicfile.OS.OpenFile(filepath.Join(dir, fileName(split)), os.O_CREATE|os.O_EXCL|os.O_WRONLY)
 		if err != nil {
 			b.close()
 			return nil, err
 		}
 		w := &splitWriter{file: file, buf: bufio.NewWriterSize(file, 256<<10), sum: sha256.New(), texts: sha256.New()}
-		w.enc = json.NewEncoder(io.MultiWriter(w.buf, w.sum))
+		w.enc = json.NewEncoder(w)
 		w.enc.SetEscapeHTML(false)
 		b.out[split] = w
 	}
@@ -91,11 +100,7 @@ func (b *builder) finish(m manifest) error {
 		if err := w.buf.Flush(); err != nil {
 			return err
 		}
-		size, err := w.file.Seek(0, io.SeekCurrent)
-		if err != nil {
-			return err
-		}
-		m.Files[split] = fileSum{Bytes: size, SHA256: hex.EncodeToString(w.sum.Sum(nil)), Texts: hex.EncodeToString(w.texts.Sum(nil))}
+		m.Files[split] = fileSum{Bytes: w.size, SHA256: hex.EncodeToString(w.sum.Sum(nil)), Texts: hex.EncodeToString(w.texts.Sum(nil))}
 		m.Stats.Splits[split] = w.count
 	}
 	m.Hash = contentHash(m.Files)
@@ -103,7 +108,7 @@ func (b *builder) finish(m manifest) error {
 	if err != nil {
 		return fmt.Errorf("manifest of corpus %s: %w", m.Name, err)
 	}
-	return os.WriteFile(filepath.Join(b.dir, manifestName), append(raw, '\n'), 0o666)
+	return atomicfile.OS.CreateFile(filepath.Join(b.dir, manifestName), append(raw, '\n'))
 }
 
 // close closes the files; what finish wrote stays.

@@ -32,6 +32,17 @@ func BenchmarkParagraphs(b *testing.B) {
 	}
 }
 
+// BenchmarkPrepare makes a corpus of a file of 10 MB.
+func BenchmarkPrepare(b *testing.B) {
+	file := filepath.Join(b.TempDir(), "big.txt")
+	writeBig(b, file, 10<<20)
+	b.SetBytes(10 << 20)
+	for b.Loop() {
+		_, err := Prepare(b.Context(), file, b.TempDir(), nil)
+		require.NoError(b, err)
+	}
+}
+
 // BenchmarkDocuments reads the train split of a corpus of 10 MB.
 func BenchmarkDocuments(b *testing.B) {
 	file := filepath.Join(b.TempDir(), "big.txt")

@@ -142,6 +142,29 @@ func TestTruncatedFilesAreRefused(t *testing.T) {
 	}
 }
 
+// A file of several frames, or members, that ends inside a later one, at whatever byte, is refused; one that ends between two is
+// whole, for all that can be known.
+func TestTruncatedLaterFramesAreRefused(t *testing.T) {
+	for name, pack := range map[string]func(testing.TB, string) string{"a.txt.gz": gzipped, "a.txt.zst": zstandard} {
+		first := pack(t, "The first frame says this.\n\n")
+		whole := first + pack(t, "The second frame says that.\n\n")
+		path := filepath.Join(t.TempDir(), name)
+		for cut := len(first); cut <= len(whole); cut++ {
+			require.NoError(t, os.WriteFile(path, []byte(whole[:cut]), 0o666))
+			r := textReader{read: func(int) error { return nil }}
+			documents := 0
+			_, err := r.each(textFile{path: path, label: name, size: cut}, func(string) error { documents++; return nil })
+			switch cut {
+			case len(first), len(whole):
+				require.NoError(t, err)
+			default:
+				require.True(t, usererr.Is(err), "%s cut at %d of %d: %v", name, cut, len(whole), err)
+				require.ErrorContains(t, err, path)
+			}
+		}
+	}
+}
+
 // One flipped bit anywhere is an error, or changes nothing that is read; it never is another text.
 func TestFlippedBitsOfPackedFiles(t *testing.T) {
 	prose := "A paragraph of its own.\n\nAnd one more, number 17.\n\n"

@@ -20,6 +20,12 @@ func paragraphs(r io.Reader, emit func(text string) error) (invalid int64, err e
 	}
 	p := newParagraph(emit)
 	for {
+		if n := p.addPlain(in); n > 0 {
+			if _, err := in.Discard(n); err != nil {
+				return invalid, err
+			}
+			continue
+		}
 		c, size, err := in.ReadRune()
 		if err == io.EOF {
 			return invalid, p.end()
@@ -90,6 +96,24 @@ func (p *paragraph) add(c rune) error {
 		return p.flush(cutPoint(p.text[:lastRuneStart(p.text)]))
 	}
 	return nil
+}
+
+// addPlain adds the printable ASCII that comes next and is read already, as add would one by one, as long as the paragraph is not
+// too long for it. It returns the number of bytes.
+func (p *paragraph) addPlain(in *bufio.Reader) (n int) {
+	next, _ := in.Peek(min(in.Buffered(), MaxDocumentBytes-1-len(p.text)))
+	for n < len(next) && '!' <= next[n] && next[n] <= '~' {
+		n++
+	}
+	if n == 0 {
+		return 0
+	}
+	if p.space && len(p.text) > 0 {
+		p.text = append(p.text, ' ')
+	}
+	p.space, p.blank, p.returned = false, false, false
+	p.text = append(p.text, next[:n]...)
+	return n
 }
 
 // addAll adds a text that ends with its last character.

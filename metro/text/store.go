@@ -148,7 +148,7 @@ func (s store) build(ctx context.Context, src source, progress func(done, total 
 		return nil, usererr.New("corpus: %w", err)
 	}
 	tmp := s.tempPath()
-	if err := os.Mkdir(tmp, 0o777); err != nil {
+	if err := atomicfile.OS.Mkdir(tmp); err != nil {
 		return nil, CacheError(filepath.Dir(s.dir), err)
 	}
 	defer os.RemoveAll(tmp)

@@ -28,7 +28,7 @@ import (
 	"metrolab/metro/text"
 )
 
-// The tests below start this test binary again, to tokenize in the folder that this variable names until it is killed.
+// The tests below start this test binary again, to prepare the text in the folder that this variable names until it is killed.
 const childVariable = "METROLAB_TOKENS_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -37,15 +37,22 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	shardTokens = 500
-	corpus, err := text.Open(filepath.Join(dir, "corpus"))
-	if err == nil {
-		_, err = Tokenize(context.Background(), corpus, vowels{}, filepath.Join(dir, "cache"), nil)
-	}
-	if err != nil {
+	if err := prepare(context.Background(), dir, "cache"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
+
+// prepare makes a corpus of the text in a folder, and tokens of it, in a cache there.
+func prepare(ctx context.Context, dir, cache string) error {
+	corpus, err := text.Prepare(ctx, filepath.Join(dir, proseName), filepath.Join(dir, cache), nil)
+	if err == nil {
+		_, err = Tokenize(ctx, corpus, vowels{}, filepath.Join(dir, cache), nil)
+	}
+	return err
+}
+
+const proseName = "prose.txt"
 
 // vowels is a tokenizer of bytes, in which vowels continue words and a q is unknown.
 type vowels struct{ bytesTokenizer }
@@ -80,29 +87,30 @@ func corpusOf(t *testing.T, n int) (corpus *text.Corpus, dir string) {
 	for i := range n {
 		fmt.Fprintf(&prose, "paragraph %d,%s and its end.\n\n", i, strings.Repeat(" quite long", i*i*7%113))
 	}
-	path := filepath.Join(dir, "prose.txt")
+	path := filepath.Join(dir, proseName)
 	require.NoError(t, os.WriteFile(path, []byte(prose.String()), 0o666))
-	made, err := text.Prepare(t.Context(), path, filepath.Join(dir, "texts"), nil)
-	require.NoError(t, err)
-	require.NoError(t, made.Export(filepath.Join(dir, "corpus")))
-	corpus, err = text.Open(filepath.Join(dir, "corpus"))
+	corpus, err := text.Prepare(t.Context(), path, filepath.Join(dir, "texts"), nil)
 	require.NoError(t, err)
 	return corpus, dir
 }
 
-// files are those below a folder, by their names.
-func files(t *testing.T, dir string) map[string]string {
+// files are those of a cache, by their paths in it, but for what killed writers have left, which goes a day later.
+func files(t *testing.T, cache string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	paths, err := filepath.Glob(filepath.Join(dir, "tokens", "*", "*"))
-	require.NoError(t, err)
-	for _, path := range paths {
-		if atomicfile.IsTemp(filepath.Base(path)) {
-			continue // it goes a day later
-		}
-		raw, err := os.ReadFile(path)
+	for _, pattern := range []string{"corpora/*/*", "tokens/*/*"} {
+		paths, err := filepath.Glob(filepath.Join(cache, pattern))
 		require.NoError(t, err)
-		found[filepath.Base(path)] = string(raw)
+		for _, path := range paths {
+			if atomicfile.IsTemp(filepath.Base(path)) || atomicfile.IsTemp(filepath.Base(filepath.Dir(path))) {
+				continue
+			}
+			raw, err := os.ReadFile(path)
+			require.NoError(t, err)
+			name, err := filepath.Rel(cache, path)
+			require.NoError(t, err)
+			found[name] = string(raw)
+		}
 	}
 	return found
 }
@@ -174,14 +182,12 @@ func TestWidth(t *testing.T) {
 	}
 }
 
-// The files are the same on any number of cores, and if the process is killed, again and again, at moments drawn with a fixed seed.
-func TestKilledTokenizingGoesOn(t *testing.T) {
+// Corpus and tokens are the same on any number of cores, and if the process is killed, again and again, at moments drawn with a
+// fixed seed.
+func TestKilledPreparationGoesOn(t *testing.T) {
 	shards(t, 500)
-	corpus, dir := corpusOf(t, 60)
-	unsynced(t, func() error {
-		_, err := Tokenize(t.Context(), corpus, vowels{}, filepath.Join(dir, "whole"), nil)
-		return err
-	})
+	_, dir := corpusOf(t, 60)
+	unsynced(t, func() error { return prepare(t.Context(), dir, "whole") })
 	want := files(t, filepath.Join(dir, "whole"))
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -201,7 +207,7 @@ func TestKilledTokenizingGoesOn(t *testing.T) {
 		require.Less(t, i, 500, "it goes on")
 		killed++
 		n := len(files(t, filepath.Join(dir, "cache")))
-		require.GreaterOrEqual(t, n, most-1, "what is whole stays") // the index of a split takes the place of a partial one
+		require.GreaterOrEqual(t, n, most-1, "what is whole stays") // that of a split takes the place of a partial index
 		most = max(most, n)
 	}
 	t.Logf("killed %d times", killed)
@@ -209,16 +215,11 @@ func TestKilledTokenizingGoesOn(t *testing.T) {
 }
 
 // A call that is killed in the middle of any change, or whose disk is full at any, leaves what the next one completes.
-func TestEveryFaultOfTokenizing(t *testing.T) {
+func TestEveryFaultOfPreparation(t *testing.T) {
 	shards(t, 5000)
-	corpus, dir := corpusOf(t, 20)
-	tokenize := func(cache string) func() error {
-		return func() error {
-			_, err := Tokenize(t.Context(), corpus, vowels{}, cache, nil)
-			return err
-		}
-	}
-	unsynced(t, tokenize(filepath.Join(dir, "whole")))
+	_, dir := corpusOf(t, 20)
+	prepared := func(cache string) func() error { return func() error { return prepare(t.Context(), dir, cache) } }
+	unsynced(t, prepared("whole"))
 	want := files(t, filepath.Join(dir, "whole"))
 	for name, fault := range map[string]func(at int, f func() error) (int, error){
 		"killed": faultfs.Killed,
@@ -226,21 +227,20 @@ func TestEveryFaultOfTokenizing(t *testing.T) {
 		"short":  func(at int, f func() error) (int, error) { return faultfs.Failing(at, io.ErrShortWrite, f) },
 	} {
 		for at := 1; ; at++ {
-			cache := filepath.Join(dir, fmt.Sprint(name, at))
-			require.NoError(t, os.Mkdir(cache, 0o777))
-			changes, err := fault(at, tokenize(cache))
+			cache := fmt.Sprint(name, at)
+			require.NoError(t, os.Mkdir(filepath.Join(dir, cache), 0o777))
+			changes, err := fault(at, prepared(cache))
 			if name == "full" && err != nil {
 				require.ErrorIs(t, err, syscall.ENOSPC)
 				require.True(t, usererr.Is(err), "%v", err)
 				require.ErrorContains(t, err, "METROLAB_CACHE")
 			}
-			unsynced(t, tokenize(cache))
-			left := files(t, cache)
-			requireSame(t, want, left, fmt.Sprint(name, " at ", at))
+			unsynced(t, prepared(cache))
+			requireSame(t, want, files(t, filepath.Join(dir, cache)), fmt.Sprint(name, " at ", at))
 			if changes < at {
 				break
 			}
-			require.NoError(t, os.RemoveAll(cache))
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, cache)))
 		}
 	}
 }
