@@ -31,6 +31,7 @@ var peers = []peer{
 	{"torch-compile", "the same through torch.compile", "requirements.txt", []string{"torchpeer.py", "compiled"}, models},
 	{"zeldarose", "zeldarose's RTD trainer, whose maths is its own: logits at every position, no sampling", "zeldarose.txt", []string{"zeldarosepeer.py"}, electra},
 	{"tokenizers", "Hugging Face's tokenizers, ids without places", "requirements.txt", []string{"tokenizerpeer.py"}, []string{"wordpiece", "bpe", "sentencepiece", "unigram"}},
+	{"datasets", "Hugging Face's datasets and tokenizers, one batched map", "datasets.txt", []string{"preparepeer.py"}, []string{prepareName}},
 }
 
 var (

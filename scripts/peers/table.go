@@ -145,6 +145,7 @@ var targets = []target{
 	{"electra-small", []string{"jax-tricks", "jax-scan"}, "JAX with the same tricks", 1.15},
 	{"electra-small", []string{"hf"}, "Hugging Face as shipped", 2},
 	{"metro-base", []string{"torch", "torch-compile"}, "PyTorch's best", 0.7},
+	{prepareName, []string{"datasets"}, "Hugging Face's datasets and tokenizers", 1.3},
 }
 
 // mostMemory is the most that metrolab ought to have at its peak, as a multiple of JAX's.

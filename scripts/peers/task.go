@@ -31,7 +31,7 @@ import (
 	"metrolab/metro/tokens/wordpiece"
 )
 
-// shape is what all peers of a table do: pretraining steps of a model, or, without a recipe, encoding of a text.
+// shape is what all peers of a table do: pretraining steps of a model, or, without a recipe, encoding or preparation of a text.
 type shape struct {
 	name   string
 	about  string
@@ -49,7 +49,11 @@ var shapes = []shape{
 	{"bpe", "a byte-level BPE tokenizer of 30,522 pieces" + overText, "", 0, 1, learnBPE},
 	{"sentencepiece", "a SentencePiece BPE tokenizer of 30,522 pieces" + overText, "", 0, 1, learnSentencePiece},
 	{"unigram", "the same pieces as a Unigram model, scored by their ranks" + overText, "", 0, 1, learnUnigram},
+	{prepareName, "from a file of text to tokens on the disk, with a WordPiece tokenizer of 30,522 pieces" + overText + ", a tenth of them twice", "", 0, 1, learnWordPiece},
 }
+
+// prepareName is the shape that begins with a file of text and ends with files of tokens.
+const prepareName = "prepare"
 
 const overText = " over 4 MB of the comments of the Go distribution"
 
@@ -148,7 +152,7 @@ func batches(c metro.Config) []data.Batch {
 	return list
 }
 
-// write writes the shape's task for the peers in Python into dir; see peer.py and tokenizerpeer.py.
+// write writes the shape's task for the peers in Python into dir; see peer.py, tokenizerpeer.py and preparepeer.py.
 func (s shape) write(ctx context.Context, dir string) error {
 	if s.recipe == "" {
 		return s.writeText(ctx, dir)
@@ -244,6 +248,9 @@ func (s shape) writeText(ctx context.Context, dir string) error {
 	}
 	if err := tokenizer.Save(filepath.Join(dir, tokenizerFile)); err != nil {
 		return err
+	}
+	if s.name == prepareName {
+		return writeProse(dir, texts)
 	}
 	return runs.WriteJSON(filepath.Join(dir, textsFile), texts)
 }

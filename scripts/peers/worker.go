@@ -26,7 +26,7 @@ import (
 	"metrolab/metro/training"
 )
 
-// worker is metrolab's own side: the same talk as in peer.py, over a compiled training step or a tokenizer.
+// worker is metrolab's own side: the same talk as in peer.py, over a compiled training step, a tokenizer or the preparation of a text.
 type worker struct {
 	about about
 	step  func(i int) error
@@ -39,7 +39,9 @@ const warmUp = 2
 // work is a process that does the shape's task as it is told on in.
 func work(s shape, dir string, in io.Reader, out io.Writer) error {
 	open := func() (worker, error) { return newTrainer(s) }
-	if s.recipe == "" {
+	if s.name == prepareName {
+		open = func() (worker, error) { return newPreparer(dir) }
+	} else if s.recipe == "" {
 		open = func() (worker, error) { return newEncoder(dir) }
 	}
 	w, err := open()
