@@ -72,12 +72,18 @@ func (v *validation) within(path string, x, low, high float64) {
 	}
 }
 
+// unlearned says of values that one may look for why there are none such, and what to do.
+var unlearned = map[string]string{
+	"data.tokenizer=unigram": "; Unigram models are read, not learned: nothing in Go learns them. Set it to sentencepiece, which is learned here, " +
+		"or begin with a model that has a Unigram spiece.model or tokenizer.json (training.init_from)",
+}
+
 // names checks all fields that [Choices] knows, the options of the parts that c names, and its metrics.
 func (v *validation) names(c *Config) {
 	choices, states := Choices(), c.fields()
 	for _, path := range slices.Sorted(maps.Keys(choices)) {
 		if value := text(states[path].value); (states[path].used || c.Task.Name == "") && !slices.Contains(choices[path], value) {
-			v.bad("%s must be one of %q, it is %q", path, choices[path], value)
+			v.bad("%s must be one of %q, it is %q%s", path, choices[path], value, unlearned[path+"="+value])
 		}
 	}
 	for _, s := range c.slots() {

@@ -14,9 +14,11 @@ import (
 
 // byName makes a study for a kind of backend ("go" for pure Go).
 var byName = map[string]func(backend string) ablations.Study{
-	"quickstart": Quickstart,
-	"aa":         AA("aa", "tiny", recipes.Tiny(), aaSeeds...),
-	"aa-micro":   AA("aa-micro", "micro", recipes.Micro(), 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111),
+	"quickstart":   Quickstart,
+	"babylm":       BabyLM("babylm", "babylm-small", recipes.BabyLMSmall()),
+	"babylm-micro": BabyLM("babylm-micro", "micro", recipes.Micro()),
+	"aa":           AA("aa", "tiny", recipes.Tiny(), aaSeeds...),
+	"aa-micro":     AA("aa-micro", "micro", recipes.Micro(), 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111),
 }
 
 // Names lists the studies.

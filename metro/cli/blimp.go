@@ -28,6 +28,7 @@ import (
 // blimpFlags choose models, pairs, scorers and what is written down.
 type blimpFlags struct {
 	models, scorers                        []string
+	study, predictions                     string
 	data, corpus, backend, output, picture string
 	format                                 string
 	paradigms                              bool
@@ -58,16 +59,23 @@ how much more than the trigrams' an accuracy is. Each --model is one seed of a c
 BLiMP's files, 67 times NAME.jsonl, are the folder data of alexwarstadt/blimp on GitHub. A file of pairs is JSON objects, one a
 line, with two sentences and, if there are such, a paradigm, a term and a field; --good, --bad, --uid, --term and --domain
 name the fields that hold them. With --output all is written as JSON, with --plot drawn, and with --format printed as CSV,
-LaTeX or Markdown.`,
+LaTeX or Markdown.
+
+--study asks the runs of a study that have ended, the seeds of each arm as one configuration, and prints a row for each arm and scorer.
+--predictions writes which sentence each scorer of each model takes, in the form of BabyLM's evaluation pipeline (2025):
+DIR/RUN/main/zero_shot/SCORER/blimp/DATA/predictions.json.`,
 		Example: `  metro blimp --model runs/tiny-0123456789 --data blimp/data
   metro blimp --model runs/tiny-0123456789 --model runs/tiny-9876543210 --data blimp/data --output blimp.json --plot blimp.png
   metro blimp --model runs/tiny-0123456789 --data blimp/data --scorer detector --paradigms --format csv > blimp.csv
+  metro blimp --study runs/babylm --data blimp/data --predictions results
   metro blimp --model minilm --data mine.jsonl --good right --bad wrong --corpus none`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return blimp(cmd, f) },
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.models, "model", nil, "folder of a run, RUN@STEP for its checkpoint of a step, or a Hugging Face folder; repeat for the seeds of one configuration")
+	flags.StringVar(&f.study, "study", "", "folder of a study, whose runs are asked in the place of --model")
+	flags.StringVar(&f.predictions, "predictions", "", "folder to write the sentences that are taken to, as BabyLM's pipeline does")
 	flags.StringVar(&f.data, "data", "", "file of minimal pairs, or a folder of them")
 	flags.StringSliceVar(&f.scorers, "scorer", nil, strings.Join(minimalpairs.ScorerNames(), ", ")+"; all that the model has heads for, if not given")
 	flags.StringVar(&f.corpus, "corpus", "", "text that the anchors are counted in; the model's training text if not given, none for no counting")
@@ -82,10 +90,8 @@ LaTeX or Markdown.`,
 	flags.StringVar(&f.pairs.Paradigm, "uid", "UID", "field of the paradigm; a pair without is of one of its file's name")
 	flags.StringVar(&f.pairs.Term, "term", "linguistics_term", "field of what paradigms are of, finely")
 	flags.StringVar(&f.pairs.Field, "domain", "field", "field of what paradigms are of, roughly")
-	for _, name := range []string{"model", "data"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err)
-		}
+	if err := cmd.MarkFlagRequired("data"); err != nil {
+		panic(err)
 	}
 	return cmd
 }
@@ -100,25 +106,37 @@ func blimp(cmd *cobra.Command, f blimpFlags) error {
 	}
 	say(set.Notes...)
 	say(fmt.Sprintf("%s pairs of %d paradigms, %d of which are twice the same sentence", humanize.Comma(int64(set.Pairs())), len(set.Paradigms), set.Equal()))
+	if f.study != "" {
+		return f.ofStudy(cmd, set)
+	}
+	report, err := f.report(cmd.Context(), set)
+	if err != nil {
+		return err
+	}
+	return f.leave(cmd, report)
+}
+
+// report asks the models, and the anchors, about a set.
+func (f blimpFlags) report(ctx context.Context, set *minimalpairs.Set) (minimalpairs.Report, error) {
+	asks := inquiry{set: set, outcomes: map[string][]minimalpairs.Outcomes{}, report: minimalpairs.Report{Data: set.Describe()}}
 	seeds, be, err := openSeeds(f)
 	if err != nil {
-		return err
+		return asks.report, err
 	}
-	asks := inquiry{set: set, outcomes: map[string][]minimalpairs.Outcomes{}, report: minimalpairs.Report{Data: set.Describe()}}
-	anchors, err := f.anchors(cmd.Context(), set, seeds[0], &asks.report)
+	anchors, err := f.anchors(ctx, set, seeds[0], &asks.report)
 	if err != nil {
-		return err
+		return asks.report, err
 	}
 	for _, s := range anchors {
-		if err := asks.ask(cmd.Context(), s, nil); err != nil {
-			return err
+		if err := asks.ask(ctx, s, nil); err != nil {
+			return asks.report, err
 		}
 	}
 	names := f.scorers
 	for i, p := range seeds {
 		m, err := minimalpairs.Open(be, p)
 		if err != nil {
-			return err
+			return asks.report, err
 		}
 		if len(names) == 0 {
 			names = m.Names()
@@ -127,18 +145,22 @@ func blimp(cmd *cobra.Command, f blimpFlags) error {
 		for j, name := range names {
 			s, err := m.Scorer(name)
 			if err != nil {
-				return err
+				return asks.report, err
 			}
 			bar := newBar(name)
 			bar.screen.waitFor("these sentences")
-			err = asks.ask(cmd.Context(), s, func(done, total int) { bar.describe(done, total, scoringWords(i, len(seeds), j, len(names))) })
+			err = asks.ask(ctx, s, func(done, total int) { bar.describe(done, total, scoringWords(i, len(seeds), j, len(names))) })
 			bar.finish()
+			if err == nil && f.predictions != "" {
+				of := asks.outcomes[name]
+				err = f.predict(p, name, minimalpairs.Predict(set, of[len(of)-1]))
+			}
 			if err != nil {
-				return err
+				return asks.report, err
 			}
 		}
 	}
-	return f.leave(cmd, asks.reported(names, anchors))
+	return asks.reported(names, anchors), nil
 }
 
 // inquiry gathers what scorers say of a set.
@@ -189,6 +211,12 @@ func (q *inquiry) reported(names []string, anchors []minimalpairs.Scorer) minima
 
 // check refuses what would be found out only after all is scored.
 func (f blimpFlags) check() error {
+	switch {
+	case (len(f.models) == 0) == (f.study == ""):
+		return usererr.New("name models by --model, or a study by --study, one of the two")
+	case f.study != "" && f.picture != "":
+		return usererr.New("--plot draws one configuration, and --study asks several; leave one out")
+	}
 	if f.format != "text" && (tableFormats[f.format] == nil || f.format == "parquet") {
 		return usererr.New("there is no format %q; there are text, csv, latex, markdown", f.format)
 	}

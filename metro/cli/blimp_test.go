@@ -74,6 +74,37 @@ func TestBlimpOfRuns(t *testing.T) {
 	require.Equal(t, []string{"detector", "false", "all", "all", "3", "6"}, rows[1][:6])
 }
 
+// The table of BabyLM is rehearsed at micro size: four arms are trained and asked, and the predictions lie where its pipeline looks.
+func TestBlimpOfAStudy(t *testing.T) {
+	l := newLab(t)
+	_, stderr, code := l.metro("ablate", "run", "babylm-micro", "--set", "data.corpus="+l.text, "--backend", "go", "--seeds", "0,1", "--set", "training.steps=35",
+		"--set", "training.eval_every=35", "--set", "training.checkpoint_every=35", "--set", "evaluation.rows=16", "--set", "optimizer.warmup_steps=2")
+	require.Zero(t, code, stderr)
+	stdout, stderr, code := l.metro("blimp", "--study", "runs/babylm-micro", "--data", l.pairs(), "--format", "csv", "--predictions", "results", "--output", "arms.json")
+	require.Zero(t, code, stderr)
+	rows, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
+	require.NoError(t, err)
+	scorers := map[string][]string{}
+	for _, row := range rows[1:] {
+		if row[3] == "all" && row[2] == "false" {
+			scorers[row[0]] = append(scorers[row[0]], row[1])
+		}
+	}
+	require.Equal(t, map[string][]string{
+		"baseline": {"detector", "clm", "clm-masked", "generator"}, "ELECTRA": {"detector", "generator"}, "MLM": {"lm", "lm-masked"}, "Fast-ELECTRA": {"detector", "generator"},
+	}, scorers)
+	found, err := filepath.Glob(filepath.Join(l.dir, "results", "micro-*", "main", "zero_shot", "*", "blimp", "pairs", "predictions.json"))
+	require.NoError(t, err)
+	require.Len(t, found, 2*(4+2+2+2))
+	var predictions map[string]minimalpairs.Predictions
+	require.NoError(t, json.Unmarshal([]byte(l.read(found[0])), &predictions))
+	require.Len(t, predictions, 3)
+	stdout, stderr, code = l.metro("blimp", "--study", "runs/babylm-micro", "--data", filepath.Join(l.dir, "pairs"), "--scorer", "generator")
+	require.Equal(t, exitUser, code, "masked language modelling has none")
+	require.Contains(t, stderr, "MLM: ")
+	require.Empty(t, stdout)
+}
+
 func TestBlimpRefuses(t *testing.T) {
 	l := newLab(t)
 	electra, pairs := l.folder(), l.pairs()
@@ -90,7 +121,10 @@ func TestBlimpRefuses(t *testing.T) {
 		`there is no format "parquet"`:                                         {"--model", electra, "--data", pairs, "--format", "parquet"},
 		"is written as PNG":                                                    {"--model", electra, "--data", pairs, "--plot", "x.svg"},
 		`--output is "x"`:                                                      {"--model", electra, "--data", pairs, "--output", "x"},
-		`required flag(s) "data", "model" not set`:                             nil,
+		`required flag(s) "data" not set`:                                      nil,
+		"name models by --model, or a study by --study, one of the two":        {"--data", pairs},
+		"--plot draws one configuration, and --study asks several":             {"--data", pairs, "--study", "x", "--plot", "x.png"},
+		"x is not the folder of a study":                                       {"--data", pairs, "--study", "x"},
 	} {
 		stdout, stderr, code := l.metro(append([]string{"blimp"}, args...)...)
 		require.Equal(t, exitUser, code, stderr)
