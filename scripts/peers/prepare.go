@@ -32,13 +32,11 @@ func writeProse(dir string, texts []string) error {
 	})
 }
 
-// newPreparer makes shards of tokens of a task's file: paragraphs, their duplicates, their splits, their tokens.
+// newPreparer makes shards of tokens of a task's file: paragraphs, their duplicates, their splits, their tokens. A step reads the
+// tokenizer too, so that it has met no word before.
 func newPreparer(dir string) (w worker, err error) {
-	tokenizer, err := tokens.Load(filepath.Join(dir, tokenizerFile))
-	if err != nil {
-		return w, err
-	}
 	ctx, cache := context.Background(), filepath.Join(dir, "metrolab")
+	var tokenizer tokens.Tokenizer
 	var made tokens.Tokenized
 	w.about.Version = runtime.Version()
 	w.step = func(int) error {
@@ -47,6 +45,9 @@ func newPreparer(dir string) (w worker, err error) {
 		}
 		corpus, err := text.Prepare(ctx, filepath.Join(dir, textFile), cache, nil)
 		if err != nil {
+			return err
+		}
+		if tokenizer, err = tokens.Load(filepath.Join(dir, tokenizerFile)); err != nil {
 			return err
 		}
 		made, err = tokens.Tokenize(ctx, corpus, tokenizer, cache, nil)

@@ -6,7 +6,8 @@
 
 TASK is a folder with tokenizer.json and text.txt, paragraphs between blank lines. A step makes what metrolab makes of them:
 paragraphs on one line each, those that stood there before left out, a split by the hash of their text, ids with a [SEP] behind
-each, on the disk. All of it is one batched map, which is the fastest that datasets has, and nothing comes from a cache.
+each, on the disk. All of it is one batched map, which is the fastest that datasets has. Nothing comes from a cache, and the
+tokenizer is read anew, so that it has met no word before.
 """
 
 import hashlib
@@ -33,13 +34,13 @@ def split_of(text):
 def main():
     folder = Path(sys.argv[1])
     out = folder / "datasets"
-    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    sep = tokenizer.token_to_id("[SEP]")
     datasets.disable_caching()
     datasets.disable_progress_bars()
 
     def step(_):
         shutil.rmtree(out, ignore_errors=True)
+        tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        sep = tokenizer.token_to_id("[SEP]")
         seen = set()
 
         def once(text):
