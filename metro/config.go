@@ -72,6 +72,10 @@ type Embeddings struct {
 	Kind       string `json:"kind" class:"graph" neutral:"table" since:"2"` // EmbedderTable, or a name from [AddEmbedder]
 	TokenTypes int    `json:"token_types" class:"graph" neutral:"0"`        // rows of a token type table, the first of which is added everywhere; 2 in BERT and ELECTRA, 0 for none
 
+	// OutputScale multiplies the table where output heads are tied to it. A model that has grown from one of width E₀ has E₀/E: its
+	// states and its table hold every coordinate several times, which would multiply logits. 0 is no scale.
+	OutputScale float64 `json:"output_scale" class:"graph" neutral:"0" when:"tied_head" since:"2"`
+
 	Options Options `json:"options,omitzero"` // of the embedder
 }
 

@@ -31,6 +31,7 @@ var invalid = map[string]string{
 	"data.vocab_size=0":                    "data.vocab_size must be positive, it is 0",
 	"data.seq_len=3":                       "data.seq_len must be at least 4, it is 3",
 	"embeddings.width=-1":                  "embeddings.width must not be negative, it is -1; 0 is main.width",
+	"embeddings.output_scale=1":            "embeddings.output_scale must be in (0, 10000] and not 1, it is 1; 0 is no scale",
 	"embeddings.token_types=-2":            "embeddings.token_types must not be negative, it is -2",
 	"embeddings.kind=bytes":                `embeddings.kind must be one of ["table"], it is "bytes"`,
 	"main.feed_forward=experts":            `main.feed_forward must be one of ["dense"], it is "experts"`,

@@ -143,6 +143,7 @@ func (c *Config) meetsAll(conditions []string, states map[string]state) bool {
 //	generator                 a generator samples them
 //	trained_generator         and learns
 //	head:rtd|clm              the objective trains one of these heads on the main model
+//	tied_head                 some head's output is the token table: a generator's, or the main model's language modelling
 //	own_tokenizer             the tokenizer is learned from the text, and did not come with weights
 func (c *Config) meets(condition string, states map[string]state) bool {
 	if path, value, ok := strings.Cut(condition, "!="); ok {
@@ -169,6 +170,8 @@ func (c *Config) meets(condition string, states map[string]state) bool {
 		}
 		trained := o.Heads(*c)
 		return slices.ContainsFunc(strings.Split(of, "|"), func(head string) bool { return slices.Contains(trained, head) })
+	case "tied_head":
+		return c.Task.Name == "" && (c.meets("generator", states) || c.meets("head:clm|lm", states))
 	case "own_tokenizer":
 		return c.Training.InitFrom == "" && c.Replacements.Checkpoint == ""
 	}

@@ -104,6 +104,8 @@ func (c Config) unmet(condition string, states map[string]state) string {
 		return source + " has no generator that learns"
 	case "head":
 		return fmt.Sprintf("%s trains no head %s", objective, strings.ReplaceAll(of, "|", " or "))
+	case "tied_head":
+		return "no head is tied to the token table"
 	case "own_tokenizer":
 		return "the tokenizer comes with the model that the run begins with"
 	}

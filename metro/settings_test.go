@@ -30,7 +30,8 @@ var idleUnder = map[string][]idleCase{
 	"data.mixture":         {{"task.name=families,training.init_from=a", "a=0.5", "fine-tuning does not look at"}},
 	"data.near_duplicates": {{"task.name=families,training.init_from=a", "", "fine-tuning does not look at"}},
 
-	"embeddings.width": nil, "embeddings.kind": nil, "embeddings.token_types": nil,
+	"embeddings.output_scale": {{"objective.name=rtd,replacements.source=unigram", "0.5", "no head is tied to the token table"}, {"task.name=families,training.init_from=a", "0.5", "no head is tied"}},
+	"embeddings.width":        nil, "embeddings.kind": nil, "embeddings.token_types": nil,
 	"main.layers": nil, "main.width": nil, "main.heads": nil, "main.ffn": nil, "main.feed_forward": nil, "main.activation": nil, "main.norm": nil,
 	"main.dropout": nil, "main.epsilon": nil, "main.init": nil, "main.init_scale": nil,
 

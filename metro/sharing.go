@@ -15,6 +15,7 @@ type tables struct {
 	token     []*Node // of the embedder's weights
 	position  *Node   // [1, S, E], or nil
 	tokenType *Node   // [1, 1, E], the row that is added everywhere, or nil
+	scale     float64 // of the output; 0 for none
 }
 
 // owners say in whose scopes the parts of an encoder lie.
@@ -64,12 +65,18 @@ func (m Model) generatorTables(scope *model.Scope, g GraphProvider) tables {
 }
 
 // output is the matrix [V, E] that heads are tied to.
-func (t tables) output() *Node { return t.embedder.Output(t.token) }
+func (t tables) output() *Node {
+	out := t.embedder.Output(t.token)
+	if t.scale != 0 {
+		out = MulScalar(out, t.scale)
+	}
+	return out
+}
 
 // tables makes or finds the tables where owner says, each as what it is turned into.
 func (m Model) tables(scope *model.Scope, g GraphProvider, owner owners, turned func(layers.Weight) layers.Weight) (t tables) {
 	c := m.Config
-	t.embedder = c.embedder(m.Vocab)
+	t.embedder, t.scale = c.embedder(m.Vocab), c.Embeddings.OutputScale
 	for _, w := range t.embedder.Weights() {
 		t.token = append(t.token, turned(w).Node(scope.At("%s", owner.token), g))
 	}

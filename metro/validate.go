@@ -140,6 +140,9 @@ func (v *validation) data(c Config) {
 	if c.Embeddings.Width < 0 {
 		v.bad("embeddings.width must not be negative, it is %d; 0 is main.width", c.Embeddings.Width)
 	}
+	if s := c.Embeddings.OutputScale; s == 1 || s != 0 && !(s > 0 && s <= 1e4) {
+		v.bad("embeddings.output_scale must be in (0, 10000] and not 1, it is %g; 0 is no scale", s)
+	}
 	if c.Embeddings.TokenTypes < 0 {
 		v.bad("embeddings.token_types must not be negative, it is %d", c.Embeddings.TokenTypes)
 	}

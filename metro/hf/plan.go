@@ -126,7 +126,8 @@ func (l *exportedModel) settings(c metro.Config, vocab int, pad int32) settings 
 	case len(l.reasons) > 0:
 		s.Metrolab = &ours{
 			Role: l.role, Norm: e.Norm, Positions: positionShape(c.Positions), RTDHead: c.Objective.RTDHead, GeneratorHead: c.Objective.GeneratorHead,
-			Note: "not an ELECTRA model, because it has " + strings.Join(l.reasons, " and ") + "; only metrolab reads it",
+			OutputScale: c.Embeddings.OutputScale,
+			Note:        "not an ELECTRA model, because it has " + strings.Join(l.reasons, " and ") + "; only metrolab reads it",
 		}
 	case l.role == generatorRole:
 		s.Architectures = []string{"ElectraForMaskedLM"}
@@ -169,6 +170,7 @@ func beyondElectra(c metro.Config, e metro.Encoder, heads []string) []string {
 	add(has("clm"), "a corrective language modelling head")
 	add(has("scl"), "a sequence contrast head")
 	add(has("generator") && c.Objective.GeneratorHead != metro.GeneratorHeadNorm, "a generator head without layer normalisation")
+	add((has("generator") || has("lm")) && c.Embeddings.OutputScale != 0, "a scale of its logits (embeddings.output_scale=%g)", c.Embeddings.OutputScale)
 	// transformers has GELU there, whatever hidden_act says.
 	add((has("generator") || has("lm")) && e.Activation != "gelu", "a masked language modelling head with %s", e.Activation)
 	return reasons

@@ -70,6 +70,7 @@ type ours struct {
 	Positions     metro.Positions `json:"positions,omitzero"`
 	RTDHead       string          `json:"rtd_head,omitempty"`
 	GeneratorHead string          `json:"generator_head,omitempty"`
+	OutputScale   float64         `json:"output_scale,omitempty"`
 }
 
 // maxSettings bounds config.json, which is a kilobyte long.
@@ -205,7 +206,7 @@ func (s *settings) describe(c *metro.Config) {
 	c.Embeddings = metro.Embeddings{Width: s.EmbeddingSize, TokenTypes: s.TypeVocabSize, Kind: metro.EmbedderTable}
 	c.Positions = metro.Positions{Absolute: true, Relative: metro.RelativeNone}
 	if s.ModelType == metroType {
-		c.Positions = positionShape(s.Metrolab.Positions)
+		c.Positions, c.Embeddings.OutputScale = positionShape(s.Metrolab.Positions), s.Metrolab.OutputScale
 	}
 }
 

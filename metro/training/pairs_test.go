@@ -42,7 +42,7 @@ var numbers = map[string]string{
 	"data.vocab_size": "310",
 	"data.alphabet":   "20", "data.longest_word": "4", "data.near_duplicates": "0.99",
 
-	"embeddings.width": "12", "embeddings.token_types": "2",
+	"embeddings.width": "12", "embeddings.token_types": "2", "embeddings.output_scale": "0.5",
 	"main.layers": "2", "main.width": "12", "main.heads": "4", "main.ffn": "20", "main.dropout": "0.1", "main.epsilon": "1e-5",
 	"generator.layers": "2", "generator.width": "12", "generator.heads": "4", "generator.ffn": "20", "generator.dropout": "0.1", "generator.epsilon": "1e-5",
 	"positions.rows": "20", "positions.bins": "8", "positions.max_distance": "64", "positions.scale": "3",

@@ -22,6 +22,7 @@ func Agree(src Source, c metro.Config, wanted metro.Inventory) error {
 	var d disagreements
 	d.compare("embeddings.width", there.EmbeddingWidth(), c.EmbeddingWidth())
 	d.compare("embeddings.token_types", there.Embeddings.TokenTypes, c.Embeddings.TokenTypes)
+	d.compare("embeddings.output_scale", there.Embeddings.OutputScale, c.Embeddings.OutputScale)
 	d.compare("embeddings.kind", there.Embeddings.Kind, c.Embeddings.Kind)
 	d.compare("embeddings.options", there.Embeddings.Options, c.Embeddings.Options)
 	d.positions(there, c)

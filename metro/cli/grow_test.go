@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A model grows, the receipt says that its function stayed, and pretraining goes on from there with the same loss. What cannot be
+// done leaves nothing behind.
+func TestGrow(t *testing.T) {
+	l := newLab(t)
+	_, said, code := l.inProcess(t.Context(), l.pretrain("runs", "go", 10)...)
+	require.Equal(t, exitDone, code, said)
+	run := l.onlyRun("runs")
+	grown := filepath.Join(l.dir, "grown")
+	grow := func(out string, more ...string) (string, string, int) {
+		return l.inProcess(t.Context(), append([]string{"grow", "--model", run, "--out", out, "--corpus", l.text, "--backend", "go"}, more...)...)
+	}
+	stdout, said, code := grow(grown, "--set", "main.width=32", "--noise", "0.1")
+	require.Equal(t, exitDone, code, said)
+	require.Contains(t, stdout, "the function is kept")
+
+	seam := func(name, from string) float64 {
+		_, said, code := l.inProcess(t.Context(), l.pretrain(name, "go", 10, "--init-from", from, "--set", "optimizer.learning_rate=1e-9")...)
+		require.Equal(t, exitDone, code, said)
+		metrics, err := os.ReadFile(filepath.Join(l.onlyRun(name), "metrics.jsonl"))
+		require.NoError(t, err)
+		return firstLoss(t, metrics)
+	}
+	require.InEpsilon(t, seam("small", run), seam("large", grown), 1e-4, "the loss is continuous across the seam")
+
+	for message, more := range map[string][]string{
+		"1.5 times 16":                     {"--set", "main.width=24"},
+		"no growth":                        {"--set", "main.width=32", "--set", "main.activation=relu"},
+		"main.layers must be positive":     {"--set", "main.layers=0"},
+		`not by "wide"`:                    {"--set", "main.width=32", "--width", "wide"},
+		"needs layers that can add nothin": {"--set", "main.layers=2", "--depth", "zero"},
+	} {
+		out := filepath.Join(l.dir, "refused")
+		_, said, code := grow(out, more...)
+		require.Equal(t, exitUser, code, "%v: %s", more, said)
+		require.Contains(t, said, message)
+		require.NoDirExists(t, out)
+	}
+	_, said, code = grow(grown, "--set", "main.width=32")
+	require.Equal(t, exitUser, code)
+	require.Contains(t, said, "is there already")
+	_, said, code = grow(filepath.Join(l.dir, "uneven"), "--set", "main.width=24", "--approximate")
+	require.Equal(t, exitDone, code, said)
+}

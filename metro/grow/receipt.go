@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grow
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+	"gonum.org/v1/gonum/mat"
+
+	"metrolab/metro"
+	"metrolab/metro/weights"
+)
+
+// Receipt says what a growth has done, measured on rows of tokens.
+type Receipt struct {
+	Outputs []Output // what both models answer
+
+	// Gradient is how far, at most, the gradient of a grown weight is from what it would be if copies were copies: the old gradient,
+	// divided among what was copied. It is in parts of the weight's largest, and NaN where layers were added. 0 means that copies
+	// will stay equal under any optimizer, unless dropout tells them apart.
+	Gradient float64
+
+	Ranks []Rank   // of the matrices that grew
+	Notes []string // why the function is not kept, a sentence each; none where it is, to the rounding of float32
+}
+
+// Output compares an answer of the two models.
+type Output struct {
+	Name       string
+	Difference float64 // the largest
+	Scale      float64 // the largest magnitude that the smaller model answers
+}
+
+// Rank is the numerical rank of a matrix: how many of its singular values are above 1e-5 of the largest.
+type Rank struct {
+	Tensor           string
+	Before, Now, Can int // Can is the most that a matrix of that shape can have
+}
+
+// Keeps reports whether no reason is known why the larger model should answer otherwise than the smaller.
+func (r Receipt) Keeps() bool { return len(r.Notes) == 0 }
+
+// Notes says why a model of config from that grows to one of config to so does not keep its function, a sentence each.
+func Notes(from, to metro.Config, o Options) (notes []string) {
+	o, _ = o.filled()
+	add := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	uneven := func(path string, old, now int) {
+		if old > 0 && now%old != 0 {
+			add("%s=%d is %.3g times %d: some coordinates are copied more often than others, which layer normalisation notices", path, now, float64(now)/float64(old), old)
+		}
+	}
+	uneven("main.width", from.Main.Width, to.Main.Width)
+	uneven("generator.width", from.Generator.Width, to.Generator.Width)
+	if from.Embeddings.Width > 0 {
+		uneven("embeddings.width", from.EmbeddingWidth(), to.EmbeddingWidth())
+	}
+	wider := from.Main.Width != to.Main.Width || from.Generator.Width != to.Generator.Width
+	if wider && o.Width == WidthAKI {
+		add("copies are taken from the layer above (%s), which gives the function up", WidthAKI)
+	}
+	if (from.Main.Layers != to.Main.Layers || from.Generator.Layers != to.Generator.Layers) && o.Depth != DepthZero {
+		add("layers are repeated (%s), and a layer does not do nothing where it stands twice", o.Depth)
+	}
+	if o.RestartGenerator {
+		add("the generator starts anew")
+	}
+	return notes
+}
+
+// Inspect runs a model and what it has grown to, made by [Grow], on rows of equally many ids, and compares them. Rows are no
+// longer than the model's; the padding is its PadID.
+func Inspect(be compute.Backend, large weights.Source, rows [][]int32) (Receipt, error) {
+	g, ok := large.(*grown)
+	if !ok {
+		return Receipt{}, fmt.Errorf("inspect %s: it is not what Grow has made", large)
+	}
+	before, err := look(be, g.Source, rows)
+	if err != nil {
+		return Receipt{}, err
+	}
+	after, err := look(be, g, rows)
+	if err != nil {
+		return Receipt{}, err
+	}
+	r := Receipt{Notes: Notes(g.Source.Model().Config, g.model.Config, g.options)}
+	for _, name := range before.names {
+		r.Outputs = append(r.Outputs, g.compare(name, before.outputs[name], after.outputs[name]))
+	}
+	r.Gradient = g.gradients(before.gradients, after.gradients)
+	r.Ranks, err = g.ranks()
+	return r, err
+}
+
+// looked is what a model says of rows, and the gradients of its weights.
+type looked struct {
+	names     []string
+	outputs   map[string][]float32
+	gradients map[string][]float32 // by tensor
+}
+
+// The outputs of look.
+const (
+	statesOutput    = "states"
+	rtdOutput       = "RTD logits"
+	clmOutput       = "CLM logits"
+	lmOutput        = "LM logits"
+	generatorOutput = "generator's logits"
+)
+
+// look runs the parts that src has weights for, and derives the mean of the squares of all logits.
+func look(be compute.Backend, src weights.Source, rows [][]int32) (l looked, err error) {
+	m := src.Model()
+	held := weights.Held(src, metro.Describe(m.Config, m.Vocab))
+	store := model.NewStore()
+	held.Fill(store)
+	if err := weights.Restore(store, src, m.Config, held); err != nil {
+		return l, err
+	}
+	err = exceptions.TryCatch[error](func() {
+		exec := model.MustNewExec(be, store, func(scope *model.Scope, ids *Node) []*Node {
+			var out []*Node
+			l.names, out = answer(m, held, scope, ids)
+			loss := ScalarZero(ids.Graph(), dtypes.Float32)
+			for i, x := range out {
+				if l.names[i] != statesOutput {
+					loss = Add(loss, ReduceAllMean(Square(x)))
+				}
+			}
+			var variables []*Node
+			for _, w := range held {
+				variables = append(variables, store.GetVariable(w.Path()).NodeValue(ids.Graph()))
+			}
+			out = append(out, Gradient(loss, variables...)...)
+			return append(out, Neg(loss)) // pure Go fails where some variable's node is newer than all outputs
+		})
+		defer exec.Finalize()
+		out := exec.MustCall(rows)
+		l.outputs, l.gradients = map[string][]float32{}, map[string][]float32{}
+		for i, x := range out[:len(out)-1] {
+			values := tensors.MustCopyFlatData[float32](x)
+			if i < len(l.names) {
+				l.outputs[l.names[i]] = values
+			} else {
+				l.gradients[held[i-len(l.names)].Tensor()] = values
+			}
+		}
+	})
+	if err != nil {
+		return l, fmt.Errorf("run %s: %w", src, err)
+	}
+	return l, nil
+}
+
+// answer builds what the held weights of m can say of ids, [B, S].
+func answer(m metro.Model, held metro.Inventory, scope *model.Scope, ids *Node) (names []string, out []*Node) {
+	g := ids.Graph()
+	scale := Scalar(g, dtypes.Float32, m.Config.Positions.Scale)
+	nonPad := NotEqual(ids, Scalar(g, dtypes.Int32, m.PadID))
+	has := func(owner metro.Owner, head string) bool { return len(held.HeadOf(owner, head)) > 0 }
+	add := func(name string, x *Node) { names, out = append(names, name), append(out, x) }
+	if len(held.Of(metro.OwnerMain).Where(func(w metro.Weight) bool { return w.Layer >= 0 })) > 0 {
+		states := m.MainStates(scope, ids, nonPad, scale, nil)
+		add(statesOutput, states)
+		if has(metro.OwnerMain, metro.HeadRTD) {
+			add(rtdOutput, m.RTDHead(scope, states))
+		}
+		if has(metro.OwnerMain, metro.HeadCLM) {
+			add(clmOutput, m.CLMHead(scope, states))
+		}
+		if has(metro.OwnerMain, metro.HeadLM) {
+			add(lmOutput, m.LMHead(scope, states))
+		}
+	}
+	if has(metro.OwnerGenerator, metro.HeadGenerator) {
+		states := m.GeneratorLayers(scope, ids, nonPad, scale, nil)
+		add(generatorOutput, m.GeneratorHead(scope, states[len(states)-1]))
+	}
+	return names, out
+}
+
+// compare finds the largest difference; states are compared copy by copy.
+func (g *grown) compare(name string, before, after []float32) Output {
+	o := Output{Name: name}
+	if name == statesOutput {
+		a := g.axes[metro.OwnerMain]
+		var copied []float32
+		for at := 0; at < len(before); at += a.old[state] {
+			for _, old := range a.copies[state] {
+				copied = append(copied, before[at+old])
+			}
+		}
+		before = copied
+	}
+	for i, x := range before {
+		o.Difference = max(o.Difference, math.Abs(float64(x)-float64(after[i])))
+		o.Scale = max(o.Scale, math.Abs(float64(x)))
+	}
+	return o
+}
+
+// gradients returns [Receipt.Gradient].
+func (g *grown) gradients(before, after map[string][]float32) float64 {
+	for _, reader := range []metro.Owner{metro.OwnerMain, metro.OwnerGenerator} {
+		if old, now := g.depths(reader); old != now {
+			return math.NaN()
+		}
+	}
+	all := 0.0
+	for _, gradient := range before {
+		all = max(all, largest(gradient))
+	}
+	most := 0.0
+	for name, w := range g.wanted {
+		old, ok := g.places[readerOf(w)][w.Place]
+		if !ok || len(before[old.Tensor()]) == 0 {
+			continue
+		}
+		want := g.gradient(w, before[old.Tensor()])
+		scale := max(largest(want), 1e-4*all) // a key's bias has no gradient: what is there is rounding
+		for i, x := range want {
+			most = max(most, math.Abs(float64(x)-float64(after[name][i]))/scale)
+		}
+	}
+	return most
+}
+
+// gradient is the old gradient of what w grew from, divided among the copies that w's columns are.
+func (g *grown) gradient(w metro.Weight, old []float32) []float32 {
+	d, err := dimensionsOf(w)
+	if err != nil {
+		panic(err) // Grow has looked
+	}
+	a := g.axes[readerOf(w)]
+	columns := along(d[len(d)-1], a, w.Shape[len(w.Shape)-1])
+	into := copies{0}
+	if len(d) == 2 {
+		into = along(d[0], a, w.Shape[0])
+	}
+	counts, width := columns.counts(slices.Max(columns)+1), slices.Max(columns)+1
+	values := make([]float32, 0, w.Size())
+	for _, row := range into {
+		for _, column := range columns {
+			values = append(values, old[row*width+column]/float32(counts[column]))
+		}
+	}
+	return values
+}
+
+func largest(values []float32) (most float64) {
+	for _, x := range values {
+		most = max(most, math.Abs(float64(x)))
+	}
+	return most
+}
+
+// maxRankSide is the shorter side of the largest matrix whose singular values are computed: seconds each.
+const maxRankSide = 1024
+
+// ranks are those of the matrices that grew.
+func (g *grown) ranks() (list []Rank, err error) {
+	for _, t := range g.list {
+		w := g.wanted[t.Name]
+		old, ok := g.places[readerOf(w)][g.layer(w, w.Place)]
+		if w.Kind != "weights" || !ok || strings.HasSuffix(w.Part, "projection") || min(w.Shape[0], w.Shape[1]) > maxRankSide || min(w.Shape[0], w.Shape[1]) == 1 ||
+			old.Shape[0] == w.Shape[0] && old.Shape[1] == w.Shape[1] {
+			continue
+		}
+		now, err := g.values(t.Name)
+		if err != nil {
+			return nil, err
+		}
+		before, err := g.old(w, g.layer(w, w.Place))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Rank{t.Name, rank(before, old.Shape), rank(now, w.Shape), min(w.Shape[0], w.Shape[1])})
+	}
+	return list, nil
+}
+
+// rank counts the singular values above 1e-5 of the largest.
+func rank(values []float64, shape []int) (n int) {
+	var svd mat.SVD
+	if !svd.Factorize(mat.NewDense(shape[0], shape[1], values), mat.SVDNone) {
+		return 0
+	}
+	singular := svd.Values(nil)
+	for _, s := range singular {
+		if s > 1e-5*singular[0] {
+			n++
+		}
+	}
+	return n
+}
