@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 	"metro/backend":        {},
 	"metro/bench":          append([]string{"viz", "viz/table"}, aboveMetro...),
 	"metro/data":           aboveMetro,
+	"metro/grow":           aboveMetro,
 	"metro/hf":             aboveMetro,
 	"metro/hlo":            {},
 	"metro/masking":        {},
@@ -56,7 +57,7 @@ var mayImport = map[string][]string{
 }
 
 var (
-	aboveMetro = []string{"layers", "metro", "metro/data", "metro/hf", "metro/masking", "metro/metrics", "metro/minimalpairs", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training", "metro/weights"}
+	aboveMetro = []string{"layers", "metro", "metro/data", "metro/grow", "metro/hf", "metro/masking", "metro/metrics", "metro/minimalpairs", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training", "metro/weights"}
 	everything = append([]string{"ablations", "metro/backend", "metro/bench", "metro/hlo", "metro/plan", "metro/workspace", "viz", "viz/report", "viz/table"}, aboveMetro...)
 )
 
