@@ -122,7 +122,7 @@ func Grow(src weights.Source, to metro.Config, o Options) (weights.Source, error
 		return nil, err
 	}
 	m := src.Model()
-	if err := comparable(m.Config, to, o); err != nil {
+	if err := mismatch(m.Config, to, o); err != nil {
 		return nil, usererr.New("%s cannot grow so: %w", src, err)
 	}
 	g := &grown{
@@ -156,8 +156,8 @@ func Grow(src weights.Source, to metro.Config, o Options) (weights.Source, error
 	return g, nil
 }
 
-// comparable returns why a model of config from cannot grow to one of config to.
-func comparable(from, to metro.Config, o Options) error {
+// mismatch returns why a model of config from cannot grow to one of config to.
+func mismatch(from, to metro.Config, o Options) error {
 	var problems []error
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	same := func(path string, a, b any) {
@@ -212,16 +212,16 @@ func readerOf(w metro.Weight) metro.Owner {
 
 // has reports whether the smaller model has what w grows from.
 func (g *grown) has(w metro.Weight) bool {
-	old, ok := g.places[readerOf(w)][g.layer(w, w.Place)]
+	old, ok := g.places[readerOf(w)][g.origin(w)]
 	if !ok {
-		return g.isNewMap(w) && g.hasEncoder(readerOf(w), w.Head)
+		return isMapOfTables(w) && g.hasEncoder(readerOf(w), w.Head)
 	}
 	_, ok = g.shapes[old.Tensor()]
 	return ok
 }
 
-// isNewMap reports whether w is part of a map between tables and states that were equally wide before.
-func (g *grown) isNewMap(w metro.Weight) bool { return strings.HasSuffix(w.Part, "projection") }
+// isMapOfTables reports whether w is part of a map between tables and states of another width, which a model has only there.
+func isMapOfTables(w metro.Weight) bool { return strings.HasSuffix(w.Part, "projection") }
 
 // hasEncoder reports whether src has the encoder, or its head, that a new map belongs to.
 func (g *grown) hasEncoder(reader metro.Owner, head string) bool {
@@ -233,13 +233,13 @@ func (g *grown) hasEncoder(reader metro.Owner, head string) bool {
 	return false
 }
 
-// layer is the place that w's grows from.
-func (g *grown) layer(w metro.Weight, at metro.Place) metro.Place {
-	if at.Layer < 0 {
-		return at
+// origin is the place of the smaller model that w grows from.
+func (g *grown) origin(w metro.Weight) metro.Place {
+	at := w.Place
+	if at.Layer >= 0 {
+		old, now := g.depths(readerOf(w))
+		at.Layer = g.from(at.Layer, old, now)
 	}
-	old, now := g.depths(readerOf(w))
-	at.Layer = g.from(at.Layer, old, now)
 	return at
 }
 
@@ -294,12 +294,13 @@ func (g *grown) values(name string) ([]float64, error) {
 	if g.addsNothing(w) {
 		return make([]float64, w.Size()), nil
 	}
-	from, err := g.old(w, g.layer(w, w.Place))
+	at := g.origin(w)
+	from, err := g.old(w, at)
 	if err != nil {
 		return nil, err
 	}
 	above := from
-	if at := g.layer(w, w.Place); g.options.Width == WidthAKI && at.Layer >= 0 && isDense(w) {
+	if g.options.Width == WidthAKI && at.Layer >= 0 && isDense(w) {
 		if old, _ := g.depths(readerOf(w)); at.Layer+1 < old {
 			at.Layer++
 			if above, err = g.old(w, at); err != nil {

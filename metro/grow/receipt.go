@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/gomlx/compute"
 	"github.com/gomlx/compute/dtypes"
@@ -269,8 +268,9 @@ const maxRankSide = 1024
 func (g *grown) ranks() (list []Rank, err error) {
 	for _, t := range g.list {
 		w := g.wanted[t.Name]
-		old, ok := g.places[readerOf(w)][g.layer(w, w.Place)]
-		if w.Kind != "weights" || !ok || strings.HasSuffix(w.Part, "projection") || min(w.Shape[0], w.Shape[1]) > maxRankSide || min(w.Shape[0], w.Shape[1]) == 1 ||
+		at := g.origin(w)
+		old, ok := g.places[readerOf(w)][at]
+		if w.Kind != "weights" || !ok || isMapOfTables(w) || min(w.Shape[0], w.Shape[1]) > maxRankSide || min(w.Shape[0], w.Shape[1]) == 1 ||
 			old.Shape[0] == w.Shape[0] && old.Shape[1] == w.Shape[1] {
 			continue
 		}
@@ -278,7 +278,7 @@ func (g *grown) ranks() (list []Rank, err error) {
 		if err != nil {
 			return nil, err
 		}
-		before, err := g.old(w, g.layer(w, w.Place))
+		before, err := g.old(w, at)
 		if err != nil {
 			return nil, err
 		}
