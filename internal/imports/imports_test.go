@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"metro":                {"layers", "metro/masking"},
 	"metro/backend":        {},
 	"metro/bench":          append([]string{"viz", "viz/table"}, aboveMetro...),
+	"metro/compress":       aboveMetro,
 	"metro/data":           aboveMetro,
 	"metro/grow":           aboveMetro,
 	"metro/hf":             aboveMetro,
@@ -30,6 +31,7 @@ var mayImport = map[string][]string{
 	"metro/masking":        {},
 	"metro/metrics":        {},
 	"metro/minimalpairs":   aboveMetro,
+	"metro/outputs":        aboveMetro,
 	"metro/plan":           {"layers", "metro", "metro/training"},
 	"metro/recipes":        aboveMetro,
 	"metro/runs":           aboveMetro,
@@ -57,7 +59,7 @@ var mayImport = map[string][]string{
 }
 
 var (
-	aboveMetro = []string{"layers", "metro", "metro/data", "metro/grow", "metro/hf", "metro/masking", "metro/metrics", "metro/minimalpairs", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training", "metro/weights"}
+	aboveMetro = []string{"layers", "metro", "metro/compress", "metro/data", "metro/grow", "metro/hf", "metro/masking", "metro/metrics", "metro/minimalpairs", "metro/outputs", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training", "metro/weights"}
 	everything = append([]string{"ablations", "metro/backend", "metro/bench", "metro/hlo", "metro/plan", "metro/workspace", "viz", "viz/report", "viz/table"}, aboveMetro...)
 )
 

@@ -3,15 +3,10 @@
 package cli
 
 import (
-	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/gomlx/compute"
@@ -20,12 +15,6 @@ import (
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/grow"
-	"metrolab/metro/hf"
-	"metrolab/metro/runs"
-	"metrolab/metro/text"
-	"metrolab/metro/tokens"
-	"metrolab/metro/training"
-	"metrolab/metro/weights"
 	"metrolab/metro/workspace"
 	"metrolab/viz/table"
 )
@@ -82,15 +71,20 @@ optimizer starts anew.`,
 }
 
 func growModel(cmd *cobra.Command, f growFlags) error {
-	if _, err := os.Lstat(f.out); err == nil {
-		return usererr.New("--out %s is there already; name a new folder", f.out)
-	}
-	p, large, err := f.grow()
+	m, err := openRemade(f.model, f.out)
 	if err != nil {
 		return err
 	}
-	defer large.Close()
-	rows, err := f.rows(cmd.Context(), p)
+	defer m.source.Close()
+	to, err := grow.Target(m.Model.Config, f.set...)
+	if err != nil {
+		return err
+	}
+	large, err := grow.Grow(m.source, to, f.options)
+	if err != nil {
+		return err
+	}
+	rows, err := heldOutRows(cmd.Context(), m.Pretrained, f.corpus)
 	if err != nil {
 		return err
 	}
@@ -102,21 +96,15 @@ func growModel(cmd *cobra.Command, f growFlags) error {
 	if err != nil {
 		return err
 	}
-	printReceipt(cmd.OutOrStdout(), p.Model, large.Model(), f.options, receipt)
-	if uneven := unevenNotes(p.Model.Config, large.Model().Config); len(uneven) > 0 && !f.approximate {
+	w := cmd.OutOrStdout()
+	printReceipt(w, m.Model, large.Model(), f.options, receipt)
+	if uneven := unevenNotes(m.Model.Config, to); len(uneven) > 0 && !f.approximate {
 		return usererr.New("nothing was written: %s, and the function is kept only nearly, as the table says; take a multiple, or give --approximate", uneven[0])
 	}
-	if err := cmd.Context().Err(); err != nil {
+	if err := m.write(w, f.out, large); err != nil {
 		return err
 	}
-	notes, err := hf.Export(f.out, p.Tokenizer, large)
-	if err != nil {
-		return usererr.New("%w", err)
-	}
-	for _, note := range notes {
-		fmt.Fprintln(cmd.OutOrStdout(), note)
-	}
-	fmt.Fprintf(cmd.OutOrStdout(), "\ngrown: %s\nnext:  metro pretrain --recipe NAME --init-from %s\n", f.out, f.out)
+	fmt.Fprintf(w, "\ngrown: %s\nnext:  metro pretrain --recipe NAME --init-from %s\n", f.out, f.out)
 	return nil
 }
 
@@ -124,89 +112,6 @@ func growModel(cmd *cobra.Command, f growFlags) error {
 func unevenNotes(from, to metro.Config) []string {
 	to.Main.Layers, to.Generator.Layers = from.Main.Layers, from.Generator.Layers
 	return grow.Notes(from, to, grow.Options{})
-}
-
-// grow opens the model and grows it.
-func (f growFlags) grow() (p training.Pretrained, large weights.Source, err error) {
-	p, err = during("reading the model", func() (training.Pretrained, error) { return training.LoadPretrained(f.model) })
-	if err == nil {
-		err = errors.Join(p.NeedMain(), undiverged(p))
-	}
-	if err != nil {
-		return p, nil, err
-	}
-	say(p.Notes...)
-	src, err := p.Source()
-	if err != nil {
-		return p, nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, src.Close())
-		}
-	}()
-	c := p.Model.Config
-	to, err := grow.Target(c, f.set...)
-	if err != nil {
-		return p, nil, err
-	}
-	same, err := weights.As(src, c, metro.Describe(c, p.Model.Vocab))
-	if err != nil {
-		return p, nil, err
-	}
-	large, err = grow.Grow(same, to, f.options)
-	return p, large, err
-}
-
-// undiverged is the user's error for a run that has diverged.
-func undiverged(p training.Pretrained) error {
-	if !p.IsRun() {
-		return nil
-	}
-	run, err := runs.Store{}.OpenDir(p.Dir)
-	if err != nil {
-		return err
-	}
-	result, found, err := training.ReadResult(run)
-	if err == nil && found && result.Diverged != "" {
-		return usererr.New("%s %s; grow a run that has not, or fork it before that", p.Dir, result.Diverged)
-	}
-	return err
-}
-
-// receiptRows is how many texts the models are compared on.
-const receiptRows = 16
-
-// rows are texts of the validation split, as the model reads them.
-func (f growFlags) rows(ctx context.Context, p training.Pretrained) (rows [][]int32, err error) {
-	d := p.Identity.Config.Data
-	corpus, err := prepareCorpus(ctx, cmp.Or(f.corpus, d.Corpus, text.Default), textFlags{field: d.Field, files: d.Files})
-	if err != nil {
-		return nil, fmt.Errorf("the text for the receipt (--corpus names another): %w", err)
-	}
-	var failure error
-	for document := range corpus.Texts(ctx, text.Validation, &failure) {
-		if rows = append(rows, receiptRow(p.Tokenizer, document, p.Model.Config.Data.SeqLen)); len(rows) == receiptRows {
-			break
-		}
-	}
-	if len(rows) == 0 && failure == nil {
-		failure = usererr.New("%s has no validation text for the receipt; name another by --corpus", corpus.Source)
-	}
-	return rows, failure
-}
-
-// receiptRow is the beginning of a document in one row of n ids.
-func receiptRow(t tokens.Tokenizer, document string, n int) []int32 {
-	ids := t.Encode(document).IDs
-	tokens.Plain(t, ids[1:len(ids)-1])
-	if len(ids) > n {
-		ids = append(slices.Clone(ids[:n-1]), t.Special().SEP)
-	}
-	for len(ids) < n {
-		ids = append(ids, t.Special().PAD)
-	}
-	return ids
 }
 
 // printReceipt prints what a growth has done.
@@ -229,12 +134,8 @@ func printReceipt(w io.Writer, small, large metro.Model, o grow.Options, r grow.
 	}
 	sizes.Rows = append(sizes.Rows, []any{"weights", count(small), count(large)})
 	printTable(w, sizes)
-	outputs := table.Table{Columns: []table.Column{{Name: "on the same texts"}, {Name: "largest difference", Align: table.Right}, {Name: "largest value", Align: table.Right}}}
-	for _, x := range r.Outputs {
-		outputs.Rows = append(outputs.Rows, []any{x.Name, fmt.Sprintf("%.2g", x.Difference), fmt.Sprintf("%.3g", x.Scale)})
-	}
 	fmt.Fprintln(w)
-	printTable(w, outputs)
+	printTable(w, differenceTable(r.Outputs))
 	if len(r.Ranks) > 0 {
 		fmt.Fprintln(w)
 		printTable(w, rankTable(r.Ranks))

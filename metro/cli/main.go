@@ -133,7 +133,7 @@ Everything that is trained lies under one folder (runs/ unless --out says otherw
 	})
 	group(cmd)
 	cmd.AddCommand(doctorCommand(), dataCommand(), pretrainCommand(), finetuneCommand(), tasksCommand(), predictCommand(), correctCommand(), blimpCommand(),
-		exportCommand(), growCommand(), cardCommand(), ablateCommand(), verdictCommand(), claimsCommand(), diagnoseCommand(), runsCommand(), serveCommand(), recipeCommand(), benchCommand(), compileCommand(), planCommand(), versionCommand())
+		exportCommand(), growCommand(), compressCommand(), cardCommand(), ablateCommand(), verdictCommand(), claimsCommand(), diagnoseCommand(), runsCommand(), serveCommand(), recipeCommand(), benchCommand(), compileCommand(), planCommand(), versionCommand())
 	cmd.InitDefaultCompletionCmd()
 	if completion, _, err := cmd.Find([]string{"completion"}); err == nil {
 		group(completion)

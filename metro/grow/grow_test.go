@@ -78,12 +78,12 @@ func random(c metro.Config) *memory {
 	return m
 }
 
-// answers are what a model says of rows: states, logits of its heads, the generator's.
-type answers map[string][]float64
+// outputs are what a model says of rows: states, logits of its heads, the generator's.
+type outputs map[string][]float64
 
 // run computes the answers of the model that src holds, in float64, and the gradients of all its weights of their sum, in
 // squares.
-func run(t testing.TB, be compute.Backend, src weights.Source) (answers, map[string][]float64) {
+func run(t testing.TB, be compute.Backend, src weights.Source) (outputs, map[string][]float64) {
 	t.Helper()
 	m := src.Model()
 	store := model.NewStore()
@@ -114,7 +114,7 @@ func run(t testing.TB, be compute.Backend, src weights.Source) (answers, map[str
 	})
 	defer exec.Finalize()
 	out := exec.MustCall(rows)
-	a, gradients := answers{}, map[string][]float64{}
+	a, gradients := outputs{}, map[string][]float64{}
 	for i, name := range names {
 		a[name] = tensors.MustCopyFlatData[float64](out[i])
 	}
@@ -145,7 +145,7 @@ func wide(t testing.TB, src weights.Source, w metro.Weight) []float64 {
 }
 
 // far is the largest difference, where grown states are compared copy by copy.
-func far(t testing.TB, small, large answers, c []int, width int) map[string]float64 {
+func far(t testing.TB, small, large outputs, c []int, width int) map[string]float64 {
 	t.Helper()
 	most := map[string]float64{}
 	for name, values := range small {
@@ -381,7 +381,7 @@ func TestInspect(t *testing.T) {
 		require.True(t, plain.Keeps())
 		require.Len(t, plain.Outputs, 5)
 		for _, o := range plain.Outputs {
-			require.LessOrEqual(t, o.Difference, 1e-5*(1+o.Scale), o.Name)
+			require.LessOrEqual(t, o.Largest, 1e-5*(1+o.Scale), o.Name)
 		}
 		require.Less(t, plain.Gradient, 1e-3)
 		for _, r := range plain.Ranks {
@@ -392,7 +392,7 @@ func TestInspect(t *testing.T) {
 		}
 		noisy := inspect(grow.Options{Noise: 0.2}, "main.width=16")
 		for _, o := range noisy.Outputs {
-			require.LessOrEqual(t, o.Difference, 1e-5*(1+o.Scale), o.Name)
+			require.LessOrEqual(t, o.Largest, 1e-5*(1+o.Scale), o.Name)
 		}
 		require.Greater(t, noisy.Gradient, 1e-2)
 		for _, r := range noisy.Ranks {
@@ -400,7 +400,7 @@ func TestInspect(t *testing.T) {
 		}
 		uneven := inspect(grow.Options{}, "main.width=12", "main.heads=3", "generator.width=12", "generator.heads=3")
 		require.False(t, uneven.Keeps())
-		require.Greater(t, uneven.Outputs[0].Difference, 0.01)
+		require.Greater(t, uneven.Outputs[0].Largest, 0.01)
 		require.True(t, math.IsNaN(inspect(grow.Options{}, "main.layers=3").Gradient))
 	})
 }

@@ -8,20 +8,16 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
-	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/support/exceptions"
 	"gonum.org/v1/gonum/mat"
 
 	"metrolab/metro"
+	"metrolab/metro/outputs"
 	"metrolab/metro/weights"
 )
 
 // Receipt says what a growth has done, measured on rows of tokens.
 type Receipt struct {
-	Outputs []Output // what both models answer
+	Outputs []outputs.Difference // of what both models answer
 
 	// Gradient is how far, at most, the gradient of a grown weight is from what it would be if copies were copies: the old gradient,
 	// divided among what was copied. It is in parts of the weight's largest, and NaN where layers were added. 0 means that copies
@@ -30,13 +26,6 @@ type Receipt struct {
 
 	Ranks []Rank   // of the matrices that grew
 	Notes []string // why the function is not kept, a sentence each; none where it is, to the rounding of float32
-}
-
-// Output compares an answer of the two models.
-type Output struct {
-	Name       string
-	Difference float64 // the largest
-	Scale      float64 // the largest magnitude that the smaller model answers
 }
 
 // Rank is the numerical rank of a matrix: how many of its singular values are above 1e-5 of the largest.
@@ -82,114 +71,26 @@ func Inspect(be compute.Backend, large weights.Source, rows [][]int32) (Receipt,
 	if !ok {
 		return Receipt{}, fmt.Errorf("inspect %s: it is not what Grow has made", large)
 	}
-	before, err := look(be, g.Source, rows)
+	before, err := outputs.Of(be, g.Source, rows)
 	if err != nil {
 		return Receipt{}, err
 	}
-	after, err := look(be, g, rows)
+	after, err := outputs.Of(be, g, rows)
 	if err != nil {
 		return Receipt{}, err
 	}
 	r := Receipt{Notes: Notes(g.Source.Model().Config, g.model.Config, g.options)}
-	for _, name := range before.names {
-		r.Outputs = append(r.Outputs, g.compare(name, before.outputs[name], after.outputs[name]))
+	for _, name := range before.Names {
+		r.Outputs = append(r.Outputs, g.compare(name, before.Values[name], after.Values[name]))
 	}
-	r.Gradient = g.gradients(before.gradients, after.gradients)
+	r.Gradient = g.gradients(before.Gradients, after.Gradients)
 	r.Ranks, err = g.ranks()
 	return r, err
 }
 
-// looked is what a model says of rows, and the gradients of its weights.
-type looked struct {
-	names     []string
-	outputs   map[string][]float32
-	gradients map[string][]float32 // by tensor
-}
-
-// The outputs of look.
-const (
-	statesOutput    = "states"
-	rtdOutput       = "RTD logits"
-	clmOutput       = "CLM logits"
-	lmOutput        = "LM logits"
-	generatorOutput = "generator's logits"
-)
-
-// look runs the parts that src has weights for, and derives the mean of the squares of all logits.
-func look(be compute.Backend, src weights.Source, rows [][]int32) (l looked, err error) {
-	m := src.Model()
-	held := weights.Held(src, metro.Describe(m.Config, m.Vocab))
-	store := model.NewStore()
-	held.Fill(store)
-	if err := weights.Restore(store, src, m.Config, held); err != nil {
-		return l, err
-	}
-	err = exceptions.TryCatch[error](func() {
-		exec := model.MustNewExec(be, store, func(scope *model.Scope, ids *Node) []*Node {
-			var out []*Node
-			l.names, out = answer(m, held, scope, ids)
-			loss := ScalarZero(ids.Graph(), dtypes.Float32)
-			for i, x := range out {
-				if l.names[i] != statesOutput {
-					loss = Add(loss, ReduceAllMean(Square(x)))
-				}
-			}
-			var variables []*Node
-			for _, w := range held {
-				variables = append(variables, store.GetVariable(w.Path()).NodeValue(ids.Graph()))
-			}
-			out = append(out, Gradient(loss, variables...)...)
-			return append(out, Neg(loss)) // pure Go fails where some variable's node is newer than all outputs
-		})
-		defer exec.Finalize()
-		out := exec.MustCall(rows)
-		l.outputs, l.gradients = map[string][]float32{}, map[string][]float32{}
-		for i, x := range out[:len(out)-1] {
-			values := tensors.MustCopyFlatData[float32](x)
-			if i < len(l.names) {
-				l.outputs[l.names[i]] = values
-			} else {
-				l.gradients[held[i-len(l.names)].Tensor()] = values
-			}
-		}
-	})
-	if err != nil {
-		return l, fmt.Errorf("run %s: %w", src, err)
-	}
-	return l, nil
-}
-
-// answer builds what the held weights of m can say of ids, [B, S].
-func answer(m metro.Model, held metro.Inventory, scope *model.Scope, ids *Node) (names []string, out []*Node) {
-	g := ids.Graph()
-	scale := Scalar(g, dtypes.Float32, m.Config.Positions.Scale)
-	nonPad := NotEqual(ids, Scalar(g, dtypes.Int32, m.PadID))
-	has := func(owner metro.Owner, head string) bool { return len(held.HeadOf(owner, head)) > 0 }
-	add := func(name string, x *Node) { names, out = append(names, name), append(out, x) }
-	if len(held.Of(metro.OwnerMain).Where(func(w metro.Weight) bool { return w.Layer >= 0 })) > 0 {
-		states := m.MainStates(scope, ids, nonPad, scale, nil)
-		add(statesOutput, states)
-		if has(metro.OwnerMain, metro.HeadRTD) {
-			add(rtdOutput, m.RTDHead(scope, states))
-		}
-		if has(metro.OwnerMain, metro.HeadCLM) {
-			add(clmOutput, m.CLMHead(scope, states))
-		}
-		if has(metro.OwnerMain, metro.HeadLM) {
-			add(lmOutput, m.LMHead(scope, states))
-		}
-	}
-	if has(metro.OwnerGenerator, metro.HeadGenerator) {
-		states := m.GeneratorLayers(scope, ids, nonPad, scale, nil)
-		add(generatorOutput, m.GeneratorHead(scope, states[len(states)-1]))
-	}
-	return names, out
-}
-
 // compare finds the largest difference; states are compared copy by copy.
-func (g *grown) compare(name string, before, after []float32) Output {
-	o := Output{Name: name}
-	if name == statesOutput {
+func (g *grown) compare(name string, before, after []float32) outputs.Difference {
+	if name == outputs.States {
 		a := g.axes[metro.OwnerMain]
 		var copied []float32
 		for at := 0; at < len(before); at += a.old[state] {
@@ -199,11 +100,7 @@ func (g *grown) compare(name string, before, after []float32) Output {
 		}
 		before = copied
 	}
-	for i, x := range before {
-		o.Difference = max(o.Difference, math.Abs(float64(x)-float64(after[i])))
-		o.Scale = max(o.Scale, math.Abs(float64(x)))
-	}
-	return o
+	return outputs.Compare(name, before, after)
 }
 
 // gradients returns [Receipt.Gradient].

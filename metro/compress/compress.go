@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compress
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gonum.org/v1/gonum/mat"
+
+	"metrolab/internal/randstream"
+	"metrolab/internal/usererr"
+	"metrolab/metro"
+	"metrolab/metro/weights"
+)
+
+// Values of [Options.Method].
+const (
+	MethodCP     = "cp"     // [CP] of the stack, by alternating least squares
+	MethodTucker = "tucker" // [Tucker] of the stack, all of its slices kept
+	MethodSVD    = "svd"    // each matrix by itself: what a stack has to be better than
+	MethodNoise  = "noise"  // noise as large as what cp leaves out: what any compression has to be better than
+)
+
+// Values of [Options.Target].
+const (
+	TargetFeedForward = "feed_forward" // W_in and W_outᵀ of a layer, H×F×2
+	TargetAttention   = "attention"    // Q, K, V and O of a layer, H×H×4
+	TargetEmbeddings  = "embeddings"   // the token table, V×E×1
+)
+
+// Methods and Targets list what [Options] can name.
+var (
+	Methods = []string{MethodCP, MethodTucker, MethodSVD, MethodNoise}
+	Targets = []string{TargetFeedForward, TargetAttention, TargetEmbeddings}
+)
+
+// Options say which matrices of the main model become of low rank, and how.
+type Options struct {
+	Method string // one of Methods
+	Target string // one of Targets
+	Layers string // "all", "last", "2" or "0-2", counted from 0; "" is "all". Not read for embeddings
+	Across bool   // the chosen layers are one stack, in the place of one each; not for svd, which stacks nothing
+	Rank   int    // components (cp), singular values (svd), sizes of the first two modes of the core (tucker)
+
+	// Normalise divides each matrix of a stack by its norm first, so that large ones do not decide alone, and multiplies by it
+	// afterwards. It is ours. For cp and tucker.
+	Normalise bool
+
+	Seed int64 // of noise
+}
+
+// Part is what became of one stack.
+type Part struct {
+	Tensors []string
+	Shape   [3]int
+	Error   float64 // ‖T − T′‖ / ‖T‖
+	Before  int     // numbers
+	After   int     // numbers of the factors; the weights are written out whole
+}
+
+// slice is a matrix of a stack.
+type slice struct {
+	weight     metro.Weight
+	transposed bool
+}
+
+// stack is matrices of equal shape that are approximated together.
+type stack []slice
+
+// compressed is a source with some tensors replaced.
+type compressed struct {
+	weights.Source
+	values map[string][]float32
+}
+
+// Read implements [weights.Source].
+func (c *compressed) Read(name string, dst []float32) error {
+	values, ok := c.values[name]
+	if !ok {
+		return c.Source.Read(name, dst)
+	}
+	if len(dst) != len(values) {
+		return fmt.Errorf("%s: tensor %s has %d elements, the buffer %d", c, name, len(values), len(dst))
+	}
+	copy(dst, values)
+	return nil
+}
+
+// Compress returns the weights of src with the chosen matrices of the main model approximated, whole again and in their shapes, and
+// what became of each stack; all others are as they were to the bit. Ranks above a mode's size, layers that there are not and
+// feed-forward maps from elsewhere are the user's error. progress hears of stacks done and their number. Closing the result
+// closes src.
+func Compress(ctx context.Context, src weights.Source, o Options, progress func(done, total int)) (weights.Source, []Part, error) {
+	stacks, err := o.stacks(src)
+	if err != nil {
+		return nil, nil, err
+	}
+	out := &compressed{src, map[string][]float32{}}
+	var parts []Part
+	for i, s := range stacks {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
+		part, err := o.approximate(src, s, out.values)
+		if err != nil {
+			return nil, nil, err
+		}
+		parts = append(parts, part)
+		if progress != nil {
+			progress(i+1, len(stacks))
+		}
+	}
+	return out, parts, nil
+}
+
+// stacks are the matrices that o chooses.
+func (o Options) stacks(src weights.Source) (stacks []stack, err error) {
+	c := src.Model().Config
+	switch {
+	case !slices.Contains(Methods, o.Method):
+		return nil, usererr.New("the method is one of %q, not %q", Methods, o.Method)
+	case !slices.Contains(Targets, o.Target):
+		return nil, usererr.New("the target is one of %q, not %q", Targets, o.Target)
+	case o.Rank < 1:
+		return nil, usererr.New("the rank must be at least 1, it is %d", o.Rank)
+	case o.Across && (o.Method == MethodSVD || o.Target == TargetEmbeddings):
+		return nil, usererr.New("%s of %s has no stack to take layers into; leave across out", o.Method, o.Target)
+	case o.Normalise && (o.Method == MethodSVD || o.Target == TargetEmbeddings):
+		return nil, usererr.New("%s of %s takes each matrix by itself, so that dividing it by its norm does nothing; leave normalise out", o.Method, o.Target)
+	case o.Target == TargetFeedForward && c.Main.FeedForward != "" && c.Main.FeedForward != metro.FeedForwardDense:
+		return nil, usererr.New("main.feed_forward=%s is no dense map of two matrices", c.Main.FeedForward)
+	case o.Target == TargetEmbeddings && o.Layers != "":
+		return nil, usererr.New("the embeddings are in no layer; leave the layers out")
+	}
+	places := metro.Describe(c, src.Model().Vocab).Of(metro.OwnerMain).ByPlace()
+	at := func(layer int, part, kind string) slice {
+		return slice{weight: places[metro.Place{Layer: layer, Part: part, Kind: kind}]}
+	}
+	if o.Target == TargetEmbeddings {
+		return o.fitting(src, []stack{{at(-1, "token_embedding", "")}})
+	}
+	layers, err := o.layers(c.Main.Layers)
+	if err != nil {
+		return nil, err
+	}
+	for _, layer := range layers {
+		var s stack
+		if o.Target == TargetAttention {
+			for _, part := range []string{"query", "key", "value", "output"} {
+				s = append(s, at(layer, "attention/"+part, "weights"))
+			}
+		} else {
+			out := at(layer, "ffn_out", "weights")
+			out.transposed = true
+			s = stack{at(layer, "ffn_in", "weights"), out}
+		}
+		if o.Across && len(stacks) > 0 {
+			stacks[0] = append(stacks[0], s...)
+		} else {
+			stacks = append(stacks, s)
+		}
+	}
+	return o.fitting(src, stacks)
+}
+
+// layers reads Layers.
+func (o Options) layers(n int) ([]int, error) {
+	first, last, ok := 0, n-1, true
+	switch o.Layers {
+	case "", "all":
+	case "last":
+		first = n - 1
+	default:
+		from, to, isRange := strings.Cut(o.Layers, "-")
+		if !isRange {
+			to = from
+		}
+		var a, b error
+		first, a = strconv.Atoi(from)
+		last, b = strconv.Atoi(to)
+		ok = a == nil && b == nil
+	}
+	if !ok || first < 0 || last >= n || first > last {
+		return nil, usererr.New("the layers are all, last, one such as 0, or some such as 0-%d, of the %d that there are; not %q", n-1, n, o.Layers)
+	}
+	var list []int
+	for i := first; i <= last; i++ {
+		list = append(list, i)
+	}
+	return list, nil
+}
+
+// fitting returns stacks if the rank fits into them, and src has them.
+func (o Options) fitting(src weights.Source, stacks []stack) ([]stack, error) {
+	shapes := weights.Shapes(src)
+	for _, s := range stacks {
+		for _, m := range s {
+			shape, ok := shapes[m.weight.Tensor()]
+			if !ok || len(shape) != 2 {
+				return nil, usererr.New("%s has no matrix %s, which %s is made of", src, m.weight.Tensor(), o.Target)
+			}
+			if most := min(shape[0], shape[1]); o.Rank > most {
+				return nil, usererr.New("a rank of %d is more than %s, %d × %d, can have; take %d or less", o.Rank, m.weight.Tensor(), shape[0], shape[1], most)
+			}
+		}
+	}
+	return stacks, nil
+}
+
+// approximate puts the approximation of a stack's matrices into values.
+func (o Options) approximate(src weights.Source, s stack, values map[string][]float32) (Part, error) {
+	t, err := s.read(src)
+	if err != nil {
+		return Part{}, err
+	}
+	p := Part{Shape: t.Shape, Before: len(t.Data)}
+	for _, m := range s {
+		p.Tensors = append(p.Tensors, m.weight.Tensor())
+	}
+	norms := make([]float64, len(s))
+	for k := range norms {
+		norms[k] = 1
+		if o.Normalise {
+			norms[k] = t.slice(k).Norm()
+		}
+	}
+	var low Tensor
+	low, p.After = o.low(t.scaled(norms, false), s)
+	low = low.scaled(norms, true)
+	p.Error = t.Error(low)
+	for k, m := range s {
+		values[m.weight.Tensor()] = m.values(low, k)
+	}
+	return p, nil
+}
+
+// low approximates t, and says how many numbers that takes.
+func (o Options) low(t Tensor, s stack) (Tensor, int) {
+	switch o.Method {
+	case MethodTucker:
+		f := FitTucker(t, [3]int{o.Rank, o.Rank, t.Shape[2]}, 10)
+		return f.Tensor(), f.Parameters()
+	case MethodSVD:
+		return truncated(t, o.Rank), o.Rank * (t.Shape[0] + t.Shape[1]) * t.Shape[2]
+	}
+	c := StartCP(t, o.Rank)
+	c.Fit(t, Sweeps{Tolerance: 1e-6})
+	low := c.Tensor()
+	if o.Method == MethodCP {
+		return low, c.Parameters()
+	}
+	return noisy(t, t.Error(low)*t.Norm(), randstream.New(o.Seed, "compress/"+s[0].weight.Path()).NormFloat64), len(t.Data)
+}
+
+// truncated is t with each slice of a rank.
+func truncated(t Tensor, rank int) Tensor {
+	out := NewTensor(t.Shape[0], t.Shape[1], t.Shape[2])
+	for k := range t.Shape[2] {
+		one := t.slice(k)
+		var svd mat.SVD
+		if !svd.Factorize(mat.NewDense(t.Shape[0], t.Shape[1], one.Data), mat.SVDThin) {
+			panic("compress: a singular value decomposition did not converge")
+		}
+		var u, v, scaled, low mat.Dense
+		svd.UTo(&u)
+		svd.VTo(&v)
+		scaled.Mul(u.Slice(0, t.Shape[0], 0, rank), mat.NewDiagDense(rank, svd.Values(nil)[:rank]))
+		low.Mul(&scaled, v.Slice(0, t.Shape[1], 0, rank).T())
+		for i := range t.Shape[0] {
+			for j := range t.Shape[1] {
+				*out.At(i, j, k) = low.At(i, j)
+			}
+		}
+	}
+	return out
+}
+
+// noisy is t with noise of a norm added.
+func noisy(t Tensor, norm float64, normal func() float64) Tensor {
+	noise := NewTensor(t.Shape[0], t.Shape[1], t.Shape[2])
+	for i := range noise.Data {
+		noise.Data[i] = normal()
+	}
+	scale := norm / noise.Norm()
+	for i, x := range t.Data {
+		noise.Data[i] = x + scale*noise.Data[i]
+	}
+	return noise
+}
+
+// read reads the matrices of a stack side by side.
+func (s stack) read(src weights.Source) (Tensor, error) {
+	shape := s[0].weight.Shape
+	t := NewTensor(shape[0], shape[1], len(s))
+	for k, m := range s {
+		values := make([]float32, m.weight.Size())
+		if err := src.Read(m.weight.Tensor(), values); err != nil {
+			return t, err
+		}
+		for i := range t.Shape[0] {
+			for j := range t.Shape[1] {
+				*t.At(i, j, k) = float64(values[m.place(t, i, j)])
+			}
+		}
+	}
+	return t, nil
+}
+
+// place is where element (i, j) of the slice is in the weight.
+func (m slice) place(t Tensor, i, j int) int {
+	if m.transposed {
+		return j*t.Shape[0] + i
+	}
+	return i*t.Shape[1] + j
+}
+
+// values is slice k of t as the weight.
+func (m slice) values(t Tensor, k int) []float32 {
+	values := make([]float32, m.weight.Size())
+	for i := range t.Shape[0] {
+		for j := range t.Shape[1] {
+			values[m.place(t, i, j)] = float32(*t.At(i, j, k))
+		}
+	}
+	return values
+}
+
+// slice is t's k-th, [I, J, 1].
+func (t Tensor) slice(k int) Tensor {
+	out := NewTensor(t.Shape[0], t.Shape[1], 1)
+	for i := range t.Shape[0] {
+		for j := range t.Shape[1] {
+			*out.At(i, j, 0) = *t.At(i, j, k)
+		}
+	}
+	return out
+}
+
+// scaled divides each slice by its norm, or multiplies it back.
+func (t Tensor) scaled(norms []float64, back bool) Tensor {
+	out := NewTensor(t.Shape[0], t.Shape[1], t.Shape[2])
+	for i, x := range t.Data {
+		switch norm := norms[i%t.Shape[2]]; {
+		case back:
+			out.Data[i] = x * norm
+		case norm > 0:
+			out.Data[i] = x / norm
+		}
+	}
+	return out
+}
+
+// Ratio is how many times fewer numbers the factors of all parts are.
+func Ratio(parts []Part) float64 {
+	before, after := 0, 0
+	for _, p := range parts {
+		before, after = before+p.Before, after+p.After
+	}
+	if after == 0 {
+		return math.Inf(1)
+	}
+	return float64(before) / float64(after)
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compress
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/mat"
+
+	"metrolab/metro"
+	"metrolab/metro/recipes"
+	"metrolab/metro/weights"
+)
+
+// memory is a source of random weights.
+type memory struct {
+	model  metro.Model
+	values map[string][]float32
+	list   []weights.Tensor
+}
+
+func (m *memory) String() string            { return "memory" }
+func (m *memory) Model() metro.Model        { return m.model }
+func (m *memory) Tensors() []weights.Tensor { return m.list }
+func (m *memory) Close() error              { return nil }
+func (m *memory) Read(name string, dst []float32) error {
+	if len(m.values[name]) != len(dst) {
+		return fmt.Errorf("no tensor %s of %d", name, len(dst))
+	}
+	copy(dst, m.values[name])
+	return nil
+}
+
+func random() *memory {
+	c := recipes.Micro()
+	c.Main.Layers, c.Main.Width, c.Main.Heads, c.Main.FFN = 3, 8, 2, 12
+	m := &memory{metro.Model{Config: c, Vocab: 23}, map[string][]float32{}, nil}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, w := range metro.Describe(c, 23) {
+		values := make([]float32, w.Size())
+		for i := range values {
+			values[i] = float32(rng.NormFloat64())
+		}
+		m.values[w.Tensor()] = values
+		m.list = append(m.list, weights.Tensor{Name: w.Tensor(), Shape: w.Shape})
+	}
+	return m
+}
+
+// changed compresses, and returns which tensors are no more what they were, with the largest difference.
+func changed(t *testing.T, src weights.Source, o Options) (map[string]float64, []Part) {
+	t.Helper()
+	out, parts, err := Compress(context.Background(), src, o, nil)
+	require.NoError(t, err)
+	require.Equal(t, src.Tensors(), out.Tensors())
+	differences := map[string]float64{}
+	for _, tensor := range src.Tensors() {
+		a, b := make([]float32, tensor.Size()), make([]float32, tensor.Size())
+		require.NoError(t, src.Read(tensor.Name, a))
+		require.NoError(t, out.Read(tensor.Name, b))
+		for i := range a {
+			if a[i] != b[i] {
+				differences[tensor.Name] = max(differences[tensor.Name], float64(max(a[i]-b[i], b[i]-a[i])))
+			}
+		}
+	}
+	return differences, parts
+}
+
+// Only what is chosen changes; all else is there to the bit.
+func TestOnlyWhatIsChosenChanges(t *testing.T) {
+	src := random()
+	for _, method := range Methods {
+		found, parts := changed(t, src, Options{Method: method, Target: TargetFeedForward, Layers: "last", Rank: 2})
+		require.Len(t, found, 2, method)
+		require.Contains(t, found, "main.layer_2.ffn_in.weights")
+		require.Contains(t, found, "main.layer_2.ffn_out.weights")
+		require.Len(t, parts, 1)
+		require.Equal(t, [3]int{8, 12, 2}, parts[0].Shape)
+		require.Greater(t, parts[0].Error, 0.1)
+	}
+	found, parts := changed(t, src, Options{Method: MethodCP, Target: TargetAttention, Layers: "0-1", Across: true, Rank: 3})
+	require.Len(t, found, 8)
+	require.Equal(t, [3]int{8, 8, 8}, parts[0].Shape)
+	require.Equal(t, 3*(8+8+8)+3, parts[0].After)
+	found, parts = changed(t, src, Options{Method: MethodSVD, Target: TargetEmbeddings, Rank: 2})
+	require.Len(t, found, 1)
+	require.Equal(t, 2*(23+8), parts[0].After)
+}
+
+// Full rank is what was there.
+func TestFullRankIsTheIdentity(t *testing.T) {
+	src := random()
+	for _, method := range []string{MethodTucker, MethodSVD} {
+		for _, target := range Targets {
+			for _, normalise := range []bool{false, true} {
+				if normalise && (method == MethodSVD || target == TargetEmbeddings) {
+					continue
+				}
+				_, parts := changed(t, src, Options{Method: method, Target: target, Rank: 8, Normalise: normalise})
+				for _, p := range parts {
+					if target != TargetFeedForward || method == MethodSVD { // where 8 is less than the inner width, 12, of a stack
+						require.Less(t, p.Error, 1e-12, "%s of %s", method, target)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Noise is as large as what cp leaves out, and svd's error that of the singular values that it leaves out.
+func TestErrorsOfTheControls(t *testing.T) {
+	src := random()
+	o := Options{Method: MethodCP, Target: TargetFeedForward, Layers: "1", Rank: 4}
+	_, cp := changed(t, src, o)
+	o.Method = MethodNoise
+	_, noise := changed(t, src, o)
+	require.InEpsilon(t, cp[0].Error, noise[0].Error, 1e-9)
+	o.Method = MethodTucker
+	_, tucker := changed(t, src, o)
+	require.Less(t, tucker[0].Error, cp[0].Error, "a core is more than a diagonal")
+
+	w := metro.Describe(src.model.Config, 23).ByPath()["/main/layer_1/ffn_in/weights"]
+	one, err := stack{{weight: w}}.read(src)
+	require.NoError(t, err)
+	var svd mat.SVD
+	require.True(t, svd.Factorize(mat.NewDense(8, 12, one.Data), mat.SVDNone))
+	left := 0.0
+	for _, s := range svd.Values(nil)[3:] {
+		left += s * s
+	}
+	require.InDelta(t, left, square(one.Error(truncated(one, 3))*one.Norm()), 1e-9)
+}
+
+func square(x float64) float64 { return x * x }
+
+func TestRefusals(t *testing.T) {
+	for message, o := range map[string]Options{
+		"the method is one of":                 {Method: "lu", Target: TargetAttention, Rank: 1},
+		"the target is one of":                 {Method: MethodCP, Target: "heads", Rank: 1},
+		"at least 1":                           {Method: MethodCP, Target: TargetAttention},
+		"take 8 or less":                       {Method: MethodTucker, Target: TargetAttention, Rank: 9},
+		"of the 3 that there are; not \"3\"":   {Method: MethodCP, Target: TargetAttention, Layers: "3", Rank: 1},
+		"of the 3 that there are; not \"1-0\"": {Method: MethodCP, Target: TargetAttention, Layers: "1-0", Rank: 1},
+		"of the 3 that there are; not \"top\"": {Method: MethodCP, Target: TargetAttention, Layers: "top", Rank: 1},
+		"leave across out":                     {Method: MethodSVD, Target: TargetAttention, Across: true, Rank: 1},
+		"leave normalise out":                  {Method: MethodCP, Target: TargetEmbeddings, Normalise: true, Rank: 1},
+		"the embeddings are in no layer":       {Method: MethodCP, Target: TargetEmbeddings, Layers: "last", Rank: 1},
+	} {
+		_, _, err := Compress(context.Background(), random(), o, nil)
+		require.ErrorContains(t, err, message)
+	}
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package outputs runs a model of any weights on rows of tokens, so that what was done with the weights can be told by what it did
+// to the model: [Of] one source, then of another, and [Compare].
+package outputs
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/core/tensors"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
+
+	"metrolab/metro"
+	"metrolab/metro/weights"
+)
+
+// Outputs is what a model says of rows, and how that depends on its weights.
+type Outputs struct {
+	Names     []string             // of the outputs that it has heads for: States, RTD, …
+	Values    map[string][]float32 // row by row
+	Gradients map[string][]float32 // by tensor, of the mean of the squares of all logits
+}
+
+// The names of outputs.
+const (
+	States    = "states" // of the main model's last layer, [B, S, H]
+	RTD       = "RTD logits"
+	CLM       = "CLM logits"
+	LM        = "LM logits"
+	Generator = "generator's logits"
+)
+
+// Of runs the parts that src has weights for on rows of equally many ids, no longer than the model's, in float32.
+func Of(be compute.Backend, src weights.Source, rows [][]int32) (o Outputs, err error) {
+	m := src.Model()
+	held := weights.Held(src, metro.Describe(m.Config, m.Vocab))
+	store := model.NewStore()
+	held.Fill(store)
+	if err := weights.Restore(store, src, m.Config, held); err != nil {
+		return o, err
+	}
+	err = exceptions.TryCatch[error](func() {
+		exec := model.MustNewExec(be, store, func(scope *model.Scope, ids *Node) []*Node {
+			var out []*Node
+			o.Names, out = build(m, held, scope, ids)
+			loss := ScalarZero(ids.Graph(), dtypes.Float32)
+			for i, x := range out {
+				if o.Names[i] != States {
+					loss = Add(loss, ReduceAllMean(Square(x)))
+				}
+			}
+			var variables []*Node
+			for _, w := range held {
+				variables = append(variables, store.GetVariable(w.Path()).NodeValue(ids.Graph()))
+			}
+			out = append(out, Gradient(loss, variables...)...)
+			return append(out, Neg(loss)) // pure Go fails where some variable's node is newer than all outputs
+		})
+		defer exec.Finalize()
+		out := exec.MustCall(rows)
+		o.Values, o.Gradients = map[string][]float32{}, map[string][]float32{}
+		for i, x := range out[:len(out)-1] {
+			values := tensors.MustCopyFlatData[float32](x)
+			if i < len(o.Names) {
+				o.Values[o.Names[i]] = values
+			} else {
+				o.Gradients[held[i-len(o.Names)].Tensor()] = values
+			}
+		}
+	})
+	if err != nil {
+		return o, fmt.Errorf("run %s: %w", src, err)
+	}
+	return o, nil
+}
+
+// build adds what the held weights of m can say of ids, [B, S].
+func build(m metro.Model, held metro.Inventory, scope *model.Scope, ids *Node) (names []string, out []*Node) {
+	g := ids.Graph()
+	scale := Scalar(g, dtypes.Float32, m.Config.Positions.Scale)
+	nonPad := NotEqual(ids, Scalar(g, dtypes.Int32, m.PadID))
+	has := func(owner metro.Owner, head string) bool { return len(held.HeadOf(owner, head)) > 0 }
+	add := func(name string, x *Node) { names, out = append(names, name), append(out, x) }
+	if len(held.Of(metro.OwnerMain).Where(func(w metro.Weight) bool { return w.Layer >= 0 })) > 0 {
+		states := m.MainStates(scope, ids, nonPad, scale, nil)
+		add(States, states)
+		if has(metro.OwnerMain, metro.HeadRTD) {
+			add(RTD, m.RTDHead(scope, states))
+		}
+		if has(metro.OwnerMain, metro.HeadCLM) {
+			add(CLM, m.CLMHead(scope, states))
+		}
+		if has(metro.OwnerMain, metro.HeadLM) {
+			add(LM, m.LMHead(scope, states))
+		}
+	}
+	if has(metro.OwnerGenerator, metro.HeadGenerator) {
+		states := m.GeneratorLayers(scope, ids, nonPad, scale, nil)
+		add(Generator, m.GeneratorHead(scope, states[len(states)-1]))
+	}
+	return names, out
+}
+
+// Difference compares an answer of two models.
+type Difference struct {
+	Name    string
+	Largest float64 // difference
+	Scale   float64 // the largest magnitude of the first
+}
+
+// Compare finds the largest difference of two outputs of equal lengths.
+func Compare(name string, before, after []float32) Difference {
+	d := Difference{Name: name}
+	for i, x := range before {
+		d.Largest = max(d.Largest, math.Abs(float64(x)-float64(after[i])))
+		d.Scale = max(d.Scale, math.Abs(float64(x)))
+	}
+	return d
+}
