@@ -87,7 +87,7 @@ func compressModel(cmd *cobra.Command, f compressFlags) error {
 	printTable(w, partTable(parts))
 	fmt.Fprintln(w)
 	printTable(w, differenceTable(differences))
-	fmt.Fprintf(w, "\nthe factors are %.3g times fewer numbers than the matrices; the weights are written out whole\n", compress.Ratio(parts))
+	fmt.Fprintf(w, "\nthe matrices are %.3g times as many numbers as the factors; they are written out whole\n", compress.Ratio(parts))
 	if err := m.write(w, f.out, low); err != nil {
 		return err
 	}

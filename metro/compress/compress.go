@@ -355,7 +355,7 @@ func (t Tensor) scaled(norms []float64, back bool) Tensor {
 	return out
 }
 
-// Ratio is how many times fewer numbers the factors of all parts are.
+// Ratio is how many times as many numbers as the factors the matrices of all parts are.
 func Ratio(parts []Part) float64 {
 	before, after := 0, 0
 	for _, p := range parts {
