@@ -3,6 +3,8 @@
 package tasks
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -85,4 +87,21 @@ func TestClozeLearns(t *testing.T) {
 	require.Less(t, result.Majority.Metrics["exact_match"], 0.8)
 	task.Test[0].Statement = strings.TrimSuffix(task.Test[0].Statement, Placeholder)
 	require.ErrorContains(t, task.Check(), "it needs one or more of each, and @placeholder where a name is missing")
+}
+
+// Whatever a line holds, it is an example that can be asked, or a bad row.
+func FuzzReadReCoRD(f *testing.F) {
+	f.Add(benchmarks["ReCoRD/train.jsonl"])
+	f.Add(benchmarks["ReCoRD/val.jsonl"])
+	f.Add(`{"passage": {"text": "é", "entities": [{"start": 0, "end": 0}]}, "qas": [{"query": "@placeholder", "answers": [{"text": ""}]}]}`)
+	f.Add(`{"passage": {"text": "a", "entities": [{"start": -1, "end": 9223372036854775807}]}, "qas": []}`)
+	f.Fuzz(func(t *testing.T, line string) {
+		path := filepath.Join(t.TempDir(), "rows.jsonl")
+		require.NoError(t, os.WriteFile(path, []byte(line), 0o600))
+		var items []item
+		if readReCoRD(path, Spec{}, &badRows{}, func(i item) { items = append(items, i) }) != nil || len(items) == 0 {
+			return
+		}
+		require.NoError(t, Cloze{Train: blanks(items), Test: blanks(items)}.Check())
+	})
 }
