@@ -66,18 +66,18 @@ func (m remade) write(w io.Writer, out string, src weights.Source) error {
 	return nil
 }
 
-// undiverged is the user's error for a run that has diverged.
+// undiverged is the user's error for a run that has diverged, unless one of its steps is named.
 func undiverged(p training.Pretrained) error {
-	if !p.IsRun() {
+	if !p.IsRun() || p.Dir != p.RunDir {
 		return nil
 	}
-	run, err := runs.Store{}.OpenDir(p.Dir)
+	run, err := runs.Store{}.OpenDir(p.RunDir)
 	if err != nil {
 		return err
 	}
 	result, found, err := training.ReadResult(run)
 	if err == nil && found && result.Diverged != "" {
-		return usererr.New("%s %s; grow a run that has not, or fork it before that", p.Dir, result.Diverged)
+		return usererr.New("%s %s; name a step before that, %s@STEP", p.Dir, result.Diverged, p.Dir)
 	}
 	return err
 }
