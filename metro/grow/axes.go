@@ -131,9 +131,6 @@ func (c copies) counts(n int) []int {
 	return counts
 }
 
-// even reports whether all coordinates are copied equally often.
-func (c copies) even(n int) bool { return len(c)%n == 0 }
-
 // axes are the copies of one of the two models, by axis, and the sizes that they had.
 type axes struct {
 	copies map[axis]copies
