@@ -53,7 +53,15 @@ with three seeds. Processor hours are of all runs of a study, those that other c
 	if l.Asked() {
 		fmt.Fprintf(&b, "![Forest plot of the claims](%s)\n\n", Picture)
 	}
-	fmt.Fprintf(&b, "%s\n## Where each claim is from\n\n%s", standings, sources)
+	fmt.Fprintf(&b, "%s\n", standings)
+	if others := l.Others(all); len(others.Rows) > 0 {
+		elsewhere, err := others.Markdown()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "## Elsewhere\n\n%s\n", elsewhere)
+	}
+	fmt.Fprintf(&b, "## Where each claim is from\n\n%s", sources)
 	b.WriteString(`
 Sure by: paper = read in its text; code = read in the authors' code; issue = an author's answer; notes = reading notes and reviews
 by others; abstract = no more was read; memory = not verified; derived = follows from the others.

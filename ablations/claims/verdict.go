@@ -127,17 +127,42 @@ func (l Ledger) Table(all []Claim) table.Table {
 	}}
 	for _, s := range l.Standings(all) {
 		row := []any{s.Claim.ID, s.Claim.Says, s.Claim.Certainty, s.Says(), nil, nil, nil, nil, l.elsewhere(s.Claim), nil}
-		if s.Status != NotRun {
-			row[9] = fmt.Sprintf("%.1f", s.Entry.Hours)
-		}
-		if c := s.Comparison; c.Pairs > 0 {
-			row[4], row[6] = fmt.Sprintf("%+.3f", c.Diff), c.Pairs
+		row[4], row[5], row[6], row[9] = s.measured()
+		if s.Comparison.Pairs > 0 {
 			row[7] = s.HolmP
-			if c.Low < c.High {
-				row[5] = fmt.Sprintf("[%+.3f, %+.3f]", c.Low, c.High)
-			}
 		}
 		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// measured are a standing's cells: contrast, interval, pairs, processor hours; nil for what is not known.
+func (s Standing) measured() (contrast, interval, pairs, hours any) {
+	if s.Status != NotRun {
+		hours = fmt.Sprintf("%.1f", s.Entry.Hours)
+	}
+	if c := s.Comparison; c.Pairs > 0 {
+		contrast, pairs = fmt.Sprintf("%+.3f", c.Diff), c.Pairs
+		if c.Low < c.High {
+			interval = fmt.Sprintf("[%+.3f, %+.3f]", c.Low, c.High)
+		}
+	}
+	return contrast, interval, pairs, hours
+}
+
+// Others is one row for each claim that was asked at another variant than its first, none of which Holm's correction counts.
+func (l Ledger) Others(all []Claim) table.Table {
+	t := table.Table{Columns: []table.Column{
+		{Name: "claim"}, {Name: "at"}, {Name: "there"}, {Name: "contrast", Align: table.Right}, {Name: "95 % CI", Align: table.Right},
+		{Name: "pairs", Align: table.Right}, {Name: "hours", Align: table.Right},
+	}}
+	for _, claim := range all {
+		for _, v := range claim.Variants()[1:] {
+			if s := l.Standing(claim, v); s.Status != NotRun {
+				contrast, interval, pairs, hours := s.measured()
+				t.Rows = append(t.Rows, []any{claim.ID, v.String(), s.Says(), contrast, interval, pairs, hours})
+			}
+		}
 	}
 	return t
 }
