@@ -12,7 +12,6 @@ import (
 	"metrolab/metro/compress"
 	"metrolab/metro/outputs"
 	"metrolab/metro/weights"
-	"metrolab/metro/workspace"
 	"metrolab/viz/table"
 )
 
@@ -71,11 +70,7 @@ func compressModel(cmd *cobra.Command, f compressFlags) error {
 	if err != nil {
 		return err
 	}
-	rows, err := heldOutRows(cmd.Context(), m.Pretrained, f.corpus)
-	if err != nil {
-		return err
-	}
-	be, err := during("loading the backend", func() (compute.Backend, error) { return workspace.OpenBackend(f.backend) })
+	rows, be, err := m.compared(cmd.Context(), f.corpus, f.backend)
 	if err != nil {
 		return err
 	}

@@ -7,15 +7,14 @@ import (
 	"io"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 
-	"github.com/gomlx/compute"
 	"github.com/spf13/cobra"
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/grow"
-	"metrolab/metro/workspace"
 	"metrolab/viz/table"
 )
 
@@ -76,7 +75,7 @@ func growModel(cmd *cobra.Command, f growFlags) error {
 		return err
 	}
 	defer m.source.Close()
-	to, err := grow.Target(m.Model.Config, f.set...)
+	to, err := f.target(m.Model.Config)
 	if err != nil {
 		return err
 	}
@@ -84,11 +83,7 @@ func growModel(cmd *cobra.Command, f growFlags) error {
 	if err != nil {
 		return err
 	}
-	rows, err := heldOutRows(cmd.Context(), m.Pretrained, f.corpus)
-	if err != nil {
-		return err
-	}
-	be, err := during("loading the backend", func() (compute.Backend, error) { return workspace.OpenBackend(f.backend) })
+	rows, be, err := m.compared(cmd.Context(), f.corpus, f.backend)
 	if err != nil {
 		return err
 	}
@@ -108,6 +103,20 @@ func growModel(cmd *cobra.Command, f growFlags) error {
 	return nil
 }
 
+// target is what the model grows to: a setting that is no size, and an option that would do nothing, are the user's error.
+func (f growFlags) target(from metro.Config) (metro.Config, error) {
+	for _, a := range f.set {
+		if path, _, _ := strings.Cut(a, "="); !slices.Contains(grow.Sizes, strings.TrimSpace(path)) {
+			return from, usererr.New("another %s is no growth; what grows is %s", strings.TrimSpace(path), strings.Join(grow.Sizes, ", "))
+		}
+	}
+	to, err := grow.Target(from, f.set...)
+	if err != nil {
+		return to, err
+	}
+	return to, f.options.Idle(from, to)
+}
+
 // unevenNotes are those that no option asks for.
 func unevenNotes(from, to metro.Config) []string {
 	to.Main.Layers, to.Generator.Layers = from.Main.Layers, from.Generator.Layers
@@ -116,24 +125,7 @@ func unevenNotes(from, to metro.Config) []string {
 
 // printReceipt prints what a growth has done.
 func printReceipt(w io.Writer, small, large metro.Model, o grow.Options, r grow.Receipt) {
-	sizes := table.Table{Columns: []table.Column{{Name: ""}, {Name: "from", Align: table.Right}, {Name: "to", Align: table.Right}}}
-	for _, e := range []struct {
-		name     string
-		from, to metro.Encoder
-	}{{"main", small.Config.Main, large.Config.Main}, {"generator", small.Config.Generator, large.Config.Generator}} {
-		shape := func(e metro.Encoder) string {
-			return fmt.Sprintf("%d layers, width %d, %d heads, inner width %d", e.Layers, e.Width, e.Heads, e.FFN)
-		}
-		if e.from.Width > 0 {
-			sizes.Rows = append(sizes.Rows, []any{e.name, shape(e.from), shape(e.to)})
-		}
-	}
-	count := func(m metro.Model) int {
-		inv, _ := m.Config.Inventory(m.Vocab)
-		return inv.Count()
-	}
-	sizes.Rows = append(sizes.Rows, []any{"weights", count(small), count(large)})
-	printTable(w, sizes)
+	printTable(w, sizeTable(small, large))
 	fmt.Fprintln(w)
 	printTable(w, differenceTable(r.Outputs))
 	if len(r.Ranks) > 0 {
@@ -154,6 +146,31 @@ func printReceipt(w io.Writer, small, large metro.Model, o grow.Options, r grow.
 			fmt.Fprintln(w, "so copies will stay equal in training without dropout, and the model can do no more than the smaller one; --noise 0.1 tells them apart")
 		}
 	}
+}
+
+// sizeTable has a row for each size that has changed.
+func sizeTable(small, large metro.Model) table.Table {
+	t := table.Table{Columns: []table.Column{{Name: "size"}, {Name: "from", Align: table.Right}, {Name: "to", Align: table.Right}}}
+	add := func(name string, from, to int) {
+		if from != to {
+			t.Rows = append(t.Rows, []any{name, from, to})
+		}
+	}
+	encoder := func(name string, from, to metro.Encoder) {
+		add(name+".layers", from.Layers, to.Layers)
+		add(name+".width", from.Width, to.Width)
+		add(name+".heads", from.Heads, to.Heads)
+		add(name+".ffn", from.FFN, to.FFN)
+	}
+	count := func(m metro.Model) int {
+		inv, _ := m.Config.Inventory(m.Vocab)
+		return inv.Count()
+	}
+	encoder("main", small.Config.Main, large.Config.Main)
+	encoder("generator", small.Config.Generator, large.Config.Generator)
+	add("width of the tables", small.Config.EmbeddingWidth(), large.Config.EmbeddingWidth())
+	add("weights", count(small), count(large))
+	return t
 }
 
 // rankTable has a row for each kind of matrix, with the least and the greatest rank over layers.

@@ -37,6 +37,11 @@ func TestGrow(t *testing.T) {
 	for message, more := range map[string][]string{
 		"1.5 times 16":                     {"--set", "main.width=24"},
 		"no growth":                        {"--set", "main.width=32", "--set", "main.activation=relu"},
+		"nothing grows":                    {"--set", "main.width=16"},
+		"noise tells copies apart":         {"--set", "main.layers=2", "--noise", "0.1"},
+		"aki says where copies are from":   {"--set", "main.layers=2", "--width", "aki"},
+		"where no layers are added":        {"--set", "main.width=32", "--depth", "interpolate"},
+		"leave the seed out":               {"--set", "main.width=32", "--seed", "3"},
 		"main.layers must be positive":     {"--set", "main.layers=0"},
 		`not by "wide"`:                    {"--set", "main.width=32", "--width", "wide"},
 		"needs layers that can add nothin": {"--set", "main.layers=2", "--depth", "zero"},

@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 
+	"github.com/gomlx/compute"
+
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/hf"
@@ -20,6 +22,7 @@ import (
 	"metrolab/metro/tokens"
 	"metrolab/metro/training"
 	"metrolab/metro/weights"
+	"metrolab/metro/workspace"
 	"metrolab/viz/table"
 )
 
@@ -64,6 +67,15 @@ func (m remade) write(w io.Writer, out string, src weights.Source) error {
 		fmt.Fprintln(w, note)
 	}
 	return nil
+}
+
+// compared is what both models are run on, and the engine that runs them.
+func (m remade) compared(ctx context.Context, corpus, engine string) (rows [][]int32, be compute.Backend, err error) {
+	if rows, err = heldOutRows(ctx, m.Pretrained, corpus); err != nil {
+		return nil, nil, err
+	}
+	be, err = during("loading the backend", func() (compute.Backend, error) { return workspace.OpenBackend(engine) })
+	return rows, be, err
 }
 
 // undiverged is the user's error for a run that has diverged, unless one of its steps is named.

@@ -134,6 +134,8 @@ func (o Options) stacks(src weights.Source) (stacks []stack, err error) {
 		return nil, usererr.New("%s of %s takes each matrix by itself, so that dividing it by its norm does nothing; leave normalise out", o.Method, o.Target)
 	case o.Target == TargetFeedForward && c.Main.FeedForward != "" && c.Main.FeedForward != metro.FeedForwardDense:
 		return nil, usererr.New("main.feed_forward=%s is no dense map of two matrices", c.Main.FeedForward)
+	case o.Seed != 0 && o.Method != MethodNoise:
+		return nil, usererr.New("%s draws nothing; leave the seed out", o.Method)
 	case o.Target == TargetEmbeddings && o.Layers != "":
 		return nil, usererr.New("the embeddings are in no layer; leave the layers out")
 	}
@@ -147,6 +149,9 @@ func (o Options) stacks(src weights.Source) (stacks []stack, err error) {
 	layers, err := o.layers(c.Main.Layers)
 	if err != nil {
 		return nil, err
+	}
+	if o.Across && len(layers) == 1 {
+		return nil, usererr.New("layer %d is one, which across cannot stack with others; leave across out, or name more layers", layers[0])
 	}
 	for _, layer := range layers {
 		var s stack

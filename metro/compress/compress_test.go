@@ -149,6 +149,8 @@ func TestRefusals(t *testing.T) {
 		"of the 3 that there are; not \"top\"": {Method: MethodCP, Target: TargetAttention, Layers: "top", Rank: 1},
 		"leave across out":                     {Method: MethodSVD, Target: TargetAttention, Across: true, Rank: 1},
 		"leave normalise out":                  {Method: MethodCP, Target: TargetEmbeddings, Normalise: true, Rank: 1},
+		"draws nothing; leave the seed out":    {Method: MethodSVD, Target: TargetAttention, Rank: 1, Seed: 3},
+		"is one, which across cannot stack":    {Method: MethodCP, Target: TargetAttention, Layers: "last", Across: true, Rank: 1},
 		"the embeddings are in no layer":       {Method: MethodCP, Target: TargetEmbeddings, Layers: "last", Rank: 1},
 	} {
 		_, _, err := Compress(context.Background(), random(), o, nil)

@@ -60,6 +60,12 @@ func (o Options) filled() (Options, error) {
 	return o, nil
 }
 
+// Sizes are the fields of a config that growing changes.
+var Sizes = []string{
+	"main.width", "main.heads", "main.ffn", "main.layers", "generator.width", "generator.heads", "generator.ffn", "generator.layers",
+	"embeddings.width", "embeddings.output_scale",
+}
+
 // Target returns the config that from grows to: from with assignments made. The models keep the size of their heads, and what
 // nobody sets follows: heads and inner widths grow with the width, the generator with the main model, and the logits of tied heads
 // are scaled back (embeddings.output_scale).
@@ -200,6 +206,27 @@ func mismatch(from, to metro.Config, o Options) error {
 	encoder("main", from.Main, to.Main)
 	encoder("generator", from.Generator, to.Generator)
 	return errors.Join(problems...)
+}
+
+// Idle returns the user's error for options that would do nothing between two configs, and for configs between which nothing grows.
+// [Grow] takes them all the same, and is the identity where nothing grows.
+func (o Options) Idle(from, to metro.Config) error {
+	wider := from.Main.Width != to.Main.Width || from.Main.FFN != to.Main.FFN || from.Generator.Width != to.Generator.Width ||
+		from.Generator.FFN != to.Generator.FFN || from.EmbeddingWidth() != to.EmbeddingWidth()
+	deeper := from.Main.Layers != to.Main.Layers || from.Generator.Layers != to.Generator.Layers
+	switch {
+	case !wider && !deeper && !o.RestartGenerator:
+		return usererr.New("nothing grows; set one of %s to more than it is", strings.Join(Sizes, ", "))
+	case o.Noise > 0 && !wider:
+		return usererr.New("noise tells copies apart, and no width grows, so that there are none; leave it out")
+	case o.Width == WidthAKI && !wider:
+		return usererr.New("%s says where copies are from, and no width grows, so that there are none; leave it out", WidthAKI)
+	case o.Depth != "" && o.Depth != DepthStack && !deeper:
+		return usererr.New("depth by %q does nothing where no layers are added; leave it out", o.Depth)
+	case o.Seed != 0 && o.Noise == 0 && !o.RestartGenerator:
+		return usererr.New("nothing is drawn without noise and without a generator that starts anew; leave the seed out")
+	}
+	return nil
 }
 
 // readerOf is the model by which a weight is found in the smaller model, and by whose axes it grows.
