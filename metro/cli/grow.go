@@ -140,11 +140,14 @@ func printReceipt(w io.Writer, small, large metro.Model, o grow.Options, r grow.
 		return
 	}
 	fmt.Fprintln(w, "the function is kept, to the rounding of float32")
-	if !math.IsNaN(r.Gradient) {
-		fmt.Fprintf(w, "gradients are those of the smaller model, divided among copies, within %.1g of each tensor's largest\n", r.Gradient)
-		if r.Gradient < 1e-3 && o.Noise == 0 && small.Config.Main.Width != large.Config.Main.Width {
-			fmt.Fprintln(w, "so copies will stay equal in training without dropout, and the model can do no more than the smaller one; --noise 0.1 tells them apart")
-		}
+	wider := small.Config.Main.Width != large.Config.Main.Width
+	switch {
+	case math.IsNaN(r.Gradient) || !wider:
+	case r.Gradient > 1e-3 || o.Noise > 0:
+		fmt.Fprintf(w, "gradients tell copies apart, by up to %.1g of a tensor's largest\n", r.Gradient)
+	default:
+		fmt.Fprintln(w, "gradients are those of the smaller model, divided among copies: these will stay equal in training without dropout,")
+		fmt.Fprintln(w, "and the model can do no more than the smaller one; --noise 0.1 tells them apart")
 	}
 }
 
