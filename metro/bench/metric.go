@@ -30,6 +30,7 @@ const (
 	PeakFLOPsPerSecond       = "peak_flops_per_second"
 	PeakShare                = "peak_share"
 	PeakMemory               = "peak_memory_bytes"
+	DeviceMemory             = "device_memory_bytes"
 	CompileSeconds           = "compile_seconds"
 	CompileProcessorSeconds  = "compile_processor_seconds"
 	LoaderShare              = "loader_share"
@@ -44,9 +45,10 @@ var metrics = []Metric{
 	{StepSeconds, "step", false, seconds, "wall time of a step, with all that the trainer does between two"},
 	{StepProcessorSeconds, "step, processor s", false, seconds, "time of all cores for a step"},
 	{FLOPsPerSecond, "GFLOP/s", true, giga, "operations of the matrix products of a step, by its wall time"},
-	{PeakFLOPsPerSecond, "matmul GFLOP/s", true, giga, "what a 1024×1024 matrix product reached just before"},
+	{PeakFLOPsPerSecond, "matmul GFLOP/s", true, giga, "what products of square matrices reached just before: of side 1024, on a GPU 8192"},
 	{PeakShare, "of matmul", true, percent, "the one in parts of the other"},
 	{PeakMemory, "peak memory", false, size, "most memory that the process held at once, compilation included"},
+	{DeviceMemory, "GPU memory", false, size, "most memory of a GPU that the step's program takes at once, by its compiler"},
 	{CompileSeconds, "compile", false, seconds, "time in the compiler until the first step ended"},
 	{CompileProcessorSeconds, "compile, processor s", false, seconds, "time of all cores meanwhile"},
 	{LoaderShare, "loader wait", false, percent, "part of the wall time in which the trainer waited for a batch"},

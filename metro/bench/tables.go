@@ -4,16 +4,18 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 
 	"metrolab/metro"
 	"metrolab/viz/table"
 )
 
 // columns are the metrics that tables show, a table each, none wider than a terminal of 80 columns. The others are in the file.
+// A metric of GPUs alone has no column where nothing ran on one.
 var columns = map[string][][]string{
 	"step": {
 		{TokensPerSecond, TokensPerProcessorSecond, FLOPsPerSecond, PeakShare},
-		{PeakMemory, CompileSeconds, LoaderShare, HostShare},
+		{DeviceMemory, PeakMemory, CompileSeconds, LoaderShare, HostShare},
 	},
 	"components": {{CallSeconds, CallProcessorSeconds}},
 	"scale":      {{StepSeconds, StepProcessorSeconds, FLOPsPerSecond}},
@@ -32,6 +34,9 @@ func (r Report) Tables() (list []table.Table) {
 
 // metricsTable has a row a case, with its size where the cases have several.
 func (r Report) metricsTable(keys []string, sizes bool) table.Table {
+	if !slices.ContainsFunc(r.Cases, func(c Case) bool { return len(c.Samples[DeviceMemory]) > 0 }) {
+		keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return key == DeviceMemory })
+	}
 	first := map[string]string{"step": "recipe", "components": "component", "scale": "size"}[r.Suite]
 	t := table.Table{Columns: []table.Column{{Name: first}}}
 	if sizes {

@@ -13,6 +13,7 @@ import (
 
 	"metrolab/internal/machine"
 	"metrolab/metro"
+	"metrolab/metro/backend"
 	"metrolab/metro/data"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
@@ -56,6 +57,9 @@ func (s *suite) train(ctx context.Context, name string, c metro.Config) (result 
 	}
 	defer closes()
 	m := &measured{ctx: ctx, suite: s, watch: &stopwatch{Backend: engine}}
+	m.onGPU = backend.Describe(engine).Kind == backend.XLACUDA
+	backend.WatchMemory(m.compiled)
+	defer backend.WatchMemory(nil)
 	runner := m.runner(dir)
 	defer func() { err = errors.Join(err, runner.Close()) }()
 	c, err = m.prepare(c, runner)
@@ -71,6 +75,9 @@ func (s *suite) train(ctx context.Context, name string, c metro.Config) (result 
 	err = m.run(c, runner)
 	if known && len(m.result.Samples) > 0 {
 		m.result.add(PeakMemory, float64(machine.PeakMemory()))
+	}
+	if m.onGPU && m.device > 0 && len(m.result.Samples) > 0 {
+		m.result.add(DeviceMemory, float64(m.device))
 	}
 	return m.result, err
 }
@@ -117,11 +124,21 @@ type measured struct {
 	watch         *stopwatch
 	settle, steps int // of a repetition: unmeasured and measured ones
 
+	onGPU  bool
+	device int64 // bytes, what the largest program takes of a device's memory
+
 	result Case
 	before usage // at the beginning of the repetition
 	after  time.Time
 	waited time.Duration // for batches, in the repetition
 	matmul float64       // operations a second, just before it
+}
+
+// compiled hears what a program takes of a device's memory: that of a step takes more than any other.
+func (m *measured) compiled(memory backend.DeviceMemory, err error) {
+	if err == nil {
+		m.device = max(m.device, memory.Peak)
+	}
 }
 
 // usage is what was used up at a moment.
@@ -148,7 +165,7 @@ func (m *measured) prepare(c metro.Config, runner *training.Runner) (metro.Confi
 		return c, err
 	}
 	var err error
-	if m.peak, err = newPeak(m.suite.Runner.Backend, c.Training.MatMul, m.suite.peakTime()); err != nil {
+	if m.peak, err = newPeak(m.watch.Backend, c.Training.MatMul, m.suite.peakTime()); err != nil {
 		return c, err
 	}
 	perSecond, err := m.peak.measure()

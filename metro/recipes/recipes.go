@@ -25,7 +25,7 @@ type Recipe struct {
 var all = []Recipe{
 	{"micro", "ours, for tests", Micro},
 	{"tiny", "ours", Tiny},
-	{"mini", "ours, not run to its end", Mini},
+	{"mini", "ours, hours on two cores", Mini},
 	{"babylm-small", "ours, not run", BabyLMSmall},
 	{"electra-small", "published code", ElectraSmall},
 	{"electra-base", "published code", ElectraBase},
