@@ -277,4 +277,5 @@ func ExampleConfig_FLOPs() {
 	// sampling             0.0 GFLOP
 	// main trunk         1008.2 GFLOP
 	// heads                6.5 GFLOP
+	// optimizer            0.0 GFLOP
 }

@@ -9,14 +9,16 @@ import (
 	"metrolab/layers"
 )
 
-// FLOPs are the floating-point operations of one training step, in its parts: those of its matrix products, forward and for
-// the gradient, a multiplication and an addition counting as two. What is computed element by element is not counted.
+// FLOPs are the floating-point operations of one training step, in its parts: those of its matrix products, forward, for
+// the gradient and in the optimizer, a multiplication and an addition counting as two. What is computed element by element is not
+// counted.
 type FLOPs struct {
 	Auxiliary  float64 `json:"auxiliary_trunk"`    // the generator's layers
 	Vocabulary float64 `json:"vocabulary_product"` // the generator's head at the masked positions, most of it a product with the token table
 	Sampling   float64 `json:"sampling"`           // a second run through the generator without dropout; 0 where the samples come from the first
 	Main       float64 `json:"main_trunk"`         // the main model's layers, for every run through them
 	Heads      float64 `json:"heads"`              // all heads of the main model
+	Optimizer  float64 `json:"optimizer"`          // products of an optimizer's own: Muon's
 }
 
 // FLOPsPart is one of the parts of [FLOPs].
@@ -29,7 +31,7 @@ type FLOPsPart struct {
 func (f FLOPs) Parts() []FLOPsPart {
 	return []FLOPsPart{
 		{"auxiliary trunk", f.Auxiliary}, {"vocabulary product", f.Vocabulary}, {"sampling", f.Sampling},
-		{"main trunk", f.Main}, {"heads", f.Heads},
+		{"main trunk", f.Main}, {"heads", f.Heads}, {"optimizer", f.Optimizer},
 	}
 }
 
@@ -108,7 +110,22 @@ func (s stepSizes) count() FLOPs {
 	if s.parts > 1 && len(contrast) > 0 {
 		f = f.plus(s.firstPass(generator, vectors).times(float64(s.parts)))
 	}
+	f.Optimizer = s.optimizer() // once a step, in however many parts it is computed
 	return f
+}
+
+// optimizer is what the optimizer multiplies to move the weights that learn.
+func (s stepSizes) optimizer() (sum float64) {
+	entry, _ := OptimizerNamed(cmp.Or(s.c.Optimizer.Name, OptimizerAdamW))
+	if entry.Products == nil {
+		return 0
+	}
+	for _, w := range s.inv {
+		if !w.Frozen {
+			sum += entry.Products(w)
+		}
+	}
+	return sum
 }
 
 // firstPass is the pass over one part that only finds out its rows' vectors, which every part is contrasted with.
@@ -181,9 +198,9 @@ func dense(weights Inventory) (sum float64) {
 }
 
 func (f FLOPs) plus(g FLOPs) FLOPs {
-	return FLOPs{f.Auxiliary + g.Auxiliary, f.Vocabulary + g.Vocabulary, f.Sampling + g.Sampling, f.Main + g.Main, f.Heads + g.Heads}
+	return FLOPs{f.Auxiliary + g.Auxiliary, f.Vocabulary + g.Vocabulary, f.Sampling + g.Sampling, f.Main + g.Main, f.Heads + g.Heads, f.Optimizer + g.Optimizer}
 }
 
 func (f FLOPs) times(n float64) FLOPs {
-	return FLOPs{f.Auxiliary * n, f.Vocabulary * n, f.Sampling * n, f.Main * n, f.Heads * n}
+	return FLOPs{f.Auxiliary * n, f.Vocabulary * n, f.Sampling * n, f.Main * n, f.Heads * n, f.Optimizer * n}
 }

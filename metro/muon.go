@@ -30,6 +30,13 @@ var muonEntry = OptimizerEntry{
 		}
 		return []string{"m", "v"}
 	},
+	Products: func(w Weight) float64 {
+		if !isLayerMatrix(w) {
+			return 0
+		}
+		k, long := float64(min(w.Shape[0], w.Shape[1])), float64(max(w.Shape[0], w.Shape[1]))
+		return orthogonalSteps * 2 * (2*k*k*long + k*k*k)
+	},
 }
 
 // isLayerMatrix reports whether w is the matrix of a linear map within a layer.
@@ -49,19 +56,22 @@ func muon(u *Update) *Node {
 	return MulScalar(orthogonal(Add(fresh, MulScalar(m, momentum))), 0.2*math.Sqrt(float64(max(rows, columns))))
 }
 
+// orthogonalSteps are those of [orthogonal], each of three products.
+const orthogonalSteps = 5
+
 // orthogonal is about U·Vᵀ of a matrix U·S·Vᵀ, [rows, columns]: five steps of the polynomial
 //
 //	x = ax + bx³ + cx⁵  with a = 3.4445, b = −4.7750, c = 2.0315
 //
 // of its singular values, which brings those that are not tiny to between about 0.7 and 1.2. A matrix of zeros stays one.
 func orthogonal(x *Node) *Node {
-	const steps, a, b, c = 5, 3.4445, -4.7750, 2.0315
+	const a, b, c = 3.4445, -4.7750, 2.0315
 	tall := x.Shape().Dimensions[0] > x.Shape().Dimensions[1]
 	if tall {
 		x = Transpose(x, 0, 1)
 	}
 	x = Div(x, AddScalar(Sqrt(ReduceAllSum(Square(x))), 1e-7))
-	for range steps {
+	for range orthogonalSteps {
 		squares := MatMul(x, Transpose(x, 0, 1)) // [k, k], k the shorter side
 		x = Add(MulScalar(x, a), MatMul(Add(MulScalar(squares, b), MulScalar(MatMul(squares, squares), c)), x))
 	}

@@ -37,6 +37,9 @@ type OptimizerEntry struct {
 
 	// Remembers lists those of State that it remembers of one weight; nil stands for all of State, whatever the weight.
 	Remembers func(w Weight) []string
+
+	// Products counts the operations of the matrix products by which it moves one weight, for [Config.FLOPs]; nil stands for none.
+	Products func(w Weight) float64
 }
 
 // StateOf lists what the optimizer remembers of w.

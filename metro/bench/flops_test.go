@@ -68,6 +68,9 @@ func TestFLOPsAreThoseOfTheProgram(t *testing.T) {
 		"training.accumulate=2",
 		"training.accumulate=2 objective.name=rtd_clm_scl",
 		"training.accumulate=2 objective.name=rtd_clm_scl generator.dropout=0.1 replacements.dropout=eval",
+		"optimizer.name=muon",
+		"optimizer.name=muon sharing=gdes generator.size=narrow_quarter",
+		"optimizer.name=muon replacements.source=frozen replacements.checkpoint=elsewhere sharing=none",
 		"masking.with_replacement=true replacements.disallow_correct=true",
 	} {
 		t.Run(changes, func(t *testing.T) {

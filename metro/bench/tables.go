@@ -74,11 +74,22 @@ func (r Report) growth(c Case) any {
 	return fmt.Sprintf("^%.2f", k)
 }
 
-// partsTable has the operations of a step in its parts.
+// partsTable has the operations of a step in its parts, but for those that no case has.
 func (r Report) partsTable() table.Table {
 	t := table.Table{Columns: []table.Column{{Name: "operations a step"}}}
+	had := map[string]bool{}
+	for _, c := range r.Cases {
+		if c.FLOPs == nil {
+			continue
+		}
+		for _, part := range c.FLOPs.Parts() {
+			had[part.Name] = had[part.Name] || part.Value > 0
+		}
+	}
 	for _, part := range (metro.FLOPs{}).Parts() {
-		t.Columns = append(t.Columns, table.Column{Name: part.Name, Align: table.Right})
+		if had[part.Name] {
+			t.Columns = append(t.Columns, table.Column{Name: part.Name, Align: table.Right})
+		}
 	}
 	t.Columns = append(t.Columns, table.Column{Name: "sum", Align: table.Right})
 	for _, c := range r.Cases {
@@ -87,11 +98,12 @@ func (r Report) partsTable() table.Table {
 		}
 		row := []any{c.Name}
 		for _, part := range c.FLOPs.Parts() {
-			if part.Value == 0 {
+			switch {
+			case part.Value > 0:
+				row = append(row, operations(part.Value))
+			case had[part.Name]:
 				row = append(row, 0)
-				continue
 			}
-			row = append(row, operations(part.Value))
 		}
 		t.Rows = append(t.Rows, append(row, operations(c.FLOPs.Total())))
 	}

@@ -137,7 +137,7 @@ func TestTimeIsThatOfMeasuredRuns(t *testing.T) {
 	}
 	for _, pair := range [][2]measured{
 		{{"metro-base", "4", "128", 55.7}, {"metro-base", "1", "512", 51}},
-		{{"electra-small", "16", "128", 395}, {"mini", "32", "64", 3048}},
+		{{"electra-small", "16", "128", 703}, {"mini", "32", "64", 2058}},
 	} {
 		seconds := func(m measured, utilization float64) (planned, took float64) {
 			c, err := recipes.Get(m.recipe)
