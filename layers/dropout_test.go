@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -113,4 +115,35 @@ func TestEncoderDropout(t *testing.T) {
 	require.NotEqual(t, one, encode(0.4, x, key(1, 3, 0)))
 	require.Equal(t, encode(0, x), encode(0.4, x))
 	require.NotEqual(t, one, encode(0.4, x))
+}
+
+// Numbers are even over [0, 1), equal on every backend, and a dropout mask is where they are below its rate; another stream in the
+// same scope draws others.
+func TestUniform(t *testing.T) {
+	var want []float32 // of pure Go
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		out := run(t, be, float64Store(), func(scope *model.Scope, in []*Node) []*Node {
+			site := scope.At("a")
+			return []*Node{
+				layers.Uniform(site, "dropout", in[0], 8, 50, 50), layers.Uniform(site, "other", in[0], 8, 50, 50),
+				layers.Dropout(site, Ones(in[0].Graph(), shapes.Make(dtypes.Float64, 8, 50, 50)), in[0], 0.3),
+			}
+		}, key(1, 2, 0))
+		require.Equal(t, []int{8, 50, 50}, out[0].Shape().Dimensions)
+		u, other, kept := tensors.MustCopyFlatData[float32](out[0]), tensors.MustCopyFlatData[float32](out[1]), flat(out[2])
+		require.NotEqual(t, u, other)
+		if want == nil {
+			want = u
+		}
+		require.Equal(t, want, u)
+		var mean, square float64
+		for i, v := range u {
+			require.Equal(t, v < 0.3, kept[i] == 0)
+			require.True(t, v >= 0 && v < 1)
+			mean += float64(v) / float64(len(u))
+			square += float64(v) * float64(v) / float64(len(u))
+		}
+		require.InDelta(t, 0.5, mean, 0.01) // five standard deviations
+		require.InDelta(t, 1.0/3, square, 0.01)
+	})
 }

@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"internal":             {},
 	"internal/backendtest": {"metro/backend"},
 	"layers":               {},
+	"layers/moe":           {"layers"},
 	"metro":                {"layers", "metro/masking"},
 	"metro/backend":        {},
 	"metro/bench":          append([]string{"viz", "viz/table"}, aboveMetro...),

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package moe
+
+import (
+	"math"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/support/exceptions"
+)
+
+// Routing is which token goes where, and how well the experts share the work. All of it is in the dtype of the gate's logits; real
+// tokens are those that are no padding.
+type Routing struct {
+	Dispatch *Node // [T, E, C]: 1 where a token has a slot, else 0; constant in the eyes of gradients
+	Combine  *Node // [T, E, C]: the weight of what comes back from there
+
+	// Balance is the load-balancing loss E·Σ m_e·c_e: m_e is the mean probability of expert e and c_e the share of tokens that
+	// chose it first, before any was dropped, over real tokens. It is 1 if either is even. GShard's, Switch's.
+	Balance *Node
+	// ZLoss is the mean of (log Σ exp logits)² over real tokens, which keeps logits small. ST-MoE's (Zoph et al., 2022).
+	ZLoss *Node
+
+	Dropped     *Node // share of the real tokens' choices that found no slot
+	LoadEntropy *Node // of the experts' shares of all choices, before any was dropped, divided by ln E: 1 = even
+	LargestLoad *Node // largest of these shares; 1/E = even
+}
+
+// Route sends T tokens to experts by the logits of a gate, [T, E]; mask, [T] bool, is true at real tokens (nil: at all). With
+// p = softmax(logits) a token chooses the expert of the largest p and, if choices is 2, that of the next one; the first of equals.
+// Every expert has capacity slots. First choices go before second ones. Among equals those go first that come first or, if priority
+// is given, those with the larger priority, [T, E] float32 in [0, 1): random token selection, without which the end of a batch is
+// what is dropped. Padding takes no slot (it does in DeepSpeed).
+//
+// The weight of a slot is p for one choice, and for two p divided by its sum over the slots that the token got, which is 1 for a
+// token that kept one of them. Where that sum is below 2⁻²³ it is divided by that instead, as in DeepSpeed, so that no gradient
+// overflows.
+//
+// It panics if shapes do not fit, if there are more choices than experts, or without capacity.
+func Route(logits, mask, priority *Node, choices, capacity int) Routing {
+	checkRoute(logits, mask, priority, choices, capacity)
+	g, dtype := logits.Graph(), logits.DType()
+	experts := logits.Shape().Dim(1)
+	isReal := Ones(g, shapes.Make(dtype, logits.Shape().Dim(0), 1))
+	if mask != nil {
+		isReal = ExpandAxes(ConvertDType(mask, dtype), 1)
+	}
+	count := atLeastOne(ReduceAllSum(isReal))
+	p := Softmax(logits, -1)
+
+	chosen := choose(logits, isReal, choices)
+	load := total(chosen)
+	var kept *Node // [T, E]
+	if priority == nil {
+		kept = firstCome(chosen, capacity)
+	} else {
+		kept = byPriority(chosen, priority, capacity)
+	}
+	slot := ConvertDType(AddScalar(CumSum(kept, 0), -1), dtypes.Int32)
+	dispatch := StopGradient(Mul(ExpandAxes(kept, -1), OneHot(slot, capacity, dtype)))
+
+	weight := Mul(p, StopGradient(kept))
+	if choices > 1 {
+		weight = Div(weight, MaxScalar(ReduceAndKeep(weight, ReduceSum, -1), math.Exp2(-23)))
+	}
+
+	mean := Div(ReduceSum(Mul(p, isReal), 0), count)
+	first := StopGradient(Div(ReduceSum(chosen[0], 0), count))
+	largest := StopGradient(ReduceAndKeep(logits, ReduceMax, -1))
+	logSum := Add(Log(ReduceAndKeep(Exp(Sub(logits, largest)), ReduceSum, -1)), largest) // [T, 1]
+	routing := Routing{
+		Dispatch: dispatch,
+		Combine:  Mul(dispatch, ExpandAxes(weight, -1)),
+		Balance:  MulScalar(ReduceAllSum(Mul(mean, first)), float64(experts)),
+		ZLoss:    Div(ReduceAllSum(Mul(Square(logSum), isReal)), count),
+	}
+	asked := ReduceAllSum(load)
+	routing.Dropped = Div(Sub(asked, ReduceAllSum(kept)), atLeastOne(asked))
+	share := Div(ReduceSum(load, 0), atLeastOne(asked)) // [E]
+	routing.LargestLoad = ReduceAllMax(share)
+	routing.LoadEntropy = OnesLike(asked)
+	if experts > 1 {
+		isEmpty := Equal(share, ZerosLike(share))
+		terms := Mul(share, Log(Where(isEmpty, OnesLike(share), share)))
+		routing.LoadEntropy = MulScalar(ReduceAllSum(terms), -1/math.Log(float64(experts)))
+	}
+	return routing
+}
+
+func checkRoute(logits, mask, priority *Node, choices, capacity int) {
+	shape := logits.Shape()
+	if shape.Rank() != 2 || choices < 1 || choices > shape.Dim(-1) {
+		exceptions.Panicf("moe: %d choices of a token need logits [tokens, experts] of at least as many experts, got %s", choices, shape)
+	}
+	if mask != nil && (mask.DType() != dtypes.Bool || mask.Rank() != 1 || mask.Shape().Dim(0) != shape.Dim(0)) {
+		exceptions.Panicf("moe: the mask of logits %s is bool [%d], not %s", shape, shape.Dim(0), mask.Shape())
+	}
+	if priority != nil && !priority.Shape().EqualDimensions(shape) {
+		exceptions.Panicf("moe: priorities have the shape of the logits %s, not %s", shape, priority.Shape())
+	}
+	if capacity < 1 || capacity > shape.Dim(0) {
+		exceptions.Panicf("moe: an expert has 1 to %d slots for as many tokens, not %d", shape.Dim(0), capacity)
+	}
+}
+
+// choose marks, [T, E], the experts that real tokens choose, first choices first.
+func choose(logits, isReal *Node, choices int) []*Node {
+	left := StopGradient(logits)
+	chosen := make([]*Node, choices)
+	for i := range chosen {
+		one := OneHot(ArgMax(left, -1), logits.Shape().Dim(1), logits.DType())
+		chosen[i] = Mul(one, isReal)
+		left = Where(Equal(one, ZerosLike(one)), left, Infinity(left.Graph(), left.DType(), -1))
+	}
+	return chosen
+}
+
+// firstCome marks who of chosen has a slot if tokens come one after another, all first choices before the second ones.
+func firstCome(chosen []*Node, capacity int) *Node {
+	kept, taken := ZerosLike(chosen[0]), ScalarZero(chosen[0].Graph(), chosen[0].DType())
+	for _, one := range chosen {
+		kept = Add(kept, among(one, Add(CumSum(one, 0), taken), capacity))
+		taken = Add(taken, ReduceAndKeep(one, ReduceSum, 0))
+	}
+	return kept
+}
+
+// byPriority marks who of chosen has a slot if the larger priority decides, and between equals who comes first.
+func byPriority(chosen []*Node, priority *Node, capacity int) *Node {
+	// Numbers of 24 bits stay exact one lower, where those of second choices go.
+	urgency := AddScalar(ZerosLike(priority), -float64(len(chosen)))
+	for i, one := range chosen {
+		urgency = Where(Equal(one, ZerosLike(one)), urgency, AddScalar(priority, -float64(i)))
+	}
+	sorted := Sort(urgency, 0, false)
+	last := Slice(sorted, AxisRange(capacity-1, capacity)) // [1, E]: the urgency of who comes in last
+	all := total(chosen)
+	above := Mul(all, ConvertDType(GreaterThan(urgency, last), all.DType()))
+	tied := Mul(all, ConvertDType(Equal(urgency, last), all.DType()))
+	taken := ReduceAndKeep(above, ReduceSum, 0)
+	return Add(above, among(tied, Add(CumSum(tied, 0), taken), capacity))
+}
+
+// among is marks where place, counted from 1, is at most capacity, and 0 elsewhere.
+func among(marks, place *Node, capacity int) *Node {
+	return Mul(marks, ConvertDType(LessOrEqual(place, Scalar(place.Graph(), place.DType(), capacity)), marks.DType()))
+}
+
+func total(nodes []*Node) *Node {
+	sum := nodes[0]
+	for _, n := range nodes[1:] {
+		sum = Add(sum, n)
+	}
+	return sum
+}
+
+func atLeastOne(x *Node) *Node { return MaxScalar(x, 1) }

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package moe_test
+
+import (
+	"testing"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/compute/shapes"
+	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/stretchr/testify/require"
+
+	"metrolab/internal/backendtest"
+	"metrolab/layers/moe"
+)
+
+func TestCapacity(t *testing.T) {
+	for _, test := range []struct {
+		router   moe.Router
+		tokens   int
+		training bool
+		want     int
+	}{
+		{moe.Router{Experts: 4, Choices: 1, TrainingCapacity: 1, EvaluationCapacity: 2}, 2048, true, 512},
+		{moe.Router{Experts: 4, Choices: 1, TrainingCapacity: 1, EvaluationCapacity: 2}, 2048, false, 1024},
+		{moe.Router{Experts: 4, Choices: 2, TrainingCapacity: 1}, 2048, true, 1024},
+		{moe.Router{Experts: 4, Choices: 2, TrainingCapacity: 1}, 2048, false, 2048}, // 0: room for all
+		{moe.Router{Experts: 4, Choices: 2, TrainingCapacity: 0.5}, 12, true, 3},
+		{moe.Router{Experts: 4, Choices: 1, TrainingCapacity: 0.5}, 12, true, 2}, // 1.5
+		{moe.Router{Experts: 1, Choices: 1, TrainingCapacity: 2}, 12, true, 12},
+		{moe.Router{Experts: 1, Choices: 1, TrainingCapacity: 1.1}, 10, true, 10},
+		{moe.Router{Experts: 2, Choices: 1, TrainingCapacity: 1.1}, 20, true, 11}, // in float64 a little more than 11
+		{moe.Router{Experts: 64, Choices: 1, TrainingCapacity: 1, MinCapacity: 4}, 128, true, 4},
+		{moe.Router{Experts: 64, Choices: 1, TrainingCapacity: 1, MinCapacity: 4}, 3, true, 3},
+		{moe.Router{Experts: 64, Choices: 1, TrainingCapacity: 1}, 8, true, 1},
+	} {
+		require.Equal(t, test.want, test.router.Capacity(test.tokens, test.training), "%+v", test)
+	}
+}
+
+// What can not be is said when the graph is built.
+func TestPanics(t *testing.T) {
+	build := func(change func(f *moe.FeedForward), dims ...int) func() {
+		return func() {
+			g := NewGraph(backendtest.Go(t), t.Name())
+			defer g.Finalize()
+			store := model.NewStore()
+			model.SetStore(g, store)
+			f := mixture(4, 2, 1)
+			change(&f)
+			f.Apply(store.RootScope(), Parameter(g, "x", shapes.Make(dtypes.Float32, dims...)), nil)
+		}
+	}
+	require.NotPanics(t, build(func(*moe.FeedForward) {}, 2, 3, width))
+	for text, f := range map[string]func(){
+		"1 or 2 experts of at least as many, not 3 of 4": build(func(f *moe.FeedForward) { f.Router.Choices = 3 }, 2, 3, width),
+		"1 or 2 experts of at least as many, not 0 of 4": build(func(f *moe.FeedForward) { f.Router.Choices = 0 }, 2, 3, width),
+		"1 or 2 experts of at least as many, not 2 of 1": build(func(f *moe.FeedForward) { f.Router.Experts = 1 }, 2, 3, width),
+		"capacities are 0 or more, not -1 in training":   build(func(f *moe.FeedForward) { f.Router.TrainingCapacity = -1 }, 2, 3, width),
+		"below 1, not 1": build(func(f *moe.FeedForward) { f.Router.Jitter = 1 }, 2, 3, width),
+		"expected states [rows, positions, width], got (Float32)[6, 8]": build(func(*moe.FeedForward) {}, 6, width),
+	} {
+		require.Contains(t, panicText(f), text)
+	}
+	route := func(mask, priority []int, choices, capacity int) func() {
+		return func() {
+			g := NewGraph(backendtest.Go(t), t.Name())
+			defer g.Finalize()
+			var m, p *Node
+			if mask != nil {
+				m = Parameter(g, "mask", shapes.Make(dtypes.Bool, mask...))
+			}
+			if priority != nil {
+				p = Parameter(g, "priority", shapes.Make(dtypes.Float32, priority...))
+			}
+			moe.Route(Parameter(g, "logits", shapes.Make(dtypes.Float32, 6, 2)), m, p, choices, capacity)
+		}
+	}
+	require.NotPanics(t, route([]int{6}, []int{6, 2}, 2, 6))
+	for text, f := range map[string]func(){
+		"3 choices of a token need logits":           route(nil, nil, 3, 1),
+		"the mask of logits (Float32)[6, 2] is bool": route([]int{5}, nil, 1, 1),
+		"priorities have the shape of the logits":    route(nil, []int{6}, 1, 1),
+		"1 to 6 slots for as many tokens, not 7":     route(nil, nil, 1, 7),
+		"1 to 6 slots for as many tokens, not 0":     route(nil, nil, 1, 0),
+	} {
+		require.Contains(t, panicText(f), text)
+	}
+}
+
+// panicText is what f panics with.
+func panicText(f func()) (text string) {
+	defer func() {
+		if err, ok := recover().(error); ok {
+			text = err.Error()
+		}
+	}()
+	f()
+	return ""
+}
