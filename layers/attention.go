@@ -55,7 +55,7 @@ func (a SelfAttention) project(scope *model.Scope, x *Node) (q, k, v *Node) {
 		weights, in := DenseWeights(h, h, a.Init), scope.In("%s", name)
 		maps, biases = append(maps, weights[0].Node(in, x)), append(biases, weights[1].Node(in, x))
 	}
-	all := rowsTimes(scope, x, Concatenate(maps, 1), Concatenate(biases, 0)) // [B, S, 3H]
+	all := rowsTimes(scope, x, Concatenate(maps, 1), Concatenate(biases, 0), nil) // [B, S, 3H]
 	part := func(i int) *Node {
 		return Reshape(Slice(all, AxisRange(), AxisRange(), AxisRange(i*h, (i+1)*h)), b, s, a.Heads, h/a.Heads)
 	}

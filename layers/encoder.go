@@ -69,7 +69,12 @@ func (b Block) feedForward() FeedForward {
 	if b.FeedForward != nil {
 		return b.FeedForward
 	}
-	return DenseFeedForward{Inner: b.FFN, Activation: b.Activation, Init: b.Init, InitOutput: b.InitResidual}
+	return b.DenseFeedForward()
+}
+
+// DenseFeedForward is the map of a block that has none of its own. One that is computed again as a whole leaves no part to be.
+func (b Block) DenseFeedForward() DenseFeedForward {
+	return DenseFeedForward{Inner: b.FFN, Activation: b.Activation, Init: b.Init, InitOutput: b.InitResidual, Recompute: !b.Recompute}
 }
 
 // residual adds the sub-layer f to x, with the layer normalisation in its place.

@@ -239,3 +239,46 @@ func TestEncoderBiasPerLayer(t *testing.T) {
 	require.Equal(t, encode(2, 1), encode(-1, 1))
 	require.Equal(t, encode(0, 2), encode(0, -1))
 }
+
+// Where states are narrow, the activation between the two maps of a feed-forward is computed again for the gradient: loss and
+// gradients are those of a map that keeps it, to the bit. Where they are not narrow, nothing is computed again.
+func TestRecomputedActivation(t *testing.T) {
+	curved := small
+	curved.Activation = layers.GELU
+	build := func(scope *model.Scope, x *Node, recompute bool) []*Node {
+		f := curved.DenseFeedForward()
+		require.True(t, f.Recompute, "a block that is not recomputed as a whole")
+		f.Recompute = recompute
+		out := ConvertDType(f.Apply(scope, x, nil), dtypes.Float32)
+		loss := ReduceAllSum(Sin(out))
+		wrt := []*Node{x}
+		for _, path := range slices.Sorted(slices.Values(paths(scope.Store()))) {
+			wrt = append(wrt, scope.Store().GetVariable(path).NodeValue(loss))
+		}
+		return append([]*Node{loss}, Gradient(loss, wrt...)...)
+	}
+	activations := map[bool]int{}
+	gradients := func(dtype dtypes.DType, recompute bool) (values [][]float32) {
+		x := make([]float32, 2*5*width)
+		for i, v := range flat(normal(31, len(x))) {
+			x[i] = float32(v)
+		}
+		out := run(t, backendtest.XLA(t), float32Store(dtype), func(scope *model.Scope, in []*Node) []*Node {
+			all := build(scope, ConvertDType(Reshape(in[0], 2, 5, width), dtype), recompute)
+			activations[recompute] = count(all[0].Graph(), NodeTypeErf)
+			all[1] = ConvertDType(all[1], dtypes.Float32)
+			return all
+		}, x)
+		for _, o := range out {
+			values = append(values, tensors.MustCopyFlatData[float32](o))
+		}
+		return values
+	}
+	require.Equal(t, gradients(dtypes.BFloat16, false), gradients(dtypes.BFloat16, true))
+	require.Greater(t, activations[true], activations[false])
+	require.Equal(t, gradients(dtypes.Float32, false), gradients(dtypes.Float32, true))
+	require.Equal(t, activations[false], activations[true])
+
+	curved.Recompute = true
+	require.False(t, curved.DenseFeedForward().Recompute, "a part of what is recomputed as a whole")
+}

@@ -24,6 +24,10 @@ type DenseFeedForward struct {
 	Activation func(*Node) *Node // there
 	Init       Initializer       // of W₁
 	InitOutput Initializer       // of W₂; nil = Init
+
+	// Recompute has the gradient compute the activation again where states are narrower than float32, so that of the inner states,
+	// the widest of a layer, one copy is kept and not two.
+	Recompute bool
 }
 
 // Weights implements [FeedForward].
@@ -34,6 +38,10 @@ func (f DenseFeedForward) Weights(width int) []Weight {
 
 // Apply implements [FeedForward].
 func (f DenseFeedForward) Apply(scope *model.Scope, x, _ *Node) *Node {
-	inner := widened(Dense(scope.In("ffn_in"), x, f.Inner, f.Init), f.Activation)
-	return Dense(scope.In("ffn_out"), inner, x.Shape().Dim(-1), orElse(f.InitOutput, f.Init))
+	var keep, end func(*Node) *Node
+	if f.Recompute && isNarrow(x) {
+		keep, end = (*Node).Checkpoint, (*Node).StopCheckpoint
+	}
+	inner := widened(denseBy(scope.In("ffn_in"), x, f.Inner, f.Init, keep), f.Activation)
+	return denseBy(scope.In("ffn_out"), inner, x.Shape().Dim(-1), orElse(f.InitOutput, f.Init), end)
 }

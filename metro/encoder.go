@@ -42,7 +42,6 @@ func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad
 	}
 	biases := m.attentionBiases(scope, c, full, nonPad, biasScale)
 	block := m.Config.block(reader)
-	block.Recompute = m.Config.Training.ActivationCheckpointing
 	states := append([]*Node{x}, layers.Encoder(scope, x, biases, key, block)...)
 	for i, state := range states {
 		states[i] = ConvertDType(state, full.DType())
@@ -112,7 +111,7 @@ func (c Config) block(reader Owner) layers.Block {
 	e := c.encoderOf(reader)
 	b := layers.Block{
 		Heads: e.Heads, FFN: e.FFN, Activation: layers.Activations[e.Activation], PreNorm: e.Norm == NormPre,
-		Dropout: e.Dropout, Epsilon: e.Epsilon, Init: e.initializer(),
+		Dropout: e.Dropout, Epsilon: e.Epsilon, Init: e.initializer(), Recompute: c.Training.ActivationCheckpointing,
 	}
 	if e.InitScale == InitScaleDepth {
 		b.InitResidual = layers.InitScaled(b.Init, 1/math.Sqrt(2*float64(e.Layers)))

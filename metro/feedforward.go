@@ -17,9 +17,7 @@ const FeedForwardDense = "dense"
 
 var feedForwards = newRegistry("feed-forward map", FeedForwardEntry{
 	Part{Name: FeedForwardDense, Version: 1},
-	func(b layers.Block, _ func(string) any) layers.FeedForward {
-		return layers.DenseFeedForward{Inner: b.FFN, Activation: b.Activation, Init: b.Init, InitOutput: b.InitResidual}
-	},
+	func(b layers.Block, _ func(string) any) layers.FeedForward { return b.DenseFeedForward() },
 })
 
 // AddFeedForward makes a feed-forward map of one's own available. See [RegisterObjective] for name and version.
