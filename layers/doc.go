@@ -14,8 +14,9 @@
 // A stack of layers is an [Encoder] of one [Block], which has the choices: layer normalisation before or after, the
 // [FeedForward] map, dropout, recomputing instead of remembering. Each layer may have an attention bias of its own: padding
 // ([PaddingBias]), relative positions as COCO-LM and METRO-T0 ([RelativePositionBias]) or as T5 counts them
-// ([T5PositionBias]), or their sum. [FeedForward], [Embedder] and [AttentionBias] are places for parts from elsewhere; a mixture of experts is in layers/moe. The
-// store's [ParamMatMulDType] sets the precision of matrix products, and of nothing else.
+// ([T5PositionBias]), or their sum. [FeedForward], [Embedder] and [AttentionBias] are places for parts from elsewhere; a
+// mixture of experts is in the package layers/moe. The store's [ParamMatMulDType] sets the precision of matrix products, and of
+// nothing else.
 //
 // Shapes are written B (rows), S (positions), H (width), N (heads), V (vocabulary).
 package layers

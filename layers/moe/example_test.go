@@ -48,7 +48,7 @@ func Example() {
 // through the layer as it is.
 func ExampleRoute() {
 	route := MustNewExec(pureGo(), func(logits *Node) []*Node {
-		r := moe.Route(logits, nil, nil, 1, 1)
+		r := moe.Route(logits, nil, moe.Lots{}, 1, 1)
 		return []*Node{r.Dispatch, r.Dropped}
 	})
 	out := route.MustCall([][]float32{{2, 0}, {1, 0}, {0, 3}})

@@ -73,7 +73,8 @@ func (f FeedForward) Apply(scope *model.Scope, x, key *Node) *Node {
 	if f.Routed != nil {
 		f.Routed(scope, routing)
 	}
-	states := layers.Product(scope, "tec,th->ech", ConvertDType(routing.Dispatch, x.DType()), Reshape(x, x.Shape().Size()/width, width))
+	rows := Reshape(x, x.Shape().Size()/width, width)
+	states := layers.Product(scope, "tec,th->ech", ConvertDType(routing.Dispatch, x.DType()), rows)
 	inner := ConvertDType(f.Activation(widened(experts(scope, states, node(1), node(2)))), x.DType())
 	answers := experts(scope, inner, node(3), node(4))
 	// Sums of a token's one or two answers are taken without rounding the weights, which products in narrow numbers would do.

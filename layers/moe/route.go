@@ -28,19 +28,28 @@ type Routing struct {
 	LargestLoad *Node // largest of these shares; 1/E = even
 }
 
+// Lots are what is random in a routing. What is nil is not.
+type Lots struct {
+	// Priority, [T, E] float32 in [0, 1), decides who has a slot where more want one than there are: the larger number, in place of
+	// who comes first. This is random token selection, without which the end of a batch is what is dropped.
+	Priority *Node
+	// Second, [T, E] float32 in [0, 1), draws second choices by their probabilities, in place of the largest: noise −log(−log u)
+	// is added to the logits when the second expert is chosen (Gumbel), and to nothing else. GShard's; Z-code M3's.
+	Second *Node
+}
+
 // Route sends T tokens to experts by the logits of a gate, [T, E]; mask, [T] bool, is true at real tokens (nil: at all). With
 // p = softmax(logits) a token chooses the expert of the largest p and, if choices is 2, that of the next one; the first of equals.
-// Every expert has capacity slots. First choices go before second ones. Among equals those go first that come first or, if priority
-// is given, those with the larger priority, [T, E] float32 in [0, 1): random token selection, without which the end of a batch is
-// what is dropped. Padding takes no slot (it does in DeepSpeed).
+// Every expert has capacity slots. First choices go before second ones, and else who comes first, unless lots say otherwise.
+// Padding takes no slot (it does in DeepSpeed).
 //
 // The weight of a slot is p for one choice, and for two p divided by its sum over the slots that the token got, which is 1 for a
 // token that kept one of them. Where that sum is below 2⁻²³ it is divided by that instead, as in DeepSpeed, so that no gradient
 // overflows.
 //
 // It panics if shapes do not fit, if there are more choices than experts, or without capacity.
-func Route(logits, mask, priority *Node, choices, capacity int) Routing {
-	checkRoute(logits, mask, priority, choices, capacity)
+func Route(logits, mask *Node, lots Lots, choices, capacity int) Routing {
+	checkRoute(logits, mask, lots, choices, capacity)
 	g, dtype := logits.Graph(), logits.DType()
 	experts := logits.Shape().Dim(1)
 	isReal := Ones(g, shapes.Make(dtype, logits.Shape().Dim(0), 1))
@@ -50,13 +59,13 @@ func Route(logits, mask, priority *Node, choices, capacity int) Routing {
 	count := atLeastOne(ReduceAllSum(isReal))
 	p := Softmax(logits, -1)
 
-	chosen := choose(logits, isReal, choices)
+	chosen := choose(logits, isReal, lots.Second, choices)
 	load := total(chosen)
 	var kept *Node // [T, E]
-	if priority == nil {
+	if lots.Priority == nil {
 		kept = firstCome(chosen, capacity)
 	} else {
-		kept = byPriority(chosen, priority, capacity)
+		kept = byPriority(chosen, lots.Priority, capacity)
 	}
 	slot := ConvertDType(AddScalar(CumSum(kept, 0), -1), dtypes.Int32)
 	dispatch := StopGradient(Mul(ExpandAxes(kept, -1), OneHot(slot, capacity, dtype)))
@@ -89,32 +98,41 @@ func Route(logits, mask, priority *Node, choices, capacity int) Routing {
 	return routing
 }
 
-func checkRoute(logits, mask, priority *Node, choices, capacity int) {
+func checkRoute(logits, mask *Node, lots Lots, choices, capacity int) {
 	shape := logits.Shape()
-	if shape.Rank() != 2 || choices < 1 || choices > shape.Dim(-1) {
-		exceptions.Panicf("moe: %d choices of a token need logits [tokens, experts] of at least as many experts, got %s", choices, shape)
+	if shape.Rank() != 2 || choices < 1 || choices > 2 || choices > shape.Dim(-1) {
+		exceptions.Panicf("moe: 1 or 2 choices of a token need logits [tokens, experts] of at least as many experts, got %d and %s",
+			choices, shape)
 	}
 	if mask != nil && (mask.DType() != dtypes.Bool || mask.Rank() != 1 || mask.Shape().Dim(0) != shape.Dim(0)) {
 		exceptions.Panicf("moe: the mask of logits %s is bool [%d], not %s", shape, shape.Dim(0), mask.Shape())
 	}
-	if priority != nil && !priority.Shape().EqualDimensions(shape) {
-		exceptions.Panicf("moe: priorities have the shape of the logits %s, not %s", shape, priority.Shape())
+	for _, u := range []*Node{lots.Priority, lots.Second} {
+		if u != nil && (u.DType() != dtypes.Float32 || !u.Shape().EqualDimensions(shape)) {
+			exceptions.Panicf("moe: lots have a float32 for each of the logits %s, not %s", shape, u.Shape())
+		}
 	}
 	if capacity < 1 || capacity > shape.Dim(0) {
 		exceptions.Panicf("moe: an expert has 1 to %d slots for as many tokens, not %d", shape.Dim(0), capacity)
 	}
 }
 
-// choose marks, [T, E], the experts that real tokens choose, first choices first.
-func choose(logits, isReal *Node, choices int) []*Node {
-	left := StopGradient(logits)
-	chosen := make([]*Node, choices)
-	for i := range chosen {
-		one := OneHot(ArgMax(left, -1), logits.Shape().Dim(1), logits.DType())
-		chosen[i] = Mul(one, isReal)
-		left = Where(Equal(one, ZerosLike(one)), left, Infinity(left.Graph(), left.DType(), -1))
+// choose marks, [T, E], the experts that real tokens choose, first choices first. Numbers u of [0, 1), if there are any, draw the
+// second.
+func choose(logits, isReal, u *Node, choices int) []*Node {
+	logits = StopGradient(logits)
+	best := func(logits *Node) *Node { return OneHot(ArgMax(logits, -1), logits.Shape().Dim(1), logits.DType()) }
+	first := best(logits)
+	chosen := []*Node{Mul(first, isReal)}
+	if choices == 1 {
+		return chosen
 	}
-	return chosen
+	if u != nil {
+		u = ConvertDType(MaxScalar(u, math.Exp2(-25)), logits.DType()) // a logarithm of 0 would be infinite
+		logits = Sub(logits, Log(Neg(Log(u))))
+	}
+	others := Where(Equal(first, ZerosLike(first)), logits, Infinity(logits.Graph(), logits.DType(), -1))
+	return append(chosen, Mul(best(others), isReal))
 }
 
 // firstCome marks who of chosen has a slot if tokens come one after another, all first choices before the second ones.

@@ -24,7 +24,9 @@ type routed struct {
 }
 
 // route routes logits [T, E]; mask and priority may be nil.
-func route(t *testing.T, be compute.Backend, logits [][]float32, mask []bool, priority [][]float32, choices, capacity int) routed {
+func route(
+	t *testing.T, be compute.Backend, logits [][]float32, mask []bool, priority [][]float32, choices, capacity int,
+) routed {
 	t.Helper()
 	args := []any{logits}
 	if mask != nil {
@@ -41,7 +43,7 @@ func route(t *testing.T, be compute.Backend, logits [][]float32, mask []bool, pr
 			}
 			return n
 		}
-		r := moe.Route(in[0], next(mask != nil), next(priority != nil), choices, capacity)
+		r := moe.Route(in[0], next(mask != nil), moe.Lots{Priority: next(priority != nil)}, choices, capacity)
 		return []*Node{r.Dispatch, r.Combine, r.Balance, r.ZLoss, r.Dropped, r.LoadEntropy, r.LargestLoad}
 	})
 	defer exec.Finalize()
@@ -89,8 +91,8 @@ func goldenLogits() [][]float32 {
 	return logits
 }
 
-// What DeepSpeed 0.19.8 answered (measured on its CPU path) for the same logits. Whom it drops for want of room among equals is left
-// out: its sort is not stable there.
+// What DeepSpeed 0.19.8 answered (measured on its CPU path) for the same logits. Whom it drops for want of room among equals is
+// left out: its sort is not stable there.
 func TestKnownAnswers(t *testing.T) {
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
 		logits := goldenLogits()
@@ -285,7 +287,7 @@ func TestPaddingCountsForNothing(t *testing.T) {
 			mask[s] = true
 		}
 		for s := 8; s < 12; s++ {
-			logits[s] = []float32{9, -9, 5, 50}
+			logits[s] = []float32{50, -9, 5, 9}
 		}
 		padded := route(t, be, logits, mask, nil, 2, 4)
 		require.Equal(t, alone.dispatch, padded.dispatch[:len(alone.dispatch)])
@@ -296,5 +298,41 @@ func TestPaddingCountsForNothing(t *testing.T) {
 		none := route(t, be, logits, make([]bool, 12), nil, 2, 4)
 		require.Equal(t, make([]int, 12), none.kept())
 		require.Equal(t, []float32{0, 0, 0, 0, 0}, []float32{none.balance, none.zLoss, none.dropped, none.loadEntropy, none.largestLoad})
+	})
+}
+
+// Second choices that are drawn come up by their probabilities among the experts that are left, whatever lots come; the first
+// choices, losses and weights do not read the noise.
+func TestSecondChoicesAreDrawn(t *testing.T) {
+	const tokens = 1500
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		logits, u := make([][]float32, tokens), make([][]float32, tokens)
+		rng := rand.New(rand.NewPCG(5, 0))
+		for s := range logits {
+			logits[s] = []float32{0.5, 2, -1, 1}
+			for range 4 {
+				u[s] = append(u[s], rng.Float32())
+			}
+		}
+		u[0] = []float32{0, 0, 0, 0}
+		exec := MustNewExec(be, func(logits, u *Node) []*Node {
+			r := moe.Route(logits, nil, moe.Lots{Second: u}, 2, tokens)
+			plain := moe.Route(logits, nil, moe.Lots{}, 2, tokens)
+			return []*Node{ReduceSum(r.Dispatch, 0, 2), ReduceSum(r.Combine, 0, 2), Sub(r.Balance, plain.Balance), Sub(r.ZLoss, plain.ZLoss)}
+		})
+		defer exec.Finalize()
+		out := exec.MustCall(logits, u)
+		counts, weights := tensors.MustCopyFlatData[float32](out[0]), tensors.MustCopyFlatData[float32](out[1])
+		require.Equal(t, float32(tokens), counts[1], "the first choice of all")
+		require.Zero(t, out[2].Value())
+		require.Zero(t, out[3].Value())
+		p, square := softmax(logits[0]), 0.0
+		for _, e := range []int{0, 2, 3} {
+			want := tokens * p[e] / (1 - p[1])
+			square += (float64(counts[e]) - want) * (float64(counts[e]) - want) / want
+			require.InEpsilon(t, float64(counts[e])*p[e]/(p[e]+p[1]), weights[e], 1e-3, "weights are those of probabilities without noise")
+		}
+		require.Less(t, square, 13.8, "χ² with 2 degrees of freedom, exceeded once in a thousand times")
+		t.Logf("χ² %.1f", square)
 	})
 }

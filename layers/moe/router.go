@@ -16,11 +16,13 @@ import (
 type Router struct {
 	Experts            int                // E
 	Choices            int                // experts of a token, 1 or 2
-	TrainingCapacity   float64            // slots of all experts together, as a multiple of all choices; 0 = as many as could be needed
+	TrainingCapacity   float64            // slots of all experts together, as a multiple of all choices; 0 = enough for all
 	EvaluationCapacity float64            // the same, when evaluating
 	MinCapacity        int                // slots that an expert has at least
-	RandomSelection    bool               // in training, who finds a slot is drawn by lot; otherwise who comes first, row by row
+	RandomSelection    bool               // in training, who finds a slot is drawn by lot; else who comes first, row by row
+	RandomSecond       bool               // in training, second choices are drawn by their probabilities; see [Lots]
 	Jitter             float64            // in training, what the gate reads is multiplied by numbers from 1 ± Jitter
+	Whole              bool               // of one choice: it counts whole, not p times, so that copies of a map are that map
 	Init               layers.Initializer // of the gate's weights; nil = N(0, 0.02²)
 }
 
@@ -65,15 +67,21 @@ func (r Router) logits(scope *model.Scope, x, w, key *Node) *Node {
 // route routes x, [B, S, H], by its logits, [T, E].
 func (r Router) route(scope *model.Scope, x, logits, mask, key *Node) Routing {
 	tokens := logits.Shape().Dim(0)
-	var priority *Node
-	if key != nil && r.RandomSelection {
-		shape := x.Shape()
-		priority = Reshape(layers.Uniform(scope, "selection", key, shape.Dim(0), shape.Dim(1), r.Experts), tokens, r.Experts)
+	draw := func(stream string, wanted bool) *Node {
+		if key == nil || !wanted {
+			return nil
+		}
+		return Reshape(layers.Uniform(scope, stream, key, x.Shape().Dim(0), x.Shape().Dim(1), r.Experts), tokens, r.Experts)
 	}
+	lots := Lots{Priority: draw("selection", r.RandomSelection), Second: draw("second", r.RandomSecond && r.Choices > 1)}
 	if mask != nil {
 		mask = Reshape(mask, tokens)
 	}
-	return Route(logits, mask, priority, r.Choices, r.Capacity(tokens, key != nil))
+	routing := Route(logits, mask, lots, r.Choices, r.Capacity(tokens, key != nil))
+	if r.Whole && r.Choices == 1 {
+		routing.Combine = routing.Dispatch // the gate learns by the losses alone
+	}
+	return routing
 }
 
 // check panics on what no router can be.

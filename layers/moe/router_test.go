@@ -74,16 +74,16 @@ func TestPanics(t *testing.T) {
 			if priority != nil {
 				p = Parameter(g, "priority", shapes.Make(dtypes.Float32, priority...))
 			}
-			moe.Route(Parameter(g, "logits", shapes.Make(dtypes.Float32, 6, 2)), m, p, choices, capacity)
+			moe.Route(Parameter(g, "logits", shapes.Make(dtypes.Float32, 6, 2)), m, moe.Lots{Priority: p}, choices, capacity)
 		}
 	}
 	require.NotPanics(t, route([]int{6}, []int{6, 2}, 2, 6))
 	for text, f := range map[string]func(){
-		"3 choices of a token need logits":           route(nil, nil, 3, 1),
-		"the mask of logits (Float32)[6, 2] is bool": route([]int{5}, nil, 1, 1),
-		"priorities have the shape of the logits":    route(nil, []int{6}, 1, 1),
-		"1 to 6 slots for as many tokens, not 7":     route(nil, nil, 1, 7),
-		"1 to 6 slots for as many tokens, not 0":     route(nil, nil, 1, 0),
+		"at least as many experts, got 3 and (Float32)[6, 2]": route(nil, nil, 3, 1),
+		"the mask of logits (Float32)[6, 2] is bool":          route([]int{5}, nil, 1, 1),
+		"lots have a float32 for each of the logits":          route(nil, []int{6}, 1, 1),
+		"1 to 6 slots for as many tokens, not 7":              route(nil, nil, 1, 7),
+		"1 to 6 slots for as many tokens, not 0":              route(nil, nil, 1, 0),
 	} {
 		require.Contains(t, panicText(f), text)
 	}
