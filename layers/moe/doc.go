@@ -5,7 +5,7 @@
 //
 // A [FeedForward] is a [layers.FeedForward]. Its gate is linear and computed in float32; a [Router] says how many experts a token
 // chooses, how many tokens an expert has room for, and who goes without when more come. [Route] is the routing alone, a function
-// of the gate's logits: two tensors of static shape [T, E, C] that carry T tokens to C slots of each of E experts and back, as
+// of the gate's logits: two tensors of static shape [G, T, E, C] that carry T tokens to C slots of each of E experts and back, as
 // products of matrices, as in GShard (Lepikhin et al., 2020), Switch (Fedus et al., 2021) and DeepSpeed-MoE, which Z-code M3
 // used (Kim et al., 2021). A token that found no slot leaves the layer as zero, so that a residual around the layer leaves it as
 // it was.
@@ -13,5 +13,10 @@
 // Two losses keep the gate in order and are returned as scalars with what there is to watch, see [Routing]. All gradients that
 // reach the gate come through its probabilities; which experts were chosen, and who was dropped, has none.
 //
-// Shapes are written as in package layers, and T (tokens, B·S), E (experts), C (slots of an expert), F (width inside an expert).
+// The work of these products grows with the tokens that compete for the same slots, squared. Rows can be routed in groups, each
+// with slots of its own: at 64 rows of 32 tokens and width 64, one group for the whole batch takes XLA many times as long as the
+// experts themselves.
+//
+// Shapes are written as in package layers, and G (groups of rows), T (tokens of a group), E (experts), C (slots of an expert for a
+// group), F (width inside an expert).
 package moe

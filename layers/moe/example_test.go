@@ -51,10 +51,10 @@ func ExampleRoute() {
 		r := moe.Route(logits, nil, moe.Lots{}, 1, 1)
 		return []*Node{r.Dispatch, r.Dropped}
 	})
-	out := route.MustCall([][]float32{{2, 0}, {1, 0}, {0, 3}})
+	out := route.MustCall([][][]float32{{{2, 0}, {1, 0}, {0, 3}}})
 	fmt.Println(out[0].Value())
 	fmt.Printf("%.2f\n", out[1].Value())
 	// Output:
-	// [[[1] [0]] [[0] [0]] [[0] [1]]]
+	// [[[[1] [0]] [[0] [0]] [[0] [1]]]]
 	// 0.33
 }

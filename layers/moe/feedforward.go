@@ -58,8 +58,8 @@ func (f FeedForward) each(weights []layers.Weight) []layers.Weight {
 }
 
 // Apply implements [layers.FeedForward]. A key means training: the capacity of training, jitter and random selection. Tokens
-// compete for slots with those that are computed with them, so that a batch in several parts is not routed as a whole one.
-// It panics if the router can not be, or if x is not [B, S, H].
+// compete for slots with those of their group, or of whatever is computed at once: only with groups is a batch in several parts
+// routed as a whole one. It panics if the router can not be, or if x is not [B, S, H].
 func (f FeedForward) Apply(scope *model.Scope, x, key *Node) *Node {
 	f.Router.check()
 	if x.Rank() != 3 {
@@ -73,16 +73,21 @@ func (f FeedForward) Apply(scope *model.Scope, x, key *Node) *Node {
 	if f.Routed != nil {
 		f.Routed(scope, routing)
 	}
-	rows := Reshape(x, x.Shape().Size()/width, width)
-	states := layers.Product(scope, "tec,th->ech", ConvertDType(routing.Dispatch, x.DType()), rows)
+	shape := routing.Dispatch.Shape()
+	groups, tokens, e, c := shape.Dim(0), shape.Dim(1), shape.Dim(2), shape.Dim(3)
+	rows := Reshape(x, groups, tokens, width)
+	states := layers.Product(scope, "gtec,gth->egch", ConvertDType(routing.Dispatch, x.DType()), rows)
+	states = Reshape(states, e, groups*c, width) // what an expert is sent by all groups
 	inner := ConvertDType(f.Activation(widened(experts(scope, states, node(1), node(2)))), x.DType())
 	answers := experts(scope, inner, node(3), node(4))
 	// Sums of a token's one or two answers are taken without rounding the weights, which products in narrow numbers would do.
-	mixed := Einsum("tec,ech->th", routing.Combine, ConvertDType(answers, routing.Combine.DType()))
+	answers = Reshape(ConvertDType(answers, routing.Combine.DType()), e, groups, c, width)
+	mixed := Einsum("gtec,egch->gth", routing.Combine, answers)
 	return Reshape(ConvertDType(mixed, x.DType()), x.Shape().Dimensions...)
 }
 
-// experts is x·w + b side by side, for x [E, C, in], w [E, in, out], b [E, out]. Slots without a token give b, which nobody reads.
+// experts is x·w + b side by side, for x [E, G·C, in], w [E, in, out], b [E, out]. Slots without a token give b, which nobody
+// reads.
 func experts(scope *model.Scope, x, w, b *Node) *Node {
 	y := layers.Product(scope, "ech,ehf->ecf", x, w)
 	return ConvertDType(Add(ConvertDType(y, b.DType()), ExpandAxes(b, 1)), x.DType())

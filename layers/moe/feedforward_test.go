@@ -165,7 +165,7 @@ func TestEqualExpertsAreTheDenseMap(t *testing.T) {
 			f := mixture(4, 1, 0)
 			var combine *Node
 			f.Routed = func(_ *model.Scope, r moe.Routing) { combine = r.Combine }
-			return []*Node{f.Apply(scope.In("layer"), in[0], nil), ReduceSum(combine, 1, 2)}
+			return []*Node{f.Apply(scope.In("layer"), in[0], nil), ReduceSum(combine, 2, 3)}
 		}, x)
 		p := flat[float32](one[1])
 		for i := range want {
@@ -220,7 +220,7 @@ func TestDroppedTokensStayAsTheyAre(t *testing.T) {
 			f := mixture(4, 2, 0.25)
 			f.Mask = in[1]
 			var kept *Node
-			f.Routed = func(_ *model.Scope, r moe.Routing) { kept = ReduceSum(r.Dispatch, 1, 2) }
+			f.Routed = func(_ *model.Scope, r moe.Routing) { kept = ReduceSum(r.Dispatch, 2, 3) }
 			return []*Node{Add(in[0], f.Apply(scope.In("layer"), in[0], nil)), kept}
 		}
 		run(t, be, store, build, x, mask)
@@ -352,7 +352,7 @@ func TestLotsServeTheEndOfABatchToo(t *testing.T) {
 				var dispatch *Node
 				f.Routed = func(_ *model.Scope, r moe.Routing) { dispatch = r.Dispatch }
 				f.Apply(scope.In("layer"), in[0], in[1])
-				return ReduceSum(dispatch, 1, 2)
+				return ReduceSum(dispatch, 2, 3)
 			})
 			defer exec.Finalize()
 			dropped := make([]float64, parts)
@@ -538,4 +538,44 @@ func TestTheGateIsFloat32(t *testing.T) {
 		requireNear(t, want, got, 0.03)
 		require.NotEqual(t, want, got)
 	})
+}
+
+// With rows in groups, each with slots of its own, a batch computed in parts is answered as a whole one, lots included, and its
+// losses are the means of theirs; a group is what a batch of its rows is.
+func TestGroupsAreRoutedByThemselves(t *testing.T) {
+	const rows, positions = 6, 8
+	for choices := 1; choices <= 2; choices++ {
+		f := mixture(4, choices, 0.5)
+		f.Router.GroupRows, f.Router.RandomSelection, f.Router.Jitter = 2, true, 0.1
+		backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+			x, store := normal[float32](11, rows, positions, width), newStore(dtypes.Float32)
+			call := func(f moe.FeedForward, from, to int) (answers []float32, balance, zLoss, dropped float32) {
+				out := run(t, be, store, func(scope *model.Scope, in []*Node) []*Node {
+					f := f
+					var r moe.Routing
+					f.Routed = func(_ *model.Scope, routing moe.Routing) { r = routing }
+					y := f.Apply(scope.In("layer"), Slice(in[0], AxisRange(from, to)), in[1])
+					require.Equal(t, []int{(to - from) / 2, 2 * positions, 4}, r.Dispatch.Shape().Dimensions[:3])
+					return []*Node{y, r.Balance, r.ZLoss, r.Dropped}
+				}, x, key(1, 2, uint64(from)))
+				value := func(i int) float32 { return out[i].Value().(float32) }
+				return flat[float32](out[0]), value(1), value(2), value(3)
+			}
+			whole, balance, zLoss, dropped := call(f, 0, rows)
+			require.Positive(t, dropped)
+			var parts []float32
+			var sums [3]float32
+			for from := 0; from < rows; from += 2 {
+				answers, balance, zLoss, dropped := call(f, from, from+2)
+				parts = append(parts, answers...)
+				sums[0], sums[1], sums[2] = sums[0]+balance/3, sums[1]+zLoss/3, sums[2]+dropped/3
+				one := f
+				one.Router.GroupRows = 0
+				alone, _, _, _ := call(one, from, from+2)
+				requireNear(t, answers, alone, 1e-6)
+			}
+			requireNear(t, whole, parts, 1e-6)
+			require.InDeltaSlice(t, []float32{balance, zLoss, dropped}, sums[:], 1e-5)
+		})
+	}
 }

@@ -4,6 +4,7 @@ package moe
 
 import (
 	"math"
+	"slices"
 
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
@@ -12,10 +13,10 @@ import (
 )
 
 // Routing is which token goes where, and how well the experts share the work. All of it is in the dtype of the gate's logits; real
-// tokens are those that are no padding.
+// tokens are those that are no padding. Both losses are means over groups of what they are in each.
 type Routing struct {
-	Dispatch *Node // [T, E, C]: 1 where a token has a slot, else 0; constant in the eyes of gradients
-	Combine  *Node // [T, E, C]: the weight of what comes back from there
+	Dispatch *Node // [G, T, E, C]: 1 where a token has a slot, else 0; constant in the eyes of gradients
+	Combine  *Node // [G, T, E, C]: the weight of what comes back from there
 
 	// Balance is the load-balancing loss E·Σ m_e·c_e: m_e is the mean probability of expert e and c_e the share of tokens that
 	// chose it first, before any was dropped, over real tokens. It is 1 if either is even. GShard's, Switch's.
@@ -30,18 +31,18 @@ type Routing struct {
 
 // Lots are what is random in a routing. What is nil is not.
 type Lots struct {
-	// Priority, [T, E] float32 in [0, 1), decides who has a slot where more want one than there are: the larger number, in place of
+	// Priority, [G, T, E] float32 in [0, 1), decides who has a slot where more want one than there are: the larger number, in place of
 	// who comes first. This is random token selection, without which the end of a batch is what is dropped.
 	Priority *Node
-	// Second, [T, E] float32 in [0, 1), draws second choices by their probabilities, in place of the largest: noise −log(−log u)
-	// is added to the logits when the second expert is chosen (Gumbel), and to nothing else. GShard's; Z-code M3's.
+	// Second, [G, T, E] float32 in [0, 1), draws second choices by their probabilities, in place of the largest: noise
+	// −log(−log u) is added to the logits when the second expert is chosen (Gumbel), and to nothing else. DeepSpeed's.
 	Second *Node
 }
 
-// Route sends T tokens to experts by the logits of a gate, [T, E]; mask, [T] bool, is true at real tokens (nil: at all). With
-// p = softmax(logits) a token chooses the expert of the largest p and, if choices is 2, that of the next one; the first of equals.
-// Every expert has capacity slots. First choices go before second ones, and else who comes first, unless lots say otherwise.
-// Padding takes no slot (it does in DeepSpeed).
+// Route sends T tokens of each of G groups to experts by the logits of a gate, [G, T, E]; mask, [G, T] bool, is true at real tokens
+// (nil: at all). With p = softmax(logits) a token chooses the expert of the largest p and, if choices is 2, that of the next one;
+// the first of equals. Every expert has capacity slots for each group. First choices go before second ones, and else who comes
+// first, unless lots say otherwise. Padding takes no slot (it does in DeepSpeed).
 //
 // The weight of a slot is p for one choice, and for two p divided by its sum over the slots that the token got, which is 1 for a
 // token that kept one of them. Where that sum is below 2⁻²³ it is divided by that instead, as in DeepSpeed, so that no gradient
@@ -51,23 +52,23 @@ type Lots struct {
 func Route(logits, mask *Node, lots Lots, choices, capacity int) Routing {
 	checkRoute(logits, mask, lots, choices, capacity)
 	g, dtype := logits.Graph(), logits.DType()
-	experts := logits.Shape().Dim(1)
-	isReal := Ones(g, shapes.Make(dtype, logits.Shape().Dim(0), 1))
+	groups, tokens, experts := logits.Shape().Dim(0), logits.Shape().Dim(1), logits.Shape().Dim(2)
+	isReal := Ones(g, shapes.Make(dtype, groups, tokens, 1))
 	if mask != nil {
-		isReal = ExpandAxes(ConvertDType(mask, dtype), 1)
+		isReal = ExpandAxes(ConvertDType(mask, dtype), -1)
 	}
-	count := atLeastOne(ReduceAllSum(isReal))
+	count := atLeastOne(ReduceSum(isReal, 1)) // [G, 1]
 	p := Softmax(logits, -1)
 
 	chosen := choose(logits, isReal, lots.Second, choices)
 	load := total(chosen)
-	var kept *Node // [T, E]
+	var kept *Node // [G, T, E]
 	if lots.Priority == nil {
 		kept = firstCome(chosen, capacity)
 	} else {
 		kept = byPriority(chosen, lots.Priority, capacity)
 	}
-	slot := ConvertDType(AddScalar(CumSum(kept, 0), -1), dtypes.Int32)
+	slot := ConvertDType(AddScalar(CumSum(kept, 1), -1), dtypes.Int32)
 	dispatch := StopGradient(Mul(ExpandAxes(kept, -1), OneHot(slot, capacity, dtype)))
 
 	weight := Mul(p, StopGradient(kept))
@@ -75,19 +76,19 @@ func Route(logits, mask *Node, lots Lots, choices, capacity int) Routing {
 		weight = Div(weight, MaxScalar(ReduceAndKeep(weight, ReduceSum, -1), math.Exp2(-23)))
 	}
 
-	mean := Div(ReduceSum(Mul(p, isReal), 0), count)
-	first := StopGradient(Div(ReduceSum(chosen[0], 0), count))
+	mean := Div(ReduceSum(Mul(p, isReal), 1), count) // [G, E]
+	first := StopGradient(Div(ReduceSum(chosen[0], 1), count))
 	largest := StopGradient(ReduceAndKeep(logits, ReduceMax, -1))
-	logSum := Add(Log(ReduceAndKeep(Exp(Sub(logits, largest)), ReduceSum, -1)), largest) // [T, 1]
+	logSum := Add(Log(ReduceAndKeep(Exp(Sub(logits, largest)), ReduceSum, -1)), largest) // [G, T, 1]
 	routing := Routing{
 		Dispatch: dispatch,
 		Combine:  Mul(dispatch, ExpandAxes(weight, -1)),
-		Balance:  MulScalar(ReduceAllSum(Mul(mean, first)), float64(experts)),
-		ZLoss:    Div(ReduceAllSum(Mul(Square(logSum), isReal)), count),
+		Balance:  MulScalar(ReduceAllSum(Mul(mean, first)), float64(experts)/float64(groups)),
+		ZLoss:    ReduceAllMean(Div(ReduceSum(Mul(Square(logSum), isReal), 1), count)),
 	}
 	asked := ReduceAllSum(load)
 	routing.Dropped = Div(Sub(asked, ReduceAllSum(kept)), atLeastOne(asked))
-	share := Div(ReduceSum(load, 0), atLeastOne(asked)) // [E]
+	share := Div(ReduceSum(load, 0, 1), atLeastOne(asked)) // [E]
 	routing.LargestLoad = ReduceAllMax(share)
 	routing.LoadEntropy = OnesLike(asked)
 	if experts > 1 {
@@ -100,28 +101,28 @@ func Route(logits, mask *Node, lots Lots, choices, capacity int) Routing {
 
 func checkRoute(logits, mask *Node, lots Lots, choices, capacity int) {
 	shape := logits.Shape()
-	if shape.Rank() != 2 || choices < 1 || choices > 2 || choices > shape.Dim(-1) {
-		exceptions.Panicf("moe: 1 or 2 choices of a token need logits [tokens, experts] of at least as many experts, got %d and %s",
+	if shape.Rank() != 3 || choices < 1 || choices > 2 || choices > shape.Dim(-1) {
+		exceptions.Panicf("moe: 1 or 2 choices need logits [groups, tokens, experts] of at least as many experts, got %d and %s",
 			choices, shape)
 	}
-	if mask != nil && (mask.DType() != dtypes.Bool || mask.Rank() != 1 || mask.Shape().Dim(0) != shape.Dim(0)) {
-		exceptions.Panicf("moe: the mask of logits %s is bool [%d], not %s", shape, shape.Dim(0), mask.Shape())
+	if mask != nil && (mask.DType() != dtypes.Bool || !slices.Equal(mask.Shape().Dimensions, shape.Dimensions[:2])) {
+		exceptions.Panicf("moe: the mask of logits %s is bool %d, not %s", shape, shape.Dimensions[:2], mask.Shape())
 	}
 	for _, u := range []*Node{lots.Priority, lots.Second} {
 		if u != nil && (u.DType() != dtypes.Float32 || !u.Shape().EqualDimensions(shape)) {
 			exceptions.Panicf("moe: lots have a float32 for each of the logits %s, not %s", shape, u.Shape())
 		}
 	}
-	if capacity < 1 || capacity > shape.Dim(0) {
-		exceptions.Panicf("moe: an expert has 1 to %d slots for as many tokens, not %d", shape.Dim(0), capacity)
+	if capacity < 1 || capacity > shape.Dim(1) {
+		exceptions.Panicf("moe: an expert has 1 to %d slots for as many tokens, not %d", shape.Dim(1), capacity)
 	}
 }
 
-// choose marks, [T, E], the experts that real tokens choose, first choices first. Numbers u of [0, 1), if there are any, draw the
-// second.
+// choose marks, [G, T, E], the experts that real tokens choose, first choices first. Numbers u of [0, 1), if there are any, draw
+// the second.
 func choose(logits, isReal, u *Node, choices int) []*Node {
 	logits = StopGradient(logits)
-	best := func(logits *Node) *Node { return OneHot(ArgMax(logits, -1), logits.Shape().Dim(1), logits.DType()) }
+	best := func(logits *Node) *Node { return OneHot(ArgMax(logits, -1), logits.Shape().Dim(-1), logits.DType()) }
 	first := best(logits)
 	chosen := []*Node{Mul(first, isReal)}
 	if choices == 1 {
@@ -139,8 +140,8 @@ func choose(logits, isReal, u *Node, choices int) []*Node {
 func firstCome(chosen []*Node, capacity int) *Node {
 	kept, taken := ZerosLike(chosen[0]), ScalarZero(chosen[0].Graph(), chosen[0].DType())
 	for _, one := range chosen {
-		kept = Add(kept, among(one, Add(CumSum(one, 0), taken), capacity))
-		taken = Add(taken, ReduceAndKeep(one, ReduceSum, 0))
+		kept = Add(kept, among(one, Add(CumSum(one, 1), taken), capacity))
+		taken = Add(taken, ReduceAndKeep(one, ReduceSum, 1))
 	}
 	return kept
 }
@@ -152,13 +153,13 @@ func byPriority(chosen []*Node, priority *Node, capacity int) *Node {
 	for i, one := range chosen {
 		urgency = Where(Equal(one, ZerosLike(one)), urgency, AddScalar(priority, -float64(i)))
 	}
-	sorted := Sort(urgency, 0, false)
-	last := Slice(sorted, AxisRange(capacity-1, capacity)) // [1, E]: the urgency of who comes in last
+	sorted := Sort(urgency, 1, false)
+	last := Slice(sorted, AxisRange(), AxisRange(capacity-1, capacity)) // [G, 1, E]: the urgency of who comes in last
 	all := total(chosen)
 	above := Mul(all, ConvertDType(GreaterThan(urgency, last), all.DType()))
 	tied := Mul(all, ConvertDType(Equal(urgency, last), all.DType()))
-	taken := ReduceAndKeep(above, ReduceSum, 0)
-	return Add(above, among(tied, Add(CumSum(tied, 0), taken), capacity))
+	taken := ReduceAndKeep(above, ReduceSum, 1)
+	return Add(above, among(tied, Add(CumSum(tied, 1), taken), capacity))
 }
 
 // among is marks where place, counted from 1, is at most capacity, and 0 elsewhere.

@@ -36,13 +36,17 @@ func route(
 		args = append(args, priority)
 	}
 	exec := MustNewExec(be, func(in []*Node) []*Node {
-		rest := in[1:]
+		var rest []*Node
 		next := func(there bool) (n *Node) {
 			if there {
 				n, rest = rest[0], rest[1:]
 			}
 			return n
 		}
+		for i, x := range in {
+			in[i] = ExpandAxes(x, 0) // one group
+		}
+		rest = in[1:]
 		r := moe.Route(in[0], next(mask != nil), moe.Lots{Priority: next(priority != nil)}, choices, capacity)
 		return []*Node{r.Dispatch, r.Combine, r.Balance, r.ZLoss, r.Dropped, r.LoadEntropy, r.LargestLoad}
 	})
@@ -316,9 +320,11 @@ func TestSecondChoicesAreDrawn(t *testing.T) {
 		}
 		u[0] = []float32{0, 0, 0, 0}
 		exec := MustNewExec(be, func(logits, u *Node) []*Node {
+			logits, u = ExpandAxes(logits, 0), ExpandAxes(u, 0)
 			r := moe.Route(logits, nil, moe.Lots{Second: u}, 2, tokens)
 			plain := moe.Route(logits, nil, moe.Lots{}, 2, tokens)
-			return []*Node{ReduceSum(r.Dispatch, 0, 2), ReduceSum(r.Combine, 0, 2), Sub(r.Balance, plain.Balance), Sub(r.ZLoss, plain.ZLoss)}
+			ofExpert := func(x *Node) *Node { return ReduceSum(x, 0, 1, 3) }
+			return []*Node{ofExpert(r.Dispatch), ofExpert(r.Combine), Sub(r.Balance, plain.Balance), Sub(r.ZLoss, plain.ZLoss)}
 		})
 		defer exec.Finalize()
 		out := exec.MustCall(logits, u)

@@ -19,6 +19,7 @@ type Router struct {
 	TrainingCapacity   float64            // slots of all experts together, as a multiple of all choices; 0 = enough for all
 	EvaluationCapacity float64            // the same, when evaluating
 	MinCapacity        int                // slots that an expert has at least
+	GroupRows          int                // rows that share slots, by which a batch is divisible; 0 = all rows of a batch
 	RandomSelection    bool               // in training, who finds a slot is drawn by lot; else who comes first, row by row
 	RandomSecond       bool               // in training, second choices are drawn by their probabilities; see [Lots]
 	Jitter             float64            // in training, what the gate reads is multiplied by numbers from 1 ± Jitter
@@ -26,7 +27,7 @@ type Router struct {
 	Init               layers.Initializer // of the gate's weights; nil = N(0, 0.02²)
 }
 
-// Capacity returns C, the slots of each expert for a batch of tokens, padding included, as shapes are static:
+// Capacity returns C, the slots of each expert for a group of tokens, padding included, as shapes are static:
 //
 //	C = min(tokens, max(MinCapacity, ⌈capacity·tokens·Choices/Experts⌉))
 //
@@ -66,18 +67,25 @@ func (r Router) logits(scope *model.Scope, x, w, key *Node) *Node {
 
 // route routes x, [B, S, H], by its logits, [T, E].
 func (r Router) route(scope *model.Scope, x, logits, mask, key *Node) Routing {
-	tokens := logits.Shape().Dim(0)
+	rows, groups := x.Shape().Dim(0), 1
+	if r.GroupRows > 0 {
+		groups = rows / r.GroupRows
+	}
+	if r.GroupRows > 0 && groups*r.GroupRows != rows {
+		exceptions.Panicf("moe: %d rows do not make groups of %d", rows, r.GroupRows)
+	}
+	tokens := logits.Shape().Dim(0) / groups
 	draw := func(stream string, wanted bool) *Node {
 		if key == nil || !wanted {
 			return nil
 		}
-		return Reshape(layers.Uniform(scope, stream, key, x.Shape().Dim(0), x.Shape().Dim(1), r.Experts), tokens, r.Experts)
+		return Reshape(layers.Uniform(scope, stream, key, rows, x.Shape().Dim(1), r.Experts), groups, tokens, r.Experts)
 	}
 	lots := Lots{Priority: draw("selection", r.RandomSelection), Second: draw("second", r.RandomSecond && r.Choices > 1)}
 	if mask != nil {
-		mask = Reshape(mask, tokens)
+		mask = Reshape(mask, groups, tokens)
 	}
-	routing := Route(logits, mask, lots, r.Choices, r.Capacity(tokens, key != nil))
+	routing := Route(Reshape(logits, groups, tokens, r.Experts), mask, lots, r.Choices, r.Capacity(tokens, key != nil))
 	if r.Whole && r.Choices == 1 {
 		routing.Combine = routing.Dispatch // the gate learns by the losses alone
 	}
@@ -89,9 +97,9 @@ func (r Router) check() {
 	if r.Choices < 1 || r.Choices > 2 || r.Experts < r.Choices {
 		exceptions.Panicf("moe: each token chooses 1 or 2 experts of at least as many, not %d of %d", r.Choices, r.Experts)
 	}
-	if !(r.TrainingCapacity >= 0 && r.EvaluationCapacity >= 0 && r.MinCapacity >= 0) {
-		exceptions.Panicf("moe: capacities are 0 or more, not %g in training, %g in evaluation and %d at least",
-			r.TrainingCapacity, r.EvaluationCapacity, r.MinCapacity)
+	if !(r.TrainingCapacity >= 0 && r.EvaluationCapacity >= 0 && r.MinCapacity >= 0 && r.GroupRows >= 0) {
+		exceptions.Panicf("moe: capacities and rows are 0 or more, not %g in training, %g in evaluation, %d at least, %d rows",
+			r.TrainingCapacity, r.EvaluationCapacity, r.MinCapacity, r.GroupRows)
 	}
 	if !(r.Jitter >= 0 && r.Jitter < 1) {
 		exceptions.Panicf("moe: the jitter is at least 0 and below 1, not %g", r.Jitter)

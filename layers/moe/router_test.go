@@ -53,16 +53,18 @@ func TestPanics(t *testing.T) {
 		}
 	}
 	require.NotPanics(t, build(func(*moe.FeedForward) {}, 2, 3, width))
-	for text, f := range map[string]func(){
-		"1 or 2 experts of at least as many, not 3 of 4": build(func(f *moe.FeedForward) { f.Router.Choices = 3 }, 2, 3, width),
-		"1 or 2 experts of at least as many, not 0 of 4": build(func(f *moe.FeedForward) { f.Router.Choices = 0 }, 2, 3, width),
-		"1 or 2 experts of at least as many, not 2 of 1": build(func(f *moe.FeedForward) { f.Router.Experts = 1 }, 2, 3, width),
-		"capacities are 0 or more, not -1 in training":   build(func(f *moe.FeedForward) { f.Router.TrainingCapacity = -1 }, 2, 3, width),
-		"below 1, not 1": build(func(f *moe.FeedForward) { f.Router.Jitter = 1 }, 2, 3, width),
-		"expected states [rows, positions, width], got (Float32)[6, 8]": build(func(*moe.FeedForward) {}, 6, width),
+	for text, change := range map[string]func(r *moe.Router){
+		"1 or 2 experts of at least as many, not 3 of 4":        func(r *moe.Router) { r.Choices = 3 },
+		"1 or 2 experts of at least as many, not 0 of 4":        func(r *moe.Router) { r.Choices = 0 },
+		"1 or 2 experts of at least as many, not 2 of 1":        func(r *moe.Router) { r.Experts = 1 },
+		"capacities and rows are 0 or more, not -1 in training": func(r *moe.Router) { r.TrainingCapacity = -1 },
+		"2 rows do not make groups of 3":                        func(r *moe.Router) { r.GroupRows = 3 },
+		"below 1, not 1":                                        func(r *moe.Router) { r.Jitter = 1 },
 	} {
-		require.Contains(t, panicText(f), text)
+		require.Contains(t, panicText(build(func(f *moe.FeedForward) { change(&f.Router) }, 2, 3, width)), text)
 	}
+	flat := panicText(build(func(*moe.FeedForward) {}, 6, width))
+	require.Contains(t, flat, "expected states [rows, positions, width], got (Float32)[6, 8]")
 	route := func(mask, priority []int, choices, capacity int) func() {
 		return func() {
 			g := NewGraph(backendtest.Go(t), t.Name())
@@ -74,16 +76,16 @@ func TestPanics(t *testing.T) {
 			if priority != nil {
 				p = Parameter(g, "priority", shapes.Make(dtypes.Float32, priority...))
 			}
-			moe.Route(Parameter(g, "logits", shapes.Make(dtypes.Float32, 6, 2)), m, moe.Lots{Priority: p}, choices, capacity)
+			moe.Route(Parameter(g, "logits", shapes.Make(dtypes.Float32, 1, 6, 2)), m, moe.Lots{Priority: p}, choices, capacity)
 		}
 	}
-	require.NotPanics(t, route([]int{6}, []int{6, 2}, 2, 6))
+	require.NotPanics(t, route([]int{1, 6}, []int{1, 6, 2}, 2, 6))
 	for text, f := range map[string]func(){
-		"at least as many experts, got 3 and (Float32)[6, 2]": route(nil, nil, 3, 1),
-		"the mask of logits (Float32)[6, 2] is bool":          route([]int{5}, nil, 1, 1),
-		"lots have a float32 for each of the logits":          route(nil, []int{6}, 1, 1),
-		"1 to 6 slots for as many tokens, not 7":              route(nil, nil, 1, 7),
-		"1 to 6 slots for as many tokens, not 0":              route(nil, nil, 1, 0),
+		"at least as many experts, got 3 and (Float32)[1, 6, 2]": route(nil, nil, 3, 1),
+		"the mask of logits (Float32)[1, 6, 2] is bool [1 6]":    route([]int{5}, nil, 1, 1),
+		"lots have a float32 for each of the logits":             route(nil, []int{6}, 1, 1),
+		"1 to 6 slots for as many tokens, not 7":                 route(nil, nil, 1, 7),
+		"1 to 6 slots for as many tokens, not 0":                 route(nil, nil, 1, 0),
 	} {
 		require.Contains(t, panicText(f), text)
 	}
