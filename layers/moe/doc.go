@@ -14,8 +14,8 @@
 // reach the gate come through its probabilities; which experts were chosen, and who was dropped, has none.
 //
 // The work of these products grows with the tokens that compete for the same slots, squared. Rows can be routed in groups, each
-// with slots of its own: at 64 rows of 32 tokens and width 64, one group for the whole batch takes XLA many times as long as the
-// experts themselves.
+// with slots of its own: for 64 rows of 32 tokens, width 64 and four experts, forward and backward, XLA took 18 times as long as
+// for the dense map with one group for the whole batch, and less than twice as long with one for each row, on two busy cores.
 //
 // Shapes are written as in package layers, and G (groups of rows), T (tokens of a group), E (experts), C (slots of an expert for a
 // group), F (width inside an expert).

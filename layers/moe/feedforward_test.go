@@ -111,11 +111,14 @@ func TestOneExpertIsTheDenseMap(t *testing.T) {
 		x := normal[float32](1, 3, 7, width)
 		one := layers.DenseFeedForward{Inner: inner, Activation: layers.GELU, Init: layers.InitFanIn}
 		dense := flat[float32](apply(t, be, newStore(dtypes.Float32), one, x))
-		for _, capacity := range []float64{0, 1, 2} {
+		for _, router := range []moe.Router{{}, {TrainingCapacity: 1, EvaluationCapacity: 1}, {EvaluationCapacity: 2}, {GroupRows: 1}} {
+			f := mixture(1, 1, 0)
+			router.Experts, router.Choices, router.Init = 1, 1, f.Router.Init
+			f.Router = router
 			var products, argMaxes, exponentials int
 			store := newStore(dtypes.Float32)
 			got := flat[float32](run(t, be, store, func(scope *model.Scope, in []*Node) []*Node {
-				y := mixture(1, 1, capacity).Apply(scope.In("layer"), in[0], nil)
+				y := f.Apply(scope.In("layer"), in[0], nil)
 				for _, node := range y.Graph().Nodes() {
 					switch node.Type() {
 					case NodeTypeDotGeneral:
@@ -160,6 +163,25 @@ func TestEqualExpertsAreTheDenseMap(t *testing.T) {
 		whole := mixture(4, 1, 0)
 		whole.Router.Whole = true
 		requireNear(t, want, flat[float32](apply(t, be, store, whole, x)), 1e-6)
+
+		// With too little room, nothing but the dropped tokens differs.
+		tight := run(t, be, store, func(scope *model.Scope, in []*Node) []*Node {
+			f := mixture(4, 2, 0.5)
+			var dispatch *Node
+			f.Routed = func(_ *model.Scope, r moe.Routing) { dispatch = r.Dispatch }
+			return []*Node{f.Apply(scope.In("layer"), in[0], nil), ReduceSum(dispatch, 2, 3)}
+		}, x)
+		left := slices.Clone(want)
+		kept := flat[float32](tight[1])
+		require.Contains(t, kept, float32(0))
+		require.Contains(t, kept, float32(1))
+		require.Contains(t, kept, float32(2))
+		for i := range left {
+			if kept[i/width] == 0 {
+				left[i] = 0
+			}
+		}
+		requireNear(t, left, flat[float32](tight[0]), 1e-6)
 
 		one := run(t, be, store, func(scope *model.Scope, in []*Node) []*Node {
 			f := mixture(4, 1, 0)
@@ -577,5 +599,19 @@ func TestGroupsAreRoutedByThemselves(t *testing.T) {
 			requireNear(t, whole, parts, 1e-6)
 			require.InDeltaSlice(t, []float32{balance, zLoss, dropped}, sums[:], 1e-5)
 		})
+	}
+}
+
+// A mixture has the weights of E dense maps, and of a gate.
+func TestCountOfWeights(t *testing.T) {
+	count := func(f layers.FeedForward) (n int) {
+		for _, w := range f.Weights(width) {
+			n += shapes.Make(dtypes.Float32, w.Shape...).Size()
+		}
+		return n
+	}
+	dense := count(layers.DenseFeedForward{Inner: inner, Activation: layers.GELU, Init: layers.InitFanIn})
+	for _, experts := range []int{1, 4} {
+		require.Equal(t, experts*dense+width*experts, count(mixture(experts, 1, 1)))
 	}
 }
