@@ -615,3 +615,23 @@ func TestCountOfWeights(t *testing.T) {
 		require.Equal(t, experts*dense+width*experts, count(mixture(experts, 1, 1)))
 	}
 }
+
+// Lots come from streams of their own, by the gate's scope: with other names no old run could be reproduced, and with one name who
+// is drawn as a second choice would also be first in line.
+func TestStreams(t *testing.T) {
+	f := mixture(4, 2, 0.5)
+	f.Router.RandomSelection, f.Router.RandomSecond, f.Router.GroupRows = true, true, 1
+	x := normal[float32](12, 3, 8, width)
+	out := run(t, backendtest.Go(t), newStore(dtypes.Float32), func(scope *model.Scope, in []*Node) []*Node {
+		scope = scope.In("layer")
+		var dispatch *Node
+		f.Routed = func(_ *model.Scope, r moe.Routing) { dispatch = r.Dispatch }
+		y := f.Apply(scope, in[0], in[1])
+		gate := scope.Store().GetVariable("/layer/gate/weights").NodeValue(y)
+		draw := func(stream string) *Node { return layers.Uniform(scope.At("gate"), stream, in[1], 3, 8, 4) }
+		lots := moe.Lots{Priority: draw("selection"), Second: draw("second")}
+		want := moe.Route(Einsum("gth,he->gte", in[0], gate), nil, lots, 2, f.Router.Capacity(8, true))
+		return []*Node{y, dispatch, want.Dispatch}
+	}, x, key(1, 2, 0))
+	require.Equal(t, flat[float32](out[2]), flat[float32](out[1]))
+}
