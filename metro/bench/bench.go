@@ -20,6 +20,10 @@ type Options struct {
 	Repeat   int                                 // repetitions of each case; 0 is [DefaultRepeat]
 	Each     time.Duration                       // time for each repetition, which takes a step or a call at least; 0 is a second
 	Progress func(done, total int, doing string) // hears how far the suite is, in parts of the time that it may take; may be nil
+
+	// WatchMemory, if it is there, has watch called with what each program that is compiled from now on takes of a device's memory,
+	// in bytes; nil ends it.
+	WatchMemory func(watch func(bytes int64))
 }
 
 // DefaultRepeat is the least number of repetitions whose range is an interval of 95 % for the median.

@@ -14,7 +14,6 @@ import (
 
 	"metrolab/internal/randstream"
 	"metrolab/metro"
-	"metrolab/metro/backend"
 )
 
 // peak measures how fast the machine multiplies square matrices at this moment: what the speed of a step is compared with.
@@ -28,12 +27,12 @@ type peak struct {
 
 // newPeak compiles products in the dtype in which configs multiply. On a processor matrices are large enough that a core is at its
 // best, and small enough for a cache; on a GPU so large, and so many in a call, that what a launch takes is lost in them.
-func newPeak(engine compute.Backend, matMul string, each time.Duration) (*peak, error) {
+func newPeak(backend compute.Backend, onGPU bool, matMul string, each time.Duration) (*peak, error) {
 	p := &peak{side: 1024, products: 1, each: each}
-	if backend.Describe(engine).Kind == backend.XLACUDA {
+	if onGPU {
 		p.side, p.products = 8192, 16
 	}
-	exec, err := NewExec(engine, func(a, b *Node) *Node {
+	exec, err := NewExec(backend, func(a, b *Node) *Node {
 		if matMul == metro.MatMulBFloat16 {
 			a, b = ConvertDType(a, dtypes.BFloat16), ConvertDType(b, dtypes.BFloat16)
 		}

@@ -9,11 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"metrolab/internal/machine"
 	"metrolab/metro"
-	"metrolab/metro/backend"
 	"metrolab/metro/data"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
@@ -30,6 +30,9 @@ func (s *suite) estimate(c metro.Config, perSecond float64) (step, whole float64
 	compile := 2 + 0.4*float64(c.Main.Layers+c.Generator.Layers)
 	return step, compile + step + float64(s.repeat())*(max(step, s.each().Seconds())+s.peakTime().Seconds())
 }
+
+// onGPU reports whether a GPU computes.
+func (s *suite) onGPU() bool { return strings.HasPrefix(s.Runner.BackendKind, "xla-cuda") }
 
 // peakTime is the time of a measurement of the peak.
 func (s *suite) peakTime() time.Duration { return s.each() / 4 }
@@ -57,9 +60,10 @@ func (s *suite) train(ctx context.Context, name string, c metro.Config) (result 
 	}
 	defer closes()
 	m := &measured{ctx: ctx, suite: s, watch: &stopwatch{Backend: engine}}
-	m.onGPU = backend.Describe(engine).Kind == backend.XLACUDA
-	backend.WatchMemory(m.compiled)
-	defer backend.WatchMemory(nil)
+	if s.onGPU() && s.WatchMemory != nil {
+		s.WatchMemory(func(bytes int64) { m.device = max(m.device, bytes) }) // that of a step takes more than any other
+		defer s.WatchMemory(nil)
+	}
 	runner := m.runner(dir)
 	defer func() { err = errors.Join(err, runner.Close()) }()
 	c, err = m.prepare(c, runner)
@@ -76,7 +80,7 @@ func (s *suite) train(ctx context.Context, name string, c metro.Config) (result 
 	if known && len(m.result.Samples) > 0 {
 		m.result.add(PeakMemory, float64(machine.PeakMemory()))
 	}
-	if m.onGPU && m.device > 0 && len(m.result.Samples) > 0 {
+	if m.device > 0 && len(m.result.Samples) > 0 {
 		m.result.add(DeviceMemory, float64(m.device))
 	}
 	return m.result, err
@@ -124,7 +128,6 @@ type measured struct {
 	watch         *stopwatch
 	settle, steps int // of a repetition: unmeasured and measured ones
 
-	onGPU  bool
 	device int64 // bytes, what the largest program takes of a device's memory
 
 	result Case
@@ -132,13 +135,6 @@ type measured struct {
 	after  time.Time
 	waited time.Duration // for batches, in the repetition
 	matmul float64       // operations a second, just before it
-}
-
-// compiled hears what a program takes of a device's memory: that of a step takes more than any other.
-func (m *measured) compiled(memory backend.DeviceMemory, err error) {
-	if err == nil {
-		m.device = max(m.device, memory.Peak)
-	}
 }
 
 // usage is what was used up at a moment.
@@ -165,7 +161,7 @@ func (m *measured) prepare(c metro.Config, runner *training.Runner) (metro.Confi
 		return c, err
 	}
 	var err error
-	if m.peak, err = newPeak(m.watch.Backend, c.Training.MatMul, m.suite.peakTime()); err != nil {
+	if m.peak, err = newPeak(m.watch.Backend, m.suite.onGPU(), c.Training.MatMul, m.suite.peakTime()); err != nil {
 		return c, err
 	}
 	perSecond, err := m.peak.measure()

@@ -55,6 +55,19 @@ func (f *benchFlags) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&f.output, "output", "", "report to write, NAME.json, which must not be there yet; the picture is NAME.png (default bench/SUITE-TIME.json)")
 }
 
+// watchMemory has watch hear what each program takes at its peak.
+func watchMemory(watch func(bytes int64)) {
+	if watch == nil {
+		backend.WatchMemory(nil)
+		return
+	}
+	backend.WatchMemory(func(m backend.DeviceMemory, err error) {
+		if err == nil {
+			watch(m.Peak)
+		}
+	})
+}
+
 // run measures a suite, and writes and prints what came out, also where it was interrupted.
 func (f *benchFlags) run(cmd *cobra.Command, suite string, measure func(ctx context.Context, o bench.Options) (bench.Report, error)) error {
 	if f.each <= 0 || f.repeat < 1 {
@@ -84,7 +97,7 @@ func (f *benchFlags) run(cmd *cobra.Command, suite string, measure func(ctx cont
 	backend.CacheExecutables("") // so that compilation is measured as well
 	bar := newBar("measuring")
 	defer bar.finish()
-	report, err := measure(cmd.Context(), bench.Options{Runner: runner, Repeat: f.repeat, Each: f.each, Progress: func(done, total int, doing string) {
+	report, err := measure(cmd.Context(), bench.Options{Runner: runner, Repeat: f.repeat, Each: f.each, WatchMemory: watchMemory, Progress: func(done, total int, doing string) {
 		bar.screen.waitFor(benchWaitsFor(doing))
 		bar.describe(done, total, doing)
 	}})

@@ -120,20 +120,22 @@ func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 	return b
 }
 
-// bytes is the most that a step needs at a time: at the end of the forward pass, when all is kept that the gradient needs, or at
-// its own end, when all gradients are there and the step is clipped and made. held is the part of the gradients that a device holds.
+// bytes is the most that a step needs at a time: at the end of the forward pass, when all is kept that the gradient needs, and the
+// heads work; in the backward pass, when the token table has its gradients and a layer is computed again; or at its own end, when all
+// gradients are there and the step is clipped and made. held is the part of the gradients that a device holds.
 func (b buffers) bytes(k coefficients, held float64) float64 {
-	kept := k.Hidden*b.hidden + k.Inner*b.inner + k.Attention*b.attention
+	kept, own := k.Hidden*b.hidden+k.Inner*b.inner+k.Attention*b.attention, 0.0
 	if b.checkpointing {
-		kept = k.Kept*b.hidden + k.Hidden*b.layer[0] + k.Inner*b.layer[1] + k.Attention*b.layer[2]
+		kept, own = k.Kept*b.hidden, k.Hidden*b.layer[0]+k.Inner*b.layer[1]+k.Attention*b.layer[2]
 	}
-	return max(kept+k.Vocabulary*b.vocabulary+k.Table*b.table, held*(b.gradients+k.Table*b.table))
+	return max(kept+k.Vocabulary*b.vocabulary, kept+own+k.Table*b.table, held*(b.gradients+k.Table*b.table))
 }
 
 // Temporaries estimates the memory that XLA needs for a step of c beside its variables and inputs, on one device that computes all
 // of its rows: activations, gradients, and what is computed from them. Its model is
 //
-//	max(Σ over layers (h·BSH + f·BSF + a·BNSS) + Σ over vocabulary heads (v·BPV + t·VE), gradients + Σ over these heads t·VE)
+//	max(kept + Σ over vocabulary heads v·BPV, kept + Σ over these t·VE, gradients + Σ over these t·VE)
+//	kept = Σ over layers (h·BSH + f·BSF + a·BNSS)
 //
 // with numbers of float32 buffers h, f, a, v, t that are fitted to compiled steps, for each compiler and precision. With activation
 // checkpointing a layer keeps fewer, and one layer at a time has all of its own.
