@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gomlx/compute"
+
 	"metrolab/internal/machine"
 	"metrolab/metro"
 	"metrolab/metro/data"
@@ -161,7 +163,7 @@ func (m *measured) prepare(c metro.Config, runner *training.Runner) (metro.Confi
 		return c, err
 	}
 	var err error
-	if m.peak, err = newPeak(m.watch.Backend, m.suite.onGPU(), c.Training.MatMul, m.suite.peakTime()); err != nil {
+	if m.peak, err = newPeak(m.peakEngine(), m.suite.onGPU(), c.Training.MatMul, m.suite.peakTime()); err != nil {
 		return c, err
 	}
 	perSecond, err := m.peak.measure()
@@ -175,6 +177,15 @@ func (m *measured) prepare(c metro.Config, runner *training.Runner) (metro.Confi
 		m.settle = min(m.steps, settleSteps)
 	}
 	return c, nil
+}
+
+// peakEngine computes the peak: on a GPU the config's own engine, which decides how products are rounded; else the runner's, as
+// the peak is the machine's, and the engine of a small model has one thread.
+func (m *measured) peakEngine() compute.Backend {
+	if m.suite.onGPU() {
+		return m.watch.Backend
+	}
+	return m.suite.Runner.Backend
 }
 
 func (m *measured) assign(c metro.Config, runner *training.Runner) (*training.Job, error) {
