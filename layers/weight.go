@@ -21,7 +21,8 @@ type Role string
 // The roles of the weights of this package. A part from elsewhere may have others.
 const (
 	RoleTable    Role = "table"          // rows that ids look up
-	RoleDense    Role = "dense"          // the matrix of a linear map
+	RoleDense    Role = "dense"          // the matrix of a linear map, or of as many as there are experts
+	RoleGate     Role = "gate"           // the matrix of a linear map that chooses among experts
 	RoleBias     Role = "bias"           // the vector that a map adds
 	RoleNorm     Role = "norm"           // gain or offset of a normalisation
 	RoleRelative Role = "relative table" // what attention adds by distance

@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 
 	"metrolab/layers"
+	"metrolab/layers/moe"
 )
 
 // embeddingStd is the σ of the embedding tables and of the relative position tables.
@@ -37,11 +38,14 @@ func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad
 	if x.Shape().Dim(-1) != c.Width {
 		x = layers.Dense(scope.In("embedding_projection"), x, c.Width, c.initializer())
 	}
+	real := nonPad
 	if nonPad.Rank() == 2 {
 		nonPad = m.Visible(tokens, nonPad)
+	} else {
+		real = LogicalAny(nonPad, 1) // padding is what not even its own document may read
 	}
 	biases := m.attentionBiases(scope, c, full, nonPad, biasScale)
-	block := m.Config.block(reader)
+	block := m.block(reader, real)
 	states := append([]*Node{x}, layers.Encoder(scope, x, biases, key, block)...)
 	for i, state := range states {
 		states[i] = ConvertDType(state, full.DType())
@@ -118,6 +122,19 @@ func (c Config) block(reader Owner) layers.Block {
 	}
 	entry := feedForwards.get(cmp.Or(e.FeedForward, FeedForwardDense))
 	b.FeedForward = entry.Build(b, entry.reads(e.FeedForwardOptions))
+	return b
+}
+
+// block is the shape of the layers of one of the models in a graph, on rows whose real tokens are where real, [B, S] bool, is true.
+func (m Model) block(reader Owner, real *Node) layers.Block {
+	b := m.Config.block(reader)
+	if experts, ok := b.FeedForward.(moe.FeedForward); ok {
+		experts.Mask = real
+		if m.routed != nil {
+			experts.Routed = func(_ *model.Scope, routing moe.Routing) { m.routed(reader, routing) }
+		}
+		b.FeedForward = experts
+	}
 	return b
 }
 

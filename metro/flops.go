@@ -48,8 +48,8 @@ func (f FLOPs) Total() (sum float64) {
 // parts from elsewhere, whose graph is not known, or of a task.
 func (c Config) FLOPs(vocab int) (FLOPs, error) {
 	inv, complete := c.Inventory(vocab)
-	foreign := cmp.Or(c.Main.FeedForward, FeedForwardDense) != FeedForwardDense ||
-		cmp.Or(c.Generator.FeedForward, FeedForwardDense) != FeedForwardDense ||
+	foreign := !feedForwards.ships(cmp.Or(c.Main.FeedForward, FeedForwardDense)) ||
+		!feedForwards.ships(cmp.Or(c.Generator.FeedForward, FeedForwardDense)) ||
 		cmp.Or(c.Embeddings.Kind, EmbedderTable) != EmbedderTable
 	switch c.Positions.Relative {
 	case "", RelativeNone, RelativeSignedLog, RelativeT5:
@@ -152,12 +152,24 @@ func (s stepSizes) trunk(reader Owner, times float64) (sum float64) {
 	weights := s.inv.Of(reader).Encoder()
 	inLayers := weights.Where(func(w Weight) bool { return w.Layer >= 0 })
 	attention := 4 * float64(s.rows) * length * length * float64(e.Width) * float64(e.Layers)
-	layersOnce := s.tokens()*dense(inLayers) + attention
-	sum = times * (s.tokens()*dense(weights) + attention)
+	maps := func(weights Inventory) float64 { return s.tokens() * dense(weights) }
+	lastMaps := maps(inLayers.Where(func(w Weight) bool { return w.Part == "ffn_out" }))
+	carried := 0.0 // by the product that takes tokens to their experts, and by that which takes the answers back
+	evaluates := reader == OwnerGenerator && times == forward && s.c.Replacements.Dropout == SampleEval
+	if r, ok := s.c.Routed(reader, !evaluates); ok {
+		maps = func(weights Inventory) float64 { return s.tokens()*dense(weights) + r.Each*ofExperts(weights) }
+		carried = 2 * r.Carriers * float64(e.Width) * float64(e.Layers)
+		lastMaps = carried
+	}
+	layersOnce := maps(inLayers) + attention + 2*carried
+	sum = times * (maps(weights) + attention + 2*carried)
+	if times == learning {
+		sum -= carried // who goes where has no gradient
+	}
 	if times == learning && s.c.Training.ActivationCheckpointing {
 		sum += layersOnce
 		if e.Norm == NormPre { // what the last map of a layer leaves is only added, so that no gradient asks for it
-			sum -= s.tokens() * dense(inLayers.Where(func(w Weight) bool { return w.Part == "ffn_out" }))
+			sum -= lastMaps
 		}
 	}
 	for _, w := range weights {
@@ -187,10 +199,14 @@ func (s stepSizes) predicted() float64 {
 	return s.slots()
 }
 
-// dense is the operations a position of the dense maps among weights.
-func dense(weights Inventory) (sum float64) {
+// dense is the operations a position of the dense maps among weights, gates included; ofExperts is those a slot of every expert.
+func dense(weights Inventory) float64     { return products(weights, 2) }
+func ofExperts(weights Inventory) float64 { return products(weights, 3) }
+
+// products counts those of weights of so many axes.
+func products(weights Inventory, axes int) (sum float64) {
 	for _, w := range weights {
-		if w.Role == layers.RoleDense {
+		if (w.Role == layers.RoleDense || w.Role == layers.RoleGate) && len(w.Shape) == axes {
 			sum += 2 * float64(w.Size())
 		}
 	}

@@ -84,7 +84,12 @@ func forward(m metro.Model, scope *model.Scope, in []*Node) *metro.Pass {
 	if len(in) > 6 {
 		b.Key = in[6]
 	}
+	options := map[string]*Node{}
+	for _, path := range m.Config.InputOptions() {
+		options[path] = scalar(m.Config.Option(path).(float64))
+	}
 	return m.Forward(scope, b, metro.Scalars{
+		Options:         options,
 		GeneratorWeight: scalar(o.GeneratorWeight), RTDWeight: scalar(o.RTDWeight), CLMWeight: scalar(o.CLMWeight), SCLWeight: scalar(o.SCLWeight),
 		BiasScale: scalar(m.Config.Positions.Scale), Temperature: scalar(m.Config.Replacements.Temperature),
 	})

@@ -40,19 +40,24 @@ func (c Config) Memory(vocab int) (weights, step float64) {
 		copies++
 	}
 	rows, s := float64(c.Training.BatchSize/max(1, c.Training.Accumulate)), float64(c.Data.SeqLen)
-	encoder := func(e Encoder) float64 {
+	encoder := func(reader Owner) float64 {
+		e := c.encoderOf(reader)
 		states, attention := rows*s*float64(e.Width), rows*float64(e.Heads)*s*s
 		if c.Training.ActivationCheckpointing {
 			return float64(e.Layers)*states + attention
 		}
-		return float64(e.Layers) * (6*states + rows*s*float64(e.FFN) + attention)
+		inner := rows * s * float64(e.FFN)
+		if r, ok := c.Routed(reader, true); ok {
+			inner = r.All*float64(e.FFN+2*e.Width) + 2*r.Carriers
+		}
+		return float64(e.Layers) * (6*states + inner + attention)
 	}
-	numbers := encoder(c.Main)
+	numbers := encoder(OwnerMain)
 	if c.Task.Name == "" {
 		numbers += rows * float64(c.MaskedPositions()) * float64(vocab) // logits
 		numbers += 2 * float64(c.Evaluation.Rows) * s                   // the held-out rows, and a score of each token
 		if !c.withoutGenerator() {
-			numbers += encoder(c.Generator)
+			numbers += encoder(OwnerGenerator)
 		}
 	}
 	return float * copies * c.Parameters(vocab), float * numbers

@@ -76,6 +76,7 @@ func (p *Pass) measures() []measure {
 			list = append(list, p.correctiveMeasures(head.name, logits)...)
 		}
 	}
+	list = append(list, p.expertsMeasures()...)
 	for _, name := range p.Model.Config.Evaluation.metrics() {
 		sum, count := metrics.get(name).Build(p)
 		list = append(list, measure{name, sum, count})

@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 
 	"metrolab/layers"
+	"metrolab/layers/moe"
 )
 
 // Model is a generator and a main model over one vocabulary. Its graph functions only put together the functions of
@@ -22,6 +23,8 @@ type Model struct {
 	// What SourceUnigram and SourceUniform draw from, nil for other sources: a log-probability a token, up to a
 	// constant; very low for tokens that are never drawn, such as special ones.
 	LogUnigram, LogUniform []float32
+
+	routed func(reader Owner, routing moe.Routing) // told how each layer's experts are chosen, unless nil; see [Pass]
 }
 
 // prepare sets what the layers read from the store.

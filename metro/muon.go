@@ -11,7 +11,8 @@ import (
 )
 
 // muonEntry is Muon: the matrices of the layers move along the nearest orthogonal matrix to their momentum, so that all directions
-// of a matrix learn alike; all else, tables, biases, norms and heads, moves as under AdamW, at the same learning rate.
+// of a matrix learn alike; all else, tables, biases, norms and heads, moves as under AdamW, at the same learning rate. Each expert's
+// matrix moves by itself; the gate, whose columns say who is an expert for what, moves as under AdamW.
 //
 //	m = μm+(1−μ)g;  d = 0.2·√max(rows, columns)·orthogonal((1−μ)g + μm)
 //
@@ -34,14 +35,21 @@ var muonEntry = OptimizerEntry{
 		if !isLayerMatrix(w) {
 			return 0
 		}
-		k, long := float64(min(w.Shape[0], w.Shape[1])), float64(max(w.Shape[0], w.Shape[1]))
-		return orthogonalSteps * 2 * (2*k*k*long + k*k*k)
+		rows, columns := sides(w)
+		k, long := float64(min(rows, columns)), float64(max(rows, columns))
+		return float64(w.Size()/(rows*columns)) * orthogonalSteps * 2 * (2*k*k*long + k*k*k)
 	},
 }
 
-// isLayerMatrix reports whether w is the matrix of a linear map within a layer.
+// isLayerMatrix reports whether w is the matrix of a linear map within a layer, or those of its experts.
 func isLayerMatrix(w Weight) bool {
-	return w.Role == layers.RoleDense && len(w.Shape) == 2 && w.Layer >= 0
+	return w.Role == layers.RoleDense && (len(w.Shape) == 2 || len(w.Shape) == 3) && w.Layer >= 0
+}
+
+// sides are those of the matrix, or of each of the matrices, of a weight.
+func sides(w Weight) (rows, columns int) {
+	n := len(w.Shape)
+	return w.Shape[n-2], w.Shape[n-1]
 }
 
 func muon(u *Update) *Node {
@@ -52,31 +60,38 @@ func muon(u *Update) *Node {
 	fresh := MulScalar(u.Gradient, 1-momentum)
 	m := Add(MulScalar(u.State["m"], momentum), fresh)
 	u.Next["m"] = m
-	rows, columns := u.Weight.Shape[0], u.Weight.Shape[1]
+	rows, columns := sides(u.Weight)
 	return MulScalar(orthogonal(Add(fresh, MulScalar(m, momentum))), 0.2*math.Sqrt(float64(max(rows, columns))))
 }
 
 // orthogonalSteps are those of [orthogonal], each of three products.
 const orthogonalSteps = 5
 
-// orthogonal is about U·Vᵀ of a matrix U·S·Vᵀ, [rows, columns]: five steps of the polynomial
+// orthogonal is about U·Vᵀ of a matrix U·S·Vᵀ, [rows, columns], or of each of several, [E, rows, columns]: five steps of the polynomial
 //
 //	x = ax + bx³ + cx⁵  with a = 3.4445, b = −4.7750, c = 2.0315
 //
 // of its singular values, which brings those that are not tiny to between about 0.7 and 1.2. A matrix of zeros stays one.
 func orthogonal(x *Node) *Node {
 	const a, b, c = 3.4445, -4.7750, 2.0315
-	tall := x.Shape().Dimensions[0] > x.Shape().Dimensions[1]
+	turned := func(x *Node) *Node { return Transpose(x, -2, -1) }
+	tall := x.Shape().Dim(-2) > x.Shape().Dim(-1)
 	if tall {
-		x = Transpose(x, 0, 1)
+		x = turned(x)
 	}
-	x = Div(x, AddScalar(Sqrt(ReduceAllSum(Square(x))), 1e-7))
+	var length *Node
+	if squares := Square(x); x.Rank() == 2 {
+		length = ReduceAllSum(squares)
+	} else {
+		length = ReduceAndKeep(squares, ReduceSum, -2, -1)
+	}
+	x = Div(x, AddScalar(Sqrt(length), 1e-7))
 	for range orthogonalSteps {
-		squares := MatMul(x, Transpose(x, 0, 1)) // [k, k], k the shorter side
+		squares := MatMul(x, turned(x)) // [k, k], k the shorter side
 		x = Add(MulScalar(x, a), MatMul(Add(MulScalar(squares, b), MulScalar(MatMul(squares, squares), c)), x))
 	}
 	if tall {
-		x = Transpose(x, 0, 1)
+		x = turned(x)
 	}
 	return x
 }

@@ -10,6 +10,7 @@ import (
 
 	"metrolab/internal/randstream"
 	"metrolab/layers"
+	"metrolab/layers/moe"
 )
 
 // Pass is one forward pass under construction. An [ObjectiveFunc] asks it for parts; each is built at most once, at the
@@ -23,8 +24,9 @@ type Pass struct {
 	Loss  *Node  // scalar, Σ weight·loss of Terms; set by [Model.Forward]
 	Terms []Term // of the objective
 
-	scope *model.Scope
-	built map[string]*Node
+	scope   *model.Scope
+	built   map[string]*Node
+	routing map[Owner][]moe.Routing // of each model's experts, a layer of a run through it after the other
 }
 
 // Batch is what one forward pass reads, as graph nodes. Ids are int32.
@@ -95,8 +97,12 @@ func (p *Pass) GeneratorLogits() *Node {
 }
 
 func (p *Pass) generatorLogits(key *Node) *Node {
-	states := last(p.Model.GeneratorLayers(p.scope, p.Batch.Masked, p.visible(), p.Scalars.BiasScale, key))
-	return p.Model.GeneratorHead(p.scope, p.AtPositions(states))
+	m := p.Model
+	if key == nil && p.Batch.Key != nil {
+		m.routed = nil // a run that only samples teaches no gate
+	}
+	states := last(m.GeneratorLayers(p.scope, p.Batch.Masked, p.visible(), p.Scalars.BiasScale, key))
+	return m.GeneratorHead(p.scope, p.AtPositions(states))
 }
 
 // Samples returns the tokens drawn from the source of replacements at the masked positions, [B, P] int32.
@@ -198,12 +204,19 @@ func (p *Pass) slotsInUse() *Node { return GreaterThan(p.Batch.Weights, ZerosLik
 
 // Forward builds what the config's objective trains on batch.
 func (m Model) Forward(scope *model.Scope, batch Batch, s Scalars) *Pass {
-	p := &Pass{Model: m, Batch: batch, Scalars: s, scope: m.prepare(scope), built: map[string]*Node{}}
+	p := &Pass{Model: m, Batch: batch, Scalars: s, scope: m.prepare(scope), built: map[string]*Node{}, routing: map[Owner][]moe.Routing{}}
 	p.NonPad = m.nonPad(batch.Tokens)
+	p.Model.routed = func(reader Owner, routing moe.Routing) {
+		if reader == OwnerMain || !m.Config.frozenGenerator() {
+			p.routing[reader] = append(p.routing[reader], routing)
+		}
+	}
 	p.Terms = objectives.get(m.Config.Objective.Name).Build(p)
 	if len(p.Terms) == 0 {
 		exceptions.Panicf("metro: objective %q has no terms", m.Config.Objective.Name)
 	}
+	p.Model.routed = nil // what a metric runs once more is not trained
+	p.Terms = append(p.Terms, p.expertsTerms()...)
 	for i := len(p.Terms) - 1; i >= 0; i-- {
 		term := p.Terms[i].Loss
 		if w := p.Terms[i].Weight; w != nil {

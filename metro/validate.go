@@ -26,6 +26,10 @@ func (c Config) Validate() error {
 		v.encoder("generator", c.Generator)
 	}
 	v.names(&c)
+	v.experts(c, OwnerMain)
+	if pretrains && !c.withoutGenerator() {
+		v.experts(c, OwnerGenerator)
+	}
 	if pretrains {
 		v.masking(c.Masking)
 		v.replacements(c.Replacements)

@@ -24,7 +24,8 @@ type Routing struct {
 	// ZLoss is the mean of (log Σ exp logits)² over real tokens, which keeps logits small. ST-MoE's (Zoph et al., 2022).
 	ZLoss *Node
 
-	Dropped     *Node // share of the real tokens' choices that found no slot
+	Choices     *Node // of all real tokens, their number
+	Dropped     *Node // share of them that found no slot
 	LoadEntropy *Node // of the experts' shares of all choices, before any was dropped, divided by ln E: 1 = even
 	LargestLoad *Node // largest of these shares; 1/E = even
 }
@@ -87,6 +88,7 @@ func Route(logits, mask *Node, lots Lots, choices, capacity int) Routing {
 		ZLoss:    ReduceAllMean(Div(ReduceSum(Mul(Square(logSum), isReal), 1), count)),
 	}
 	asked := ReduceAllSum(load)
+	routing.Choices = asked
 	routing.Dropped = Div(Sub(asked, ReduceAllSum(kept)), atLeastOne(asked))
 	share := Div(ReduceSum(load, 0, 1), atLeastOne(asked)) // [E]
 	routing.LargestLoad = ReduceAllMax(share)

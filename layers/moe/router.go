@@ -20,6 +20,7 @@ type Router struct {
 	EvaluationCapacity float64            // the same, when evaluating
 	MinCapacity        int                // slots that an expert has at least
 	GroupRows          int                // rows that share slots, by which a batch is divisible; 0 = all rows of a batch
+	EvaluationRows     int                // the same, when evaluating: with 1 no answer depends on the rows beside it; 0 = GroupRows
 	RandomSelection    bool               // in training, who finds a slot is drawn by lot; else who comes first, row by row
 	RandomSecond       bool               // in training, second choices are drawn by their probabilities; see [Lots]
 	Jitter             float64            // in training, what the gate reads is multiplied by numbers from 1 ± Jitter
@@ -50,7 +51,7 @@ func (r Router) weights(width int) []layers.Weight {
 	if init == nil {
 		init = layers.InitNormal(0.02)
 	}
-	return []layers.Weight{{Kind: "weights", Shape: []int{width, r.Experts}, Init: init, Role: layers.RoleDense}}
+	return []layers.Weight{{Kind: "weights", Shape: []int{width, r.Experts}, Init: init, Role: layers.RoleGate}}
 }
 
 // logits are the gate's, [T, E], for x [B, S, H] and the weights w [H, E]: in float32 whatever the dtype in which matrices are
@@ -67,12 +68,15 @@ func (r Router) logits(scope *model.Scope, x, w, key *Node) *Node {
 
 // route routes x, [B, S, H], by its logits, [T, E].
 func (r Router) route(scope *model.Scope, x, logits, mask, key *Node) Routing {
-	rows, groups := x.Shape().Dim(0), 1
-	if r.GroupRows > 0 {
-		groups = rows / r.GroupRows
+	rows, groups, each := x.Shape().Dim(0), 1, r.GroupRows
+	if key == nil && r.EvaluationRows > 0 {
+		each = r.EvaluationRows
 	}
-	if r.GroupRows > 0 && groups*r.GroupRows != rows {
-		exceptions.Panicf("moe: %d rows do not make groups of %d", rows, r.GroupRows)
+	if each > 0 {
+		groups = rows / each
+	}
+	if each > 0 && groups*each != rows {
+		exceptions.Panicf("moe: %d rows do not make groups of %d", rows, each)
 	}
 	tokens := logits.Shape().Dim(0) / groups
 	draw := func(stream string, wanted bool) *Node {
@@ -97,9 +101,9 @@ func (r Router) check() {
 	if r.Choices < 1 || r.Choices > 2 || r.Experts < r.Choices {
 		exceptions.Panicf("moe: each token chooses 1 or 2 experts of at least as many, not %d of %d", r.Choices, r.Experts)
 	}
-	if !(r.TrainingCapacity >= 0 && r.EvaluationCapacity >= 0 && r.MinCapacity >= 0 && r.GroupRows >= 0) {
-		exceptions.Panicf("moe: capacities and rows are 0 or more, not %g in training, %g in evaluation, %d at least, %d rows",
-			r.TrainingCapacity, r.EvaluationCapacity, r.MinCapacity, r.GroupRows)
+	if !(r.TrainingCapacity >= 0 && r.EvaluationCapacity >= 0 && r.MinCapacity >= 0 && r.GroupRows >= 0 && r.EvaluationRows >= 0) {
+		exceptions.Panicf("moe: capacities and rows are 0 or more, not %g in training, %g in evaluation, %d at least, %d and %d rows",
+			r.TrainingCapacity, r.EvaluationCapacity, r.MinCapacity, r.GroupRows, r.EvaluationRows)
 	}
 	if !(r.Jitter >= 0 && r.Jitter < 1) {
 		exceptions.Panicf("moe: the jitter is at least 0 and below 1, not %g", r.Jitter)

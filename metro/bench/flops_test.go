@@ -72,6 +72,13 @@ func TestFLOPsAreThoseOfTheProgram(t *testing.T) {
 		"optimizer.name=muon sharing=gdes generator.size=narrow_quarter",
 		"optimizer.name=muon replacements.source=frozen replacements.checkpoint=elsewhere sharing=none",
 		"masking.with_replacement=true replacements.disallow_correct=true",
+		"main.feed_forward=moe generator.feed_forward=moe",
+		"main.feed_forward=moe main.feed_forward_options.top_k=2 main.feed_forward_options.group_rows=0",
+		"main.feed_forward=moe generator.feed_forward=moe generator.dropout=0.1 replacements.dropout=eval training.accumulate=2 objective.name=rtd_clm_scl",
+		"main.feed_forward=moe training.activation_checkpointing=true",
+		"main.feed_forward=moe training.activation_checkpointing=true main.norm=pre",
+		"main.feed_forward=moe generator.feed_forward=moe sharing=all optimizer.name=muon generator.size=same",
+		"generator.feed_forward=moe replacements.source=frozen replacements.checkpoint=elsewhere sharing=none",
 	} {
 		t.Run(changes, func(t *testing.T) {
 			c := recipes.Micro()

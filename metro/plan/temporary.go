@@ -62,6 +62,7 @@ type buffers struct {
 	hidden, inner, attention, vocabulary, table float64
 	layer                                       [3]float64 // hidden, inner and attention of the largest layer alone
 	gradients                                   float64    // of all weights that learn but the token table
+	routed                                      float64    // that carry tokens to experts and back, once each
 	checkpointing                               bool
 }
 
@@ -70,8 +71,16 @@ func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 	const float = 4
 	rows, length := float64(c.Training.BatchSize/max(1, c.Training.Accumulate)), float64(c.Data.SeqLen)
 	b := buffers{checkpointing: c.Training.ActivationCheckpointing}
-	add := func(e metro.Encoder, times float64) {
+	add := func(reader metro.Owner, times float64) {
+		e := c.Main
+		if reader == metro.OwnerGenerator {
+			e = c.Generator
+		}
 		hidden, inner := float*rows*length*float64(e.Width), float*rows*length*float64(e.FFN)
+		if r, ok := c.Routed(reader, true); ok { // guesses: nothing was compiled that they could be fitted to
+			inner = float * r.All * float64(e.FFN)
+			b.routed += times * float64(e.Layers) * float * (2*r.Carriers + 2*r.All*float64(e.Width))
+		}
 		attention := float * rows * float64(e.Heads) * length * length
 		n := times * float64(e.Layers)
 		b.hidden, b.inner, b.attention = b.hidden+n*hidden, b.inner+n*inner, b.attention+n*attention
@@ -83,14 +92,14 @@ func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 	if len(inv.HeadOf(metro.OwnerMain, metro.HeadSCL)) > 0 {
 		views = 2
 	}
-	add(c.Main, views)
+	add(metro.OwnerMain, views)
 	generator := inv.HeadOf(metro.OwnerGenerator, metro.HeadGenerator)
 	switch {
 	case len(generator) == 0 || generator[0].Frozen: // keeps nothing
 	case c.Sharing == metro.SharingAll:
-		add(c.Main, 1)
+		add(metro.OwnerMain, 1)
 	default:
-		add(c.Generator, 1)
+		add(metro.OwnerGenerator, 1)
 	}
 	var vocabulary []float64 // positions of the heads that end in a product with the token table
 	slots := rows * float64(c.MaskedPositions())
@@ -124,9 +133,9 @@ func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 // heads work; in the backward pass, when the token table has its gradients and a layer is computed again; or at its own end, when all
 // gradients are there and the step is clipped and made. held is the part of the gradients that a device holds.
 func (b buffers) bytes(k coefficients, held float64) float64 {
-	kept, own := k.Hidden*b.hidden+k.Inner*b.inner+k.Attention*b.attention, 0.0
+	kept, own := k.Hidden*b.hidden+k.Inner*b.inner+k.Attention*b.attention+b.routed, 0.0
 	if b.checkpointing {
-		kept, own = k.Kept*b.hidden, k.Hidden*b.layer[0]+k.Inner*b.layer[1]+k.Attention*b.layer[2]
+		kept, own = k.Kept*b.hidden, k.Hidden*b.layer[0]+k.Inner*b.layer[1]+k.Attention*b.layer[2]+b.routed
 	}
 	return max(kept+k.Vocabulary*b.vocabulary, kept+own+k.Table*b.table, held*(b.gradients+k.Table*b.table))
 }
@@ -148,9 +157,14 @@ func Temporaries(c metro.Config, compiler Compiler) (float64, error) {
 }
 
 // Evidence is the number of compiled steps that the estimate for c was fitted to: those of its precision and, if it checkpoints
-// activations, with checkpointing. Where there are none, it is a guess.
+// activations, with checkpointing. Where there are none, as with experts, it is a guess.
 func Evidence(c metro.Config, compiler Compiler) int {
 	k := fitted[compiler][precision(c)]
+	for _, reader := range []metro.Owner{metro.OwnerMain, metro.OwnerGenerator} {
+		if _, ok := c.Experts(reader); ok {
+			return 0
+		}
+	}
 	if c.Training.ActivationCheckpointing {
 		return k.Checkpointed
 	}

@@ -70,14 +70,19 @@ const lossScalars = 6
 
 // Scalars implements [Workload]: in the order in which scalarNodes reads them.
 func (w *Pretraining) Scalars(step int) []float32 {
-	return w.scalars(step, lossWeights(w.model.Config, step))
+	return w.scalars(step, lossWeights(w.model.Config, step), func(path string) bool { return rests(w.model.Config, path, step) })
 }
 
-func (w *Pretraining) scalars(step int, losses []float32) []float32 {
+// scalars are 0 for the options that are weights of what rests.
+func (w *Pretraining) scalars(step int, losses []float32, rests func(path string) bool) []float32 {
 	c := w.model.Config
 	values := append(losses, float32(c.Positions.Scale), float32(c.TemperatureAt(step)))
 	for _, path := range c.InputOptions() {
-		values = append(values, float32(c.Option(path).(float64)))
+		value := float32(c.Option(path).(float64))
+		if rests(path) {
+			value = 0
+		}
+		values = append(values, value)
 	}
 	return values
 }
@@ -173,5 +178,5 @@ func (w *Pretraining) Validate(p *Program, batch data.Batch) (StepOutput, error)
 	c := w.model.Config
 	whole := c
 	whole.Training.BatchSize, whole.Training.Accumulate = len(batch.Rows), 1
-	return p.Validate(hostBatch{batch, whole}, w.scalars(c.Training.Steps, c.Objective.Weights()))
+	return p.Validate(hostBatch{batch, whole}, w.scalars(c.Training.Steps, c.Objective.Weights(), func(string) bool { return false }))
 }

@@ -47,3 +47,11 @@ func lossWeights(c metro.Config, step int) []float32 {
 	}
 	return weights
 }
+
+// rests reports whether an option that is an input of the graph is the weight of a loss of the experts of the model that rests in a
+// step of two-stage training.
+func rests(c metro.Config, path string, step int) bool {
+	reader, ok := metro.WeighsExperts(path)
+	first := c.Training.GeneratorSteps
+	return ok && first > 0 && (reader == metro.OwnerMain) == (step <= first)
+}
