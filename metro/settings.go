@@ -131,6 +131,10 @@ var idleRules = []struct {
 	{"generator.init", Config.frozenGenerator, "a frozen generator's weights are read"},
 	{"generator.init_scale", Config.frozenGenerator, "a frozen generator's weights are read"},
 	{"generator.init_scale", func(c Config) bool { return c.Sharing == SharingAll }, "sharing=all gives the generator the main model's layers"},
+	{"main.feed_forward_options.balance_weight", finetunes, "it is a setting of pretraining that fine-tuning does not look at"},
+	{"main.feed_forward_options.z_weight", finetunes, "it is a setting of pretraining that fine-tuning does not look at"},
+	{"generator.feed_forward_options.balance_weight", Config.frozenGenerator, "a frozen generator's gates do not learn"},
+	{"generator.feed_forward_options.z_weight", Config.frozenGenerator, "a frozen generator's gates do not learn"},
 	{"objective.rtd_weight", func(c Config) bool { return c.Objective.Name == "all_token_lm" }, "objective.name=all_token_lm has no term of RTD"},
 	{"optimizer.final_fraction", func(c Config) bool {
 		return c.Optimizer.Schedule == ScheduleThen && c.Training.GeneratorSteps == 0 && c.Optimizer.WarmupSteps >= c.Training.Steps
@@ -144,6 +148,8 @@ func (c Config) withoutGenerator() bool {
 }
 
 func (c Config) frozenGenerator() bool { return c.source().Generator == GeneratorFrozen }
+
+func finetunes(c Config) bool { return c.Task.Name != "" }
 
 func drawsUniformly(c Config) bool { return c.Replacements.Source == SourceUniform }
 

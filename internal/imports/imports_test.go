@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"internal/backendtest": {"metro/backend"},
 	"layers":               {},
 	"layers/moe":           {"layers"},
-	"metro":                {"layers", "metro/masking"},
+	"metro":                {"layers", "layers/moe", "metro/masking"},
 	"metro/backend":        {},
 	"metro/bench":          append([]string{"viz", "viz/table"}, aboveMetro...),
 	"metro/compress":       aboveMetro,

@@ -47,6 +47,13 @@ var numbers = map[string]string{
 	"generator.layers": "2", "generator.width": "12", "generator.heads": "4", "generator.ffn": "20", "generator.dropout": "0.1", "generator.epsilon": "1e-5",
 	"positions.rows": "20", "positions.bins": "8", "positions.max_distance": "64", "positions.scale": "3",
 
+	"main.feed_forward_options.experts": "3", "main.feed_forward_options.top_k": "2", "main.feed_forward_options.capacity": "0.5", "main.feed_forward_options.evaluation_capacity": "0.5",
+	"main.feed_forward_options.min_capacity": "1", "main.feed_forward_options.group_rows": "0", "main.feed_forward_options.jitter": "0.1",
+	"main.feed_forward_options.balance_weight": "0.1", "main.feed_forward_options.z_weight": "0.1",
+	"generator.feed_forward_options.experts": "3", "generator.feed_forward_options.top_k": "2", "generator.feed_forward_options.capacity": "0.5", "generator.feed_forward_options.evaluation_capacity": "0.5",
+	"generator.feed_forward_options.min_capacity": "1", "generator.feed_forward_options.group_rows": "0", "generator.feed_forward_options.jitter": "0.1",
+	"generator.feed_forward_options.balance_weight": "0.1", "generator.feed_forward_options.z_weight": "0.1",
+
 	"masking.rate": "0.3", "masking.final_rate": "0.1", "masking.rule": "80/10/10",
 	"replacements.temperature": "1.5", "replacements.temperature_decay": "0.1",
 	"objective.generator_weight": "2", "objective.rtd_weight": "2", "objective.clm_weight": "2", "objective.scl_weight": "2",
