@@ -4,10 +4,12 @@ package metro
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
 
+	"metrolab/internal/usererr"
 	"metrolab/layers"
 	"metrolab/layers/moe"
 )
@@ -144,6 +146,30 @@ func (v *validation) experts(c Config, reader Owner) {
 		v.bad("%sgroup_rows must divide the %d rows that are computed at once (training.batch_size=%d in training.accumulate=%d parts), it is %d",
 			path, rows, c.Training.BatchSize, c.Training.Accumulate, r.GroupRows)
 	}
+}
+
+// CheckFeedForward reports whether there is a feed-forward map of that name, "" being the dense one, and such options of it. What
+// is wrong is the user's error, in words that begin with feed_forward.
+func CheckFeedForward(name string, options Options) error {
+	entry, ok := feedForwards.find(cmp.Or(name, FeedForwardDense))
+	if !ok {
+		return usererr.New("feed_forward is %.40q; %q are known", name, feedForwards.names())
+	}
+	s := slot{kind: "feed_forward", options: "feed_forward_options", name: entry.Name, part: entry.Part, values: &options}
+	for _, name := range s.given() {
+		option, err := s.option(name)
+		if err != nil {
+			return err
+		}
+		if _, err := option.parse(fmt.Sprint(options.values()[name])); err != nil {
+			return usererr.New("%s.%s %w", s.options, name, err)
+		}
+	}
+	c := Config{Main: Encoder{FeedForward: entry.Name, FeedForwardOptions: options}}
+	if f, ok := c.Experts(OwnerMain); ok && f.Router.Choices > f.Router.Experts {
+		return usererr.New("feed_forward_options.top_k=%d needs as many experts at least, and there are %d", f.Router.Choices, f.Router.Experts)
+	}
+	return nil
 }
 
 // Routed are the sizes of what a layer of experts computes for the rows of one part of a step.

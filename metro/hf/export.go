@@ -122,8 +122,12 @@ func (j joint) write(w io.Writer, src weights.Source) error {
 	if !j.transposed {
 		return writeFloats(w, len(values), func(i int) float32 { return values[i] })
 	}
-	rows, columns := j.shape[0], j.shape[1]
-	return writeFloats(w, len(values), func(i int) float32 { return values[i%rows*columns+i/rows] })
+	rows, columns := j.sides()
+	size := rows * columns
+	return writeFloats(w, len(values), func(i int) float32 {
+		first, i := i/size*size, i%size
+		return values[first+i%rows*columns+i/rows]
+	})
 }
 
 // writeFloats writes n little-endian float32.

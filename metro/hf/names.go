@@ -4,6 +4,7 @@ package hf
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"metrolab/metro"
@@ -15,15 +16,22 @@ type joint struct {
 	ours       string // in a checkpoint; "" at an export for a table that ELECTRA has and the model has not: zeros
 	plus       string // at an export, if not "": ours too, to be added (see [metro.Disentangle])
 	shape      []int  // ours
-	transposed bool   // theirs has the two axes the other way round
+	transposed bool   // theirs has the last two axes the other way round
 }
 
 // theirShape is the shape in model.safetensors.
 func (j joint) theirShape() []int {
-	if j.transposed {
-		return []int{j.shape[1], j.shape[0]}
+	shape := slices.Clone(j.shape)
+	if n := len(shape); j.transposed {
+		shape[n-2], shape[n-1] = shape[n-1], shape[n-2]
 	}
-	return j.shape
+	return shape
+}
+
+// sides are those of the matrix, or of each of the matrices, of a joint that is transposed, as ours has them.
+func (j joint) sides() (rows, columns int) {
+	n := len(j.shape)
+	return j.shape[n-2], j.shape[n-1]
 }
 
 // Their names of parts, behind the prefix of the encoder ("electra.").
@@ -43,7 +51,8 @@ var (
 		"attention/value":         "attention.self.value",
 		"attention/output":        "attention.output.dense",
 		"attention_norm":          "attention.output.LayerNorm",
-		"ffn_in":                  "intermediate.dense",
+		"gate":                    "intermediate.gate",
+		"ffn_in":                  "intermediate.dense", // of experts with one axis more, before the two
 		"ffn_out":                 "output.dense",
 		"ffn_norm":                "output.LayerNorm",
 		"relative_position_table": "attention.self.relative_position_table",

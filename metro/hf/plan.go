@@ -126,8 +126,12 @@ func (l *exportedModel) settings(c metro.Config, vocab int, pad int32) settings 
 	case len(l.reasons) > 0:
 		s.Metrolab = &ours{
 			Role: l.role, Norm: e.Norm, Positions: positionShape(c.Positions), RTDHead: c.Objective.RTDHead, GeneratorHead: c.Objective.GeneratorHead,
-			OutputScale: c.Embeddings.OutputScale,
-			Note:        "not an ELECTRA model, because it has " + strings.Join(l.reasons, " and ") + "; only metrolab reads it",
+			OutputScale:        c.Embeddings.OutputScale,
+			FeedForwardOptions: e.FeedForwardOptions,
+			Note:               "not an ELECTRA model, because it has " + strings.Join(l.reasons, " and ") + "; only metrolab reads it",
+		}
+		if dense := metro.FeedForwardDense; cmp.Or(e.FeedForward, dense) != dense {
+			s.Metrolab.FeedForward = e.FeedForward
 		}
 	case l.role == generatorRole:
 		s.Architectures = []string{"ElectraForMaskedLM"}
@@ -166,6 +170,7 @@ func beyondElectra(c metro.Config, e metro.Encoder, heads []string) []string {
 	has := func(head string) bool { return slices.Contains(heads, head) }
 	add(c.Positions.Relative != metro.RelativeNone, "a relative position bias (positions.relative=%s)", c.Positions.Relative)
 	add(e.Norm != metro.NormPost, "pre-LN layers")
+	add(cmp.Or(e.FeedForward, metro.FeedForwardDense) != metro.FeedForwardDense, "another map in its layers (feed_forward=%s)", e.FeedForward)
 	add(has("rtd") && c.Objective.RTDHead != metro.RTDHeadProjected, "an RTD head without a dense map (objective.rtd_head=%s)", c.Objective.RTDHead)
 	add(has("clm"), "a corrective language modelling head")
 	add(has("scl"), "a sequence contrast head")

@@ -4,6 +4,7 @@ package hf
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -71,6 +72,9 @@ type ours struct {
 	RTDHead       string          `json:"rtd_head,omitempty"`
 	GeneratorHead string          `json:"generator_head,omitempty"`
 	OutputScale   float64         `json:"output_scale,omitempty"`
+
+	FeedForward        string        `json:"feed_forward,omitempty"` // "" for the dense map
+	FeedForwardOptions metro.Options `json:"feed_forward_options,omitzero"`
 }
 
 // maxSettings bounds config.json, which is a kilobyte long.
@@ -181,6 +185,9 @@ func (o *ours) checkShape() error {
 			return usererr.New("metrolab.%s is %.40q; %q are known", s.name, s.value, choices[s.path])
 		}
 	}
+	if err := metro.CheckFeedForward(o.FeedForward, o.FeedForwardOptions); err != nil {
+		return usererr.New("metrolab.%w", err)
+	}
 	if p := o.Positions; p.Relative != metro.RelativeNone && (p.Bins < 1 || p.MaxDistance < 1) {
 		return usererr.New("metrolab.positions has %d bins up to distance %d", p.Bins, p.MaxDistance)
 	}
@@ -196,6 +203,7 @@ func (s *settings) encoder() metro.Encoder {
 	}
 	if s.ModelType == metroType {
 		e.Norm = s.Metrolab.Norm
+		e.FeedForward, e.FeedForwardOptions = cmp.Or(s.Metrolab.FeedForward, metro.FeedForwardDense), s.Metrolab.FeedForwardOptions
 	}
 	return e
 }

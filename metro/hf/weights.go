@@ -66,8 +66,14 @@ func (p *part) read(j joint, dst []float32) error {
 	if err != nil {
 		return err
 	}
-	if j.transposed {
-		return values.ReadTransposed(dst, j.shape[1], j.shape[0])
+	if !j.transposed {
+		return values.Read(dst)
 	}
-	return values.Read(dst)
+	rows, columns := j.sides()
+	for size := rows * columns; len(dst) > 0; dst = dst[size:] {
+		if err := values.ReadTransposed(dst[:size], columns, rows); err != nil {
+			return err
+		}
+	}
+	return nil
 }
