@@ -181,6 +181,10 @@ func mismatch(from, to metro.Config, o Options) error {
 		if a.Width == 0 {
 			return
 		}
+		if _, ok := from.Experts(metro.Owner(prefix)); ok {
+			bad("%s.feed_forward=%s has experts, which are not grown", prefix, a.FeedForward)
+			return
+		}
 		grows := map[string]bool{prefix + ".layers": true, prefix + ".width": true, prefix + ".heads": true, prefix + ".ffn": true}
 		there := b.Computes(prefix)
 		for i, s := range a.Computes(prefix) {

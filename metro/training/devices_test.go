@@ -80,6 +80,7 @@ func TestDevicesShareAStep(t *testing.T) {
 		settings []string
 	}{
 		{[]int{4}, nil},
+		{[]int{4}, []string{"main.feed_forward=moe", "main.feed_forward_options.group_rows=8", "main.feed_forward_options.capacity=0.75", "main.feed_forward_options.random_selection=true", "objective.name=mlm"}},
 		{[]int{2, 8}, []string{"training.accumulate=2", "objective.name=mlm", "positions.relative=none"}}, // compiled in half the time
 	} {
 		c := assigned(t, append([]string{"training.batch_size=16", "data.seq_len=12", "main.dropout=0.1", "generator.dropout=0.1", "replacements.dropout=train",
