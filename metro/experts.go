@@ -29,6 +29,7 @@ var expertsEntry = FeedForwardEntry{
 	Part{Name: FeedForwardExperts, Version: 1, Options: []Option{
 		{Name: "experts", Neutral: 4, Low: 1, High: 4096, Help: "maps of a layer, E"},
 		{Name: "top_k", Neutral: 1, Low: 1, High: 2, Help: "experts that a token chooses"},
+		{Name: "whole", Neutral: false, Help: "an expert's answer counts whole, not by its probability; of top_k=1, with gates that learn by their losses alone"},
 		{Name: "capacity", Neutral: 1.25, Low: 0, High: 4096, Help: "slots of all experts in training, as a multiple of what tokens choose; 0 is enough for all"},
 		{Name: "evaluation_capacity", Neutral: 2.0, Low: 0, High: 4096, Help: "the same in evaluation"},
 		{Name: "min_capacity", Neutral: 4, Low: 0, High: 1 << 20, Help: "slots that an expert has at least"},
@@ -42,7 +43,7 @@ var expertsEntry = FeedForwardEntry{
 	func(b layers.Block, option func(string) any) layers.FeedForward {
 		return moe.FeedForward{
 			Router: moe.Router{
-				Experts: option("experts").(int), Choices: option("top_k").(int),
+				Experts: option("experts").(int), Choices: option("top_k").(int), Whole: option("whole").(bool),
 				TrainingCapacity: option("capacity").(float64), EvaluationCapacity: option("evaluation_capacity").(float64),
 				MinCapacity: option("min_capacity").(int), GroupRows: option("group_rows").(int), EvaluationRows: 1,
 				RandomSelection: option("random_selection").(bool), RandomSecond: option("random_second").(bool), Jitter: option("jitter").(float64),
@@ -139,6 +140,8 @@ func (v *validation) experts(c Config, reader Owner) {
 		v.bad("%stop_k=%d needs as many experts at least, and %sexperts is %d", path, r.Choices, path, r.Experts)
 	case r.RandomSecond && r.Choices < 2:
 		v.bad("%srandom_second is about second choices; it needs %stop_k=2, which is %d", path, path, r.Choices)
+	case r.Whole && r.Choices > 1:
+		v.bad("%swhole is about single choices; the weights of two add up to 1 anyway, and %stop_k is %d", path, path, r.Choices)
 	case r.GroupRows == 0 && c.Training.Accumulate > 1:
 		v.bad("training.accumulate=%d: with %sgroup_rows=0 all rows of a part share slots, so that a step in parts is another one; set %sgroup_rows to 1 or more, or training.accumulate=1",
 			c.Training.Accumulate, path, path)

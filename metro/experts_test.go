@@ -135,6 +135,7 @@ func TestSettingsOfExpertsThatDoNotGoTogether(t *testing.T) {
 	for _, test := range []struct{ set, want string }{
 		{path + "experts=1 " + path + "top_k=2", "main.feed_forward_options.top_k=2 needs as many experts at least, and main.feed_forward_options.experts is 1"},
 		{path + "random_second=true", "it needs main.feed_forward_options.top_k=2, which is 1"},
+		{path + "top_k=2 " + path + "whole=true", "main.feed_forward_options.whole is about single choices"},
 		{path + "group_rows=0 training.accumulate=2", "training.accumulate=2: with main.feed_forward_options.group_rows=0 all rows of a part share slots"},
 		{path + "group_rows=3", "main.feed_forward_options.group_rows must divide the 64 rows that are computed at once (training.batch_size=64 in training.accumulate=1 parts), it is 3"},
 		{path + "group_rows=64 training.accumulate=2", "must divide the 32 rows that are computed at once"},

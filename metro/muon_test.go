@@ -22,9 +22,20 @@ import (
 // muonStep is the direction of one step for a layer's matrix, and what is remembered, for a gradient and what was remembered before.
 func muonStep(t *testing.T, be compute.Backend, c metro.Config, gradient, before [][]float64) (direction, after *mat.Dense) {
 	t.Helper()
+	out := muonStepOf(t, be, c, gradient, before)
+	dense := func(x *tensors.Tensor) *mat.Dense {
+		dims := x.Shape().Dimensions
+		return mat.NewDense(dims[0], dims[1], tensors.MustCopyFlatData[float64](x))
+	}
+	return dense(out[0]), dense(out[1])
+}
+
+// muonStepOf is muonStep for matrices side by side too.
+func muonStepOf(t *testing.T, be compute.Backend, c metro.Config, gradient, before any) []*tensors.Tensor {
+	t.Helper()
 	entry, ok := metro.OptimizerNamed(metro.OptimizerMuon)
 	require.True(t, ok)
-	out := MustExecOnceN(be, func(g, m *Node) []*Node {
+	return MustExecOnceN(be, func(g, m *Node) []*Node {
 		u := &metro.Update{
 			Weight:   metro.Weight{Role: layers.RoleDense, Shape: g.Shape().Dimensions},
 			Gradient: g, Config: c.Optimizer, Option: c.OptionsOf("optimizer.options"),
@@ -33,11 +44,6 @@ func muonStep(t *testing.T, be compute.Backend, c metro.Config, gradient, before
 		d := entry.Update(u)
 		return []*Node{d, u.Next["m"]}
 	}, gradient, before)
-	dense := func(x *tensors.Tensor) *mat.Dense {
-		dims := x.Shape().Dimensions
-		return mat.NewDense(dims[0], dims[1], tensors.MustCopyFlatData[float64](x))
-	}
-	return dense(out[0]), dense(out[1])
 }
 
 // The direction of a layer's matrix is, but for its factor, nearly the orthogonal matrix next to what the momentum and the gradient
@@ -119,4 +125,31 @@ func TestMuonElsewhere(t *testing.T) {
 		require.Equal(t, directions[1].Value(), directions[0].Value())
 	}
 	require.Equal(t, []string{"m"}, muon.StateOf(metro.Weight{Role: layers.RoleDense, Shape: []int{2, 2}}))
+}
+
+// Each expert's matrix moves as it would by itself, whatever the size of the others' gradients.
+func TestMuonMovesEachExpertByItself(t *testing.T) {
+	c := recipes.Tiny()
+	require.NoError(t, c.SetAll("optimizer.name=muon"))
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		rng := rand.New(rand.NewPCG(5, 2))
+		gradients, before := make([][][]float64, 3), make([][][]float64, 3)
+		for e := range gradients {
+			for range 4 {
+				row, old := make([]float64, 6), make([]float64, 6)
+				for j := range row {
+					row[j], old[j] = math.Pow(10, float64(-e))*rng.NormFloat64(), rng.NormFloat64()
+				}
+				gradients[e], before[e] = append(gradients[e], row), append(before[e], old)
+			}
+		}
+		all := muonStepOf(t, be, c, gradients, before)
+		for i := range all {
+			together := tensors.MustCopyFlatData[float64](all[i])
+			for e := range gradients {
+				alone := tensors.MustCopyFlatData[float64](muonStepOf(t, be, c, gradients[e], before[e])[i])
+				require.InDeltaSlice(t, alone, together[e*24:(e+1)*24], 1e-12)
+			}
+		}
+	})
 }

@@ -90,7 +90,7 @@ var beside = map[string][]string{
 
 // expertsSwitches are those of a map of experts, each with what stands beside it.
 var expertsSwitches = map[string][]string{
-	"experts=3": nil, "top_k=2": nil, "capacity=0.5": nil, "evaluation_capacity=0.5": nil, "min_capacity=1": nil, "group_rows=0": nil,
+	"experts=3": nil, "top_k=2": nil, "whole=true": nil, "capacity=0.5": nil, "evaluation_capacity=0.5": nil, "min_capacity=1": nil, "group_rows=0": nil,
 	"random_selection=true": {"capacity=0.5"}, "random_second=true": {"top_k=2"}, "jitter=0.1": nil, "balance_weight=0.1": nil, "z_weight=0.1": nil,
 }
 
