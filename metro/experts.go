@@ -81,6 +81,29 @@ func (c Config) Experts(reader Owner) (moe.FeedForward, bool) {
 	return experts, ok
 }
 
+// ExpertsOf returns the map of experts that w is a weight of, the first axis of which counts experts; false if it belongs to none.
+func (c Config) ExpertsOf(w Weight) (moe.FeedForward, bool) {
+	if w.Layer < 0 || w.Part != "ffn_in" && w.Part != "ffn_out" {
+		return moe.FeedForward{}, false
+	}
+	if w.ByMain {
+		return c.Experts(OwnerMain)
+	}
+	return c.Experts(OwnerGenerator)
+}
+
+// Active returns how many of weights take part in what becomes of one token: all but those of experts that it does not choose.
+func (c Config) Active(weights Inventory) (n int) {
+	for _, w := range weights {
+		size := w.Size()
+		if f, ok := c.ExpertsOf(w); ok {
+			size = size / f.Router.Experts * f.Router.Choices
+		}
+		n += size
+	}
+	return n
+}
+
 // readers are the models that have routed tokens to experts, and what the names of their losses and metrics begin with.
 var readers = []struct {
 	reader Owner

@@ -23,6 +23,7 @@ type growFlags struct {
 	model, out, corpus, backend string
 	set                         []string
 	options                     grow.Options
+	experts                     int
 	approximate                 bool
 }
 
@@ -40,11 +41,15 @@ METRO's are; --noise 0.1 tells them apart without a change of the function. --wi
 instead, and gives the function up. --depth stack repeats layers as 0 1 0 1, interpolate as 0 0 1 1, and zero, under pre-LN
 alone, adds layers that do nothing yet.
 
+--experts 4 makes four copies of each feed-forward map of the main model, and a gate that sends each token to two of them (sparse
+upcycling): the function stays where every token finds a slot. Their settings are main.feed_forward_options.NAME.
+
 The receipt compares both models on 16 texts that neither was trained on: the largest differences of states and logits, whether
 gradients can tell copies apart, and the ranks of the matrices that grew. The folder is a pair as metro export writes it. The
 optimizer starts anew.`,
 		Example: `  metro grow --model runs/tiny-0123456789 --set main.width=128 --noise 0.1 --out grown
   metro grow --model runs/tiny-0123456789 --set main.width=128 --set main.layers=4 --depth interpolate --out grown
+  metro grow --model runs/tiny-0123456789 --experts 4 --out experts
   metro pretrain --recipe tiny --init-from grown`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return growModel(cmd, f) },
@@ -61,11 +66,11 @@ optimizer starts anew.`,
 	flags.BoolVar(&f.approximate, "approximate", false, "write a model whose width is no multiple, and whose function is kept only nearly")
 	flags.StringVar(&f.corpus, "corpus", "", "text for the receipt; the model's training text if not given")
 	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
-	for _, name := range []string{"set", "out"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err)
-		}
+	flags.IntVar(&f.experts, "experts", 0, "make as many experts of each feed-forward map of the main model, two for a token, with slots for all in evaluation")
+	if err := cmd.MarkFlagRequired("out"); err != nil {
+		panic(err)
 	}
+	cmd.MarkFlagsOneRequired("set", "experts")
 	return cmd
 }
 
@@ -106,20 +111,39 @@ func growModel(cmd *cobra.Command, f growFlags) error {
 // target is what the model grows to: a setting that is no size, and an option that would do nothing, are the user's error.
 func (f growFlags) target(from metro.Config) (metro.Config, error) {
 	for _, a := range f.set {
-		if path, _, _ := strings.Cut(a, "="); !slices.Contains(grow.Sizes, strings.TrimSpace(path)) {
+		if path, _, _ := strings.Cut(a, "="); !grow.Changes(strings.TrimSpace(path)) {
 			return from, usererr.New("another %s is no growth; what grows is %s", strings.TrimSpace(path), strings.Join(grow.Sizes, ", "))
 		}
 	}
-	to, err := grow.Target(from, f.set...)
+	to, err := grow.Target(from, f.assignments()...)
 	if err != nil {
 		return to, err
 	}
 	return to, f.options.Idle(from, to)
 }
 
+// assignments are those of --set and, with --experts, those that it stands for, as far as --set does not say otherwise.
+func (f growFlags) assignments() []string {
+	if f.experts == 0 {
+		return f.set
+	}
+	said := func(path string) bool {
+		return slices.ContainsFunc(f.set, func(a string) bool { return strings.HasPrefix(strings.TrimSpace(a), path) })
+	}
+	const options = "main.feed_forward_options."
+	set := []string{"main.feed_forward=" + metro.FeedForwardExperts, fmt.Sprint(options+"experts=", f.experts)}
+	for path, value := range map[string]int{options + "top_k": min(2, f.experts), options + "evaluation_capacity": 0} {
+		if !said(path) {
+			set = append(set, fmt.Sprint(path, "=", value))
+		}
+	}
+	return append(set, f.set...)
+}
+
 // unevenNotes are those that no option asks for.
 func unevenNotes(from, to metro.Config) []string {
 	to.Main.Layers, to.Generator.Layers = from.Main.Layers, from.Generator.Layers
+	to.Main.FeedForward, to.Generator.FeedForward = from.Main.FeedForward, from.Generator.FeedForward
 	return grow.Notes(from, to, grow.Options{})
 }
 
@@ -140,6 +164,9 @@ func printReceipt(w io.Writer, small, large metro.Model, o grow.Options, r grow.
 		return
 	}
 	fmt.Fprintln(w, "the function is kept, to the rounding of float32")
+	if f, ok := large.Config.Experts(metro.OwnerMain); ok && f.Router.TrainingCapacity > 0 {
+		fmt.Fprintf(w, "in training, tokens that find no slot are not computed by experts, which have %g times as many slots as tokens choose\n", f.Router.TrainingCapacity)
+	}
 	wider := small.Config.Main.Width != large.Config.Main.Width
 	switch {
 	case math.IsNaN(r.Gradient) || !wider:
@@ -165,14 +192,26 @@ func sizeTable(small, large metro.Model) table.Table {
 		add(name+".heads", from.Heads, to.Heads)
 		add(name+".ffn", from.FFN, to.FFN)
 	}
-	count := func(m metro.Model) int {
+	count := func(m metro.Model) (all, active int) {
 		inv, _ := m.Config.Inventory(m.Vocab)
-		return inv.Count()
+		return inv.Count(), m.Config.Active(inv)
+	}
+	experts := func(reader metro.Owner) {
+		if f, ok := large.Config.Experts(reader); ok {
+			add(string(reader)+" model's maps of a layer", 1, f.Router.Experts)
+		}
 	}
 	encoder("main", small.Config.Main, large.Config.Main)
 	encoder("generator", small.Config.Generator, large.Config.Generator)
 	add("width of the tables", small.Config.EmbeddingWidth(), large.Config.EmbeddingWidth())
-	add("weights", count(small), count(large))
+	experts(metro.OwnerMain)
+	experts(metro.OwnerGenerator)
+	before, activeBefore := count(small)
+	now, active := count(large)
+	add("weights", before, now)
+	if active != now {
+		add("weights that a token meets", activeBefore, active)
+	}
 	return t
 }
 

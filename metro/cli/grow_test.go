@@ -58,3 +58,52 @@ func TestGrow(t *testing.T) {
 	_, said, code = grow(filepath.Join(l.dir, "uneven"), "--set", "main.width=24", "--approximate")
 	require.Equal(t, exitDone, code, said)
 }
+
+// Maps become experts, and pretraining goes on with the same loss where there are slots for all, so that gate, dispatch and combination
+// were in its step.
+func TestGrowExperts(t *testing.T) {
+	l := newLab(t)
+	_, said, code := l.inProcess(t.Context(), l.pretrain("runs", "go", 10)...)
+	require.Equal(t, exitDone, code, said)
+	run := l.onlyRun("runs")
+	experts := filepath.Join(l.dir, "experts")
+	grow := func(model, out string, more ...string) (string, string, int) {
+		return l.inProcess(t.Context(), append([]string{"grow", "--model", model, "--out", out, "--corpus", l.text, "--backend", "go"}, more...)...)
+	}
+	stdout, said, code := grow(run, experts, "--experts", "4", "--set", "main.feed_forward_options.capacity=0", "--set", "main.feed_forward_options.balance_weight=0")
+	require.Equal(t, exitDone, code, said)
+	require.Contains(t, stdout, "the function is kept")
+	require.Contains(t, stdout, "weights that a token meets")
+
+	seam := func(name, from string, more ...string) float64 {
+		_, said, code := l.inProcess(t.Context(), append(l.pretrain(name, "go", 10, "--init-from", from, "--set", "optimizer.learning_rate=1e-9"), more...)...)
+		require.Equal(t, exitDone, code, said)
+		metrics, err := os.ReadFile(filepath.Join(l.onlyRun(name), "metrics.jsonl"))
+		require.NoError(t, err)
+		return firstLoss(t, metrics)
+	}
+	require.InEpsilon(t, seam("dense", run), seam("sparse", experts), 1e-4, "the loss is continuous across the seam")
+
+	for message, c := range map[string]struct {
+		model string
+		more  []string
+	}{
+		"has experts, which are not grown":                   {experts, []string{"--experts", "8"}},
+		"feed_forward_options.experts must be in [1, 4096]":  {run, []string{"--experts", "-1"}},
+		"needs as many experts at least":                     {run, []string{"--experts", "1", "--set", "main.feed_forward_options.top_k=2"}},
+		"another main.dropout is no growth":                  {run, []string{"--experts", "2", "--set", "main.dropout=0.1"}},
+		"at least one of the flags":                          {run, nil},
+		"counts by the probability of its expert, about 1/4": {run, []string{"--experts", "4", "--set", "main.feed_forward_options.top_k=1"}},
+	} {
+		out := filepath.Join(l.dir, "refused")
+		stdout, said, code := grow(c.model, out, c.more...)
+		if code == exitDone { // an approximation that an option asks for
+			require.Contains(t, stdout, message)
+			require.NoError(t, os.RemoveAll(out))
+			continue
+		}
+		require.Equal(t, exitUser, code, "%v: %s", c.more, said)
+		require.Contains(t, said, message)
+		require.NoDirExists(t, out)
+	}
+}

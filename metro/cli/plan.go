@@ -234,6 +234,9 @@ func printPlan(w io.Writer, p planned) {
 	row("of its heads", count(p.Parameters.Heads))
 	row("of the generator alone", count(p.Parameters.Generator))
 	row("all weights", count(p.Parameters.Total()))
+	if active := p.Parameters.Active; active < p.Parameters.Total() {
+		row("active, those that one token meets", count(active))
+	}
 	for _, part := range m.Parts() {
 		if part.Bytes > 0 {
 			row("memory: "+part.Name, bytesOf(part.Bytes))

@@ -158,9 +158,13 @@ idle       has no effect under the other settings
 // weightsAndCost are the lines of a recipe's header that follow from its config.
 func weightsAndCost(c metro.Config) string {
 	p := recipes.Count(c, c.Data.VocabSize)
-	return fmt.Sprintf("  - Parameters: %s in the encoder, %s with the RTD head; %s in the generator.\n"+
+	active := ""
+	if p.Active < p.Encoder+p.RTDHead+p.Generator {
+		active = fmt.Sprintf("  - Active: %s of them, those that one token meets.\n", humanize.Comma(int64(p.Active)))
+	}
+	return fmt.Sprintf("  - Parameters: %s in the encoder, %s with the RTD head; %s in the generator.\n%s"+
 		"  - Cost: %s tokens, about %s floating-point operations.\n",
-		humanize.Comma(int64(p.Encoder)), humanize.Comma(int64(p.Encoder+p.RTDHead)), humanize.Comma(int64(p.Generator)),
+		humanize.Comma(int64(p.Encoder)), humanize.Comma(int64(p.Encoder+p.RTDHead)), humanize.Comma(int64(p.Generator)), active,
 		humanize.Comma(int64(recipes.TrainTokens(c))), strings.Replace(fmt.Sprintf("%.0e", recipes.TrainFLOPs(c, c.Data.VocabSize)), "e+", "e", 1))
 }
 

@@ -23,5 +23,11 @@
 //
 // [DepthStack] and [DepthInterpolate] repeat layers. Neither keeps the function; [DepthZero] does under pre-LN, where a layer can add nothing.
 //
+// # Experts
+//
+// The dense feed-forward maps become mixtures of experts that are copies of them (sparse upcycling, as in AquilaMoE), with a gate that
+// is drawn anew. Two choices, whose weights add up to 1, keep the function as long as every token finds a slot; so does a single one
+// that counts whole. Tokens differ, and so, in time, do the experts that they choose.
+//
 // What is said of bert2BERT here is from notes on the paper (2110.07143), not from its text.
 package grow

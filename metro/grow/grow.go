@@ -38,7 +38,7 @@ type Options struct {
 	Noise float64
 
 	RestartGenerator bool  // the generator's own weights are drawn anew, those that it shares are not
-	Seed             int64 // of the noise, and of a generator that starts anew
+	Seed             int64 // of the noise, of gates, and of a generator that starts anew
 }
 
 // filled returns o with what stands for what was left out.
@@ -60,10 +60,16 @@ func (o Options) filled() (Options, error) {
 	return o, nil
 }
 
-// Sizes are the fields of a config that growing changes.
+// Sizes are the fields of a config that growing changes. Dense feed-forward maps become experts by two more, and their options.
 var Sizes = []string{
 	"main.width", "main.heads", "main.ffn", "main.layers", "generator.width", "generator.heads", "generator.ffn", "generator.layers",
-	"embeddings.width", "embeddings.output_scale",
+	"embeddings.width", "embeddings.output_scale", "main.feed_forward", "generator.feed_forward",
+}
+
+// Changes reports whether growing may change the field at path.
+func Changes(path string) bool {
+	field, _, _ := strings.Cut(path, "_options.")
+	return slices.Contains(Sizes, field)
 }
 
 // Target returns the config that from grows to: from with assignments made. The models keep the size of their heads, and what
@@ -153,8 +159,10 @@ func Grow(src weights.Source, to metro.Config, o Options) (weights.Source, error
 		if !g.has(w) {
 			continue
 		}
-		if _, err := dimensionsOf(w); err != nil {
-			return nil, err
+		if one, _ := g.one(w); !g.isGate(w) {
+			if _, err := dimensionsOf(one); err != nil {
+				return nil, err
+			}
 		}
 		g.wanted[w.Tensor()] = w
 		g.list = append(g.list, weights.Tensor{Name: w.Tensor(), Shape: w.Shape})
@@ -186,6 +194,9 @@ func mismatch(from, to metro.Config, o Options) error {
 			return
 		}
 		grows := map[string]bool{prefix + ".layers": true, prefix + ".width": true, prefix + ".heads": true, prefix + ".ffn": true}
+		if _, ok := upcycles(from, to, metro.Owner(prefix)); ok {
+			grows[prefix+".feed_forward"], grows[prefix+".feed_forward_options"] = true, true
+		}
 		there := b.Computes(prefix)
 		for i, s := range a.Computes(prefix) {
 			if !grows[s.Path] {
@@ -218,8 +229,10 @@ func (o Options) Idle(from, to metro.Config) error {
 	wider := from.Main.Width != to.Main.Width || from.Main.FFN != to.Main.FFN || from.Generator.Width != to.Generator.Width ||
 		from.Generator.FFN != to.Generator.FFN || from.EmbeddingWidth() != to.EmbeddingWidth()
 	deeper := from.Main.Layers != to.Main.Layers || from.Generator.Layers != to.Generator.Layers
+	maps := func(e metro.Encoder) any { return [2]any{e.FeedForward, e.FeedForwardOptions} }
+	experts := maps(from.Main) != maps(to.Main) || maps(from.Generator) != maps(to.Generator)
 	switch {
-	case !wider && !deeper && !o.RestartGenerator:
+	case !wider && !deeper && !experts && !o.RestartGenerator:
 		return usererr.New("nothing grows; set one of %s to more than it is", strings.Join(Sizes, ", "))
 	case o.Noise > 0 && !wider:
 		return usererr.New("noise tells copies apart, and no width grows, so that there are none; leave it out")
@@ -227,8 +240,8 @@ func (o Options) Idle(from, to metro.Config) error {
 		return usererr.New("%s says where copies are from, and no width grows, so that there are none; leave it out", WidthAKI)
 	case o.Depth != "" && o.Depth != DepthStack && !deeper:
 		return usererr.New("depth by %q does nothing where no layers are added; leave it out", o.Depth)
-	case o.Seed != 0 && o.Noise == 0 && !o.RestartGenerator:
-		return usererr.New("nothing is drawn without noise and without a generator that starts anew; leave the seed out")
+	case o.Seed != 0 && o.Noise == 0 && !o.RestartGenerator && !experts:
+		return usererr.New("nothing is drawn without noise, without gates and without a generator that starts anew; leave the seed out")
 	}
 	return nil
 }
@@ -243,6 +256,9 @@ func readerOf(w metro.Weight) metro.Owner {
 
 // has reports whether the smaller model has what w grows from.
 func (g *grown) has(w metro.Weight) bool {
+	if g.isGate(w) {
+		w.Part = "ffn_in" // a gate is there with its experts
+	}
 	old, ok := g.places[readerOf(w)][g.origin(w)]
 	if !ok {
 		return isMapOfTables(w) && g.hasEncoder(readerOf(w), w.Head)
@@ -316,8 +332,15 @@ func (g *grown) values(name string) ([]float64, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s has no tensor %.80s", g, name)
 	}
+	one, experts := g.one(w)
+	values, err := g.oneOf(one)
+	return slices.Repeat(values, experts), err
+}
+
+// oneOf computes a tensor that no experts share.
+func (g *grown) oneOf(w metro.Weight) ([]float64, error) {
 	stream := randstream.New(g.options.Seed, "grow"+w.Path())
-	if g.options.RestartGenerator && w.Owner == metro.OwnerGenerator {
+	if g.isGate(w) || g.options.RestartGenerator && w.Owner == metro.OwnerGenerator {
 		values := make([]float64, w.Size())
 		w.Init(stream, values, w.Shape)
 		return values, nil

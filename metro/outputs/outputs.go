@@ -22,7 +22,7 @@ import (
 // Outputs is what a model says of rows, and how that depends on its weights.
 type Outputs struct {
 	Names     []string             // of the outputs that it has heads for: States, RTD, …
-	Values    map[string][]float32 // row by row
+	Values    map[string][]float32 // row by row; 0 at padding, where what a model says is nobody's concern
 	Gradients map[string][]float32 // by tensor, of the mean of the squares of all logits
 }
 
@@ -85,7 +85,13 @@ func build(m metro.Model, held metro.Inventory, scope *model.Scope, ids *Node) (
 	scale := Scalar(g, dtypes.Float32, m.Config.Positions.Scale)
 	nonPad := NotEqual(ids, Scalar(g, dtypes.Int32, m.PadID))
 	has := func(owner metro.Owner, head string) bool { return len(held.HeadOf(owner, head)) > 0 }
-	add := func(name string, x *Node) { names, out = append(names, name), append(out, x) }
+	add := func(name string, x *Node) {
+		real := nonPad
+		for real.Rank() < x.Rank() {
+			real = ExpandAxes(real, -1)
+		}
+		names, out = append(names, name), append(out, Where(BroadcastToDims(real, x.Shape().Dimensions...), x, ZerosLike(x)))
+	}
 	if len(held.Of(metro.OwnerMain).Where(func(w metro.Weight) bool { return w.Layer >= 0 })) > 0 {
 		states := m.MainStates(scope, ids, nonPad, scale, nil)
 		add(States, states)

@@ -62,6 +62,7 @@ type Parameters struct {
 	Heads     int `json:"heads"`     // of the main model, as far as the objective has them
 	Generator int `json:"generator"` // what the generator has for itself
 	Learning  int `json:"learning"`  // of all of these, those that are trained
+	Active    int `json:"active"`    // of all of these, those that one token meets: fewer only where it chooses among experts
 }
 
 // Total is the number of all weights.
@@ -82,7 +83,7 @@ func Make(r Request) (p Plan, err error) {
 	if p.FLOPs, err = own.FLOPs(c.Data.VocabSize); err != nil {
 		return p, err
 	}
-	p.Parameters = parametersOf(inv)
+	p.Parameters = parametersOf(c, inv)
 	steps, rows := float64(c.Training.Steps), c.Training.BatchSize
 	p.Run, p.Tokens = steps*p.FLOPs.Total(), steps*float64(rows)*float64(c.Data.SeqLen)
 	p.Seconds = p.FLOPs.Total() / (float64(r.Devices) * r.Device.Peak * r.MFU)
@@ -94,12 +95,13 @@ func Make(r Request) (p Plan, err error) {
 }
 
 // parametersOf counts the weights of inv.
-func parametersOf(inv metro.Inventory) Parameters {
+func parametersOf(c metro.Config, inv metro.Inventory) Parameters {
 	ofHead := func(w metro.Weight) bool { return w.Head != "" && w.ByMain }
 	return Parameters{
 		Encoder:   inv.Of(metro.OwnerMain).Encoder().Count(),
 		Heads:     inv.Where(ofHead).Count(),
 		Generator: inv.Where(func(w metro.Weight) bool { return !w.ByMain }).Count(),
 		Learning:  inv.Learning().Count(),
+		Active:    c.Active(inv),
 	}
 }

@@ -12,6 +12,7 @@ type Parameters struct {
 	Encoder   int // the main model without any head, its tables included: what is kept
 	RTDHead   int // on top of it
 	Generator int // what the generator has for itself: its head, and whatever config.sharing does not take from the main model
+	Active    int // of all of these, those that one token meets: fewer only where it chooses among experts
 }
 
 // Count counts the weights of a config's model over vocab tokens from its inventory alone, so it costs nothing for models
@@ -23,10 +24,11 @@ type Parameters struct {
 // modelling on the main model, V biases and at most one dense map, are left out.
 func Count(c metro.Config, vocab int) Parameters {
 	inv := metro.Describe(c, vocab)
+	encoder, head := inv.Of(metro.OwnerMain).Encoder(), inv.HeadOf(metro.OwnerMain, metro.HeadRTD)
+	generator := inv.Where(func(w metro.Weight) bool { return w.Owner == metro.OwnerGenerator })
 	return Parameters{
-		Encoder:   inv.Of(metro.OwnerMain).Encoder().Count(),
-		RTDHead:   inv.HeadOf(metro.OwnerMain, metro.HeadRTD).Count(),
-		Generator: inv.Where(func(w metro.Weight) bool { return w.Owner == metro.OwnerGenerator }).Count(),
+		Encoder: encoder.Count(), RTDHead: head.Count(), Generator: generator.Count(),
+		Active: c.Active(encoder) + c.Active(head) + c.Active(generator),
 	}
 }
 
@@ -54,9 +56,9 @@ func TrainTokens(c metro.Config) float64 {
 	return float64(c.Training.Steps) * float64(c.Training.BatchSize) * float64(c.Data.SeqLen)
 }
 
-// inLayers counts the weights in the layers of one model, without the tables of an attention bias, which multiply nothing.
+// inLayers counts the weights in the layers of one model that a token meets, without the tables of an attention bias, which multiply nothing.
 func inLayers(c metro.Config, reader metro.Owner) int {
-	return metro.Describe(c, 1).Of(reader).Where(func(w metro.Weight) bool {
+	return c.Active(metro.Describe(c, 1).Of(reader).Where(func(w metro.Weight) bool {
 		return w.Layer >= 0 && w.Role != layers.RoleRelative
-	}).Count()
+	}))
 }

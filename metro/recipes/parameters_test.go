@@ -120,6 +120,7 @@ func TestCountIsOfTheGraph(t *testing.T) {
 				built.Encoder += n
 			}
 		}
+		built.Active = built.Encoder + built.RTDHead + built.Generator
 		require.Equal(t, built, recipes.Count(c, m.Vocab), set)
 	}
 }
