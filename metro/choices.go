@@ -35,6 +35,8 @@ func Choices() map[string][]string {
 		"optimizer.name":                    optimizers.names(),
 		"optimizer.schedule":                schedules.names(),
 		"optimizer.layer_decay_rule":        {LayerDecayExact, LayerDecayElectra},
+		"growth.width":                      {WidthNone, WidthFPI, WidthAKI},
+		"growth.depth":                      {DepthStack, DepthInterpolate, DepthZero},
 		"training.matmul":                   {MatMulFloat32, MatMulTF32, MatMulBFloat16},
 		"training.activations":              {ActivationsFloat32, ActivationsBFloat16},
 	}

@@ -26,6 +26,7 @@ type Config struct {
 	Objective    Objective    `json:"objective" when:"pretraining"`           // what is trained
 	Optimizer    Optimizer    `json:"optimizer"`                              // Adam and the learning rate over time
 	Training     Training     `json:"training"`                               // how long, on what, and what is written down
+	Growth       Growth       `json:"growth" when:"pretraining"`              // of the model of training.init_from into this one
 	Evaluation   Evaluation   `json:"evaluation" when:"pretraining"`          // held-out rows
 	Task         Task         `json:"task"`                                   // what is trained: pretraining, or a task on a pretrained model
 }
@@ -339,6 +340,30 @@ const (
 const (
 	ActivationsFloat32  = "float32"
 	ActivationsBFloat16 = "bfloat16"
+)
+
+// Growth is how a smaller model, that of training.init_from, becomes the one that training begins with; see package grow. What is
+// drawn for it follows from the seed of the run. The zero Growth is none: the models must have one shape.
+type Growth struct {
+	Width            string  `json:"width" class:"data" neutral:"" when:"training.init_from!=" since:"2"`                      // WidthNone, WidthFPI or WidthAKI: whether the model grows, and what copies of a coordinate are at first
+	Depth            string  `json:"depth" class:"data" neutral:"stack" when:"growth.width!=" since:"2"`                       // DepthStack, DepthInterpolate or DepthZero: which layer a new one begins as
+	Noise            float64 `json:"noise" class:"data" neutral:"0" when:"growth.width!=" since:"2"`                           // tells copies apart without a change of the function, in parts of the standard deviation of the weights that read them
+	RestartGenerator bool    `json:"restart_generator" class:"data" neutral:"false" when:"growth.width!= generator" since:"2"` // the generator's own weights are drawn anew
+	Approximate      bool    `json:"approximate" class:"operation" neutral:"false" when:"growth.width!=" since:"2"`            // allows shapes that keep the function only nearly
+}
+
+// Values of Growth.Width.
+const (
+	WidthNone = ""    // nothing grows
+	WidthFPI  = "fpi" // the layer's own: the function stays (function-preserving initialisation)
+	WidthAKI  = "aki" // those of the layer above, which are a start that is not the same twice (advanced knowledge initialisation)
+)
+
+// Values of Growth.Depth.
+const (
+	DepthStack       = "stack"       // 0 1 0 1
+	DepthInterpolate = "interpolate" // 0 0 1 1
+	DepthZero        = "zero"        // 0 1, and then layers that add nothing yet; under pre-LN alone, where it keeps the function
 )
 
 // Evaluation is the held-out sets: rows of the validation split for the losses, and as many rows of the test split for the

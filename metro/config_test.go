@@ -36,6 +36,9 @@ var invalid = map[string]string{
 	"embeddings.kind=bytes":                `embeddings.kind must be one of ["table"], it is "bytes"`,
 	"main.feed_forward=experts":            `main.feed_forward must be one of ["dense" "moe"], it is "experts"`,
 	"generator.feed_forward=":              `generator.feed_forward must be one of ["dense" "moe"], it is ""`,
+	"growth.width=wide":                    `growth.width must be one of ["" "fpi" "aki"], it is "wide"`,
+	"growth.depth=zeros":                   `growth.depth must be one of ["stack" "interpolate" "zero"], it is "zeros"`,
+	"growth.noise=2":                       "growth.noise must be in [0, 1], it is 2",
 	"main.layers=0":                        "main.layers must be positive, it is 0",
 	"main.width=-64":                       "main.width must be positive, it is -64",
 	"main.heads=0":                         "main.heads must be positive, it is 0",
@@ -136,7 +139,7 @@ var invalid = map[string]string{
 var free = []string{
 	"seed", "data.lowercase", "data.corpus", "data.field", "data.files", "positions.absolute", "positions.per_layer", "positions.within_documents", "masking.with_replacement",
 	"replacements.disallow_correct", "replacements.temperature_decay", "objective.rtd_zero_init", "optimizer.bias_correction",
-	"training.activation_checkpointing", "training.deterministic", "training.init_from",
+	"training.activation_checkpointing", "training.deterministic", "training.init_from", "growth.restart_generator", "growth.approximate",
 }
 
 // tinyOf1800 is Tiny with the numbers that the sentences above quote.

@@ -47,6 +47,23 @@ func identityOf(t testing.TB, c metro.Config) string {
 	return string(text)
 }
 
+// How a model grows is part of a run's name where one grows, and nowhere else; that it may grow inexactly decides no number.
+func TestTheGrowthNamesTheRun(t *testing.T) {
+	c := recipes.Tiny()
+	without := identityOf(t, c)
+	for _, setting := range []string{"growth.width=aki", "growth.depth=interpolate", "growth.noise=0.1", "growth.restart_generator=true", "growth.approximate=true"} {
+		idle, grown := c, c
+		require.NoError(t, idle.Set(setting))
+		require.Equal(t, without, identityOf(t, idle), setting)
+		grown.Training.InitFrom, grown.Growth.Width = "a", metro.WidthFPI
+		before := grown
+		require.NotEqual(t, without, identityOf(t, before))
+		require.NoError(t, grown.Set(setting))
+		require.Equal(t, setting == "growth.approximate=true", identityOf(t, before) == identityOf(t, grown), setting)
+		require.Equal(t, c.GraphKey(), grown.GraphKey(), setting)
+	}
+}
+
 // Each field, flipped alone where all are in use, changes exactly the keys that its class names: a key too fine trains
 // again for nothing, a key too coarse takes one run for another.
 func TestEachFieldChangesTheKeysOfItsClass(t *testing.T) {
@@ -55,6 +72,9 @@ func TestEachFieldChangesTheKeysOfItsClass(t *testing.T) {
 	for _, f := range base.Fields() {
 		if f.Path == "task.data" || f.Path == "task.from_scratch" || f.Path == "task.name" || f.Path == "task.pooling" {
 			continue // see TestTheTaskDecidesWhatIsInUse
+		}
+		if strings.HasPrefix(f.Path, "growth.") {
+			continue // see TestTheGrowthNamesTheRun
 		}
 		require.True(t, f.InUse, f.Path)
 		c := base
@@ -105,7 +125,7 @@ var inputs = []string{
 	"positions.scale", "objective.generator_weight", "objective.rtd_weight", "objective.clm_weight", "objective.scl_weight",
 	"optimizer.learning_rate", "optimizer.schedule", "optimizer.warmup_steps", "optimizer.final_fraction", "optimizer.bias_correction",
 	"training.steps", "training.ema", "training.generator_steps", "training.copy_generator",
-	"main.init", "main.init_scale", "generator.init", "generator.init_scale", "objective.rtd_zero_init",
+	"main.init", "main.init_scale", "generator.init", "generator.init_scale", "growth.depth", "growth.noise", "growth.restart_generator", "growth.width", "objective.rtd_zero_init",
 	"objective.options.sharpness", "task.from_scratch",
 }
 

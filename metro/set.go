@@ -17,8 +17,9 @@ import (
 // unknown path is an error that names the nearest right one; a value of the wrong type is an error that says which
 // type is wanted. c is unchanged on error.
 //
-// Two paths stand for several fields: "generator.size=RULE" gives the generator the shape that [SizeGenerator] makes of
-// the main model's at that moment, and "generator.width_ratio=R" narrows it (see [Narrow]) and leaves its depth.
+// Three paths stand for several fields: "generator.size=RULE" gives the generator the shape that [SizeGenerator] makes of
+// the main model's at that moment, "generator.width_ratio=R" narrows it (see [Narrow]) and leaves its depth, and
+// "main.width_ratio=R" narrows the main model itself.
 func (c *Config) Set(assignment string) error {
 	path, value, ok := strings.Cut(assignment, "=")
 	if !ok {
@@ -121,15 +122,30 @@ var shorthands = map[string]func(c *Config, value string) error{
 		return nil
 	},
 	"generator.width_ratio": func(c *Config, value string) error {
-		ratio, err := strconv.ParseFloat(value, 64)
-		if err != nil || !(ratio > 0 && ratio <= 4) {
-			return usererr.New("generator.width_ratio wants a number above 0, at most 4, not %q", value)
+		ratio, err := parseRatio("generator", value)
+		if err != nil {
+			return err
 		}
 		sized := Narrow(c.Main, ratio)
 		sized.Layers = c.Generator.Layers
 		c.resizeGenerator(sized)
 		return nil
 	},
+	"main.width_ratio": func(c *Config, value string) error {
+		ratio, err := parseRatio("main", value)
+		if err == nil {
+			c.Main = Narrow(c.Main, ratio)
+		}
+		return err
+	},
+}
+
+func parseRatio(encoder, value string) (float64, error) {
+	ratio, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(ratio > 0 && ratio <= 4) {
+		return 0, usererr.New("%s.width_ratio wants a number above 0, at most 4, not %q", encoder, value)
+	}
+	return ratio, nil
 }
 
 // resizeGenerator takes the shape of e and nothing else.

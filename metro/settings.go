@@ -50,7 +50,8 @@ func (c Config) Idle(path string) string { return c.idle(path, c) }
 func (c Config) idle(path string, before Config) string {
 	states := c.fields()
 	if _, ok := shorthands[path]; ok {
-		path = "generator.width"
+		encoder, _, _ := strings.Cut(path, ".")
+		path = encoder + ".width"
 	}
 	s, ok := states[path]
 	if !ok {

@@ -96,6 +96,12 @@ var idleUnder = map[string][]idleCase{
 	"training.generator_steps": {task},
 	"training.copy_generator":  {{"training.generator_steps=0", "", "another training.generator_steps"}},
 
+	"growth.width":             {{"", "fpi", "it needs another training.init_from"}, {"task.name=families,training.init_from=a", "fpi", "fine-tuning does not look at"}},
+	"growth.depth":             {{"training.init_from=a", "interpolate", "another growth.width"}},
+	"growth.noise":             {{"training.init_from=a", "0.1", "another growth.width"}},
+	"growth.restart_generator": {{"training.init_from=a", "", "another growth.width"}, {"training.init_from=a,growth.width=fpi,objective.name=mlm", "", "has no generator"}},
+	"growth.approximate":       {{"training.init_from=a", "", "another growth.width"}},
+
 	"evaluation.rows":    {task},
 	"evaluation.metrics": {task},
 	"task.name":          nil,

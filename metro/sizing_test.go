@@ -62,7 +62,19 @@ func TestNarrowAlwaysFits(t *testing.T) {
 	}
 }
 
-// The two assignments that stand for several fields change the generator's shape and nothing else.
+// The assignment that narrows the main model changes its shape and nothing else.
+func TestSetNarrowsTheMainModel(t *testing.T) {
+	base := recipes.Tiny() // 2 layers of width 64, 4 heads, ffn 128
+	c := base
+	require.NoError(t, c.Set("main.width_ratio=0.5"))
+	require.Equal(t, [4]int{2, 32, 2, 64}, [4]int{c.Main.Layers, c.Main.Width, c.Main.Heads, c.Main.FFN})
+	c.Main = base.Main
+	require.Equal(t, base, c)
+	require.NoError(t, c.SetAll("main.width_ratio=0.5", "generator.width_ratio=1"))
+	require.Equal(t, [4]int{1, 32, 2, 64}, [4]int{c.Generator.Layers, c.Generator.Width, c.Generator.Heads, c.Generator.FFN})
+}
+
+// Those that stand for several of the generator's fields change its shape and nothing else.
 func TestSetSizesTheGenerator(t *testing.T) {
 	base := recipes.Tiny() // 2 layers of width 64, 4 heads, ffn 128; a generator of 1
 	base.Generator.Activation = "relu"
@@ -88,6 +100,7 @@ func TestSetSizesTheGenerator(t *testing.T) {
 		"generator.width_ratio=NaN":  `not "NaN"`,
 		"generator.width_ratio=5":    `not "5"`,
 		"generator.width_ratio=-0.5": `not "-0.5"`,
+		"main.width_ratio=no":        `main.width_ratio wants a number above 0, at most 4, not "no"`,
 		"generator.width_rato=0.5":   `did you mean "generator.width_ratio"?`,
 		"generator.sise=same":        `did you mean "generator.size"?`,
 	} {

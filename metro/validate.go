@@ -307,6 +307,7 @@ func (v *validation) stages(c Config) {
 		v.bad("training.generator_steps must be between 0 and training.steps−1 (%d), it is %d", t.Steps-1, t.GeneratorSteps)
 	}
 	v.positive("evaluation.rows", c.Evaluation.Rows)
+	v.within("growth.noise", c.Growth.Noise, 0, 1)
 	if t.Fork == "" {
 		return
 	}

@@ -98,7 +98,7 @@ func growModel(cmd *cobra.Command, f growFlags) error {
 	}
 	w := cmd.OutOrStdout()
 	printReceipt(w, m.Model, large.Model(), f.options, receipt)
-	if uneven := unevenNotes(m.Model.Config, to); len(uneven) > 0 && !f.approximate {
+	if uneven := grow.Inexact(m.Model.Config, to); len(uneven) > 0 && !f.approximate {
 		return usererr.New("nothing was written: %s, and the function is kept only nearly, as the table says; take a multiple, or give --approximate", uneven[0])
 	}
 	if err := m.write(w, f.out, large); err != nil {
@@ -138,13 +138,6 @@ func (f growFlags) assignments() []string {
 		}
 	}
 	return append(set, f.set...)
-}
-
-// unevenNotes are those that no option asks for.
-func unevenNotes(from, to metro.Config) []string {
-	to.Main.Layers, to.Generator.Layers = from.Main.Layers, from.Generator.Layers
-	to.Main.FeedForward, to.Generator.FeedForward = from.Main.FeedForward, from.Generator.FeedForward
-	return grow.Notes(from, to, grow.Options{})
 }
 
 // printReceipt prints what a growth has done.

@@ -177,6 +177,7 @@ func otherValues() valuesOf {
 	values := valuesOf(metro.Choices())
 	values["generator.size"] = metro.SizingRules()
 	values["generator.width_ratio"] = []string{"above 0, at most 4"}
+	values["main.width_ratio"] = values["generator.width_ratio"]
 	values["evaluation.metrics"] = []string{"tie_cosine, and names from metro.RegisterMetric, with commas"}
 	values["optimizer.groups"] = []string{"such as main/rtd: lr=2; generator: lr=0.5 decay=0"}
 	values["replacements.checkpoint"] = []string{"a run, or a Hugging Face folder"}

@@ -3,6 +3,7 @@
 package grow
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -15,17 +16,17 @@ import (
 	"metrolab/metro/weights"
 )
 
-// Values of [Options.Width]: what the copies of a layer's coordinates are at first.
+// Values of [Options.Width]: what the copies of a layer's coordinates are at first; see [metro.Growth].
 const (
-	WidthFPI = "fpi" // the layer's own: the function stays (function-preserving initialisation)
-	WidthAKI = "aki" // those of the layer above, which are a start that is not the same twice (advanced knowledge initialisation)
+	WidthFPI = metro.WidthFPI
+	WidthAKI = metro.WidthAKI
 )
 
-// Values of [Options.Depth]: which old layer a layer of a deeper model begins as.
+// Values of [Options.Depth]: which old layer a layer of a deeper model begins as; see [metro.Growth].
 const (
-	DepthStack       = "stack"       // 0 1 0 1
-	DepthInterpolate = "interpolate" // 0 0 1 1
-	DepthZero        = "zero"        // 0 1, and then layers that add nothing yet; under pre-LN alone, where it keeps the function
+	DepthStack       = metro.DepthStack
+	DepthInterpolate = metro.DepthInterpolate
+	DepthZero        = metro.DepthZero
 )
 
 // Options say how a model grows. The zero value preserves the function where that can be done at all.
@@ -101,16 +102,24 @@ func Target(from metro.Config, assignments ...string) (metro.Config, error) {
 	}
 	follow("main", from.Main, &to.Main)
 	follow("generator", from.Generator, &to.Generator)
-	if old, now := from.EmbeddingWidth(), to.EmbeddingWidth(); old != now && !set["embeddings.output_scale"] {
-		scale := from.Embeddings.OutputScale
-		if scale == 0 {
-			scale = 1
-		}
-		if to.Embeddings.OutputScale = scale * float64(old) / float64(now); to.Embeddings.OutputScale == 1 {
-			to.Embeddings.OutputScale = 0
-		}
+	if !set["embeddings.output_scale"] {
+		to.Embeddings.OutputScale = scaleOf(from, to)
 	}
 	return to, to.Validate()
+}
+
+// scaleOf is the scale at which the tied heads of a model of config to say what those of from said: a table that holds every
+// coordinate twice has products that are twice as large.
+func scaleOf(from, to metro.Config) float64 {
+	old, now := from.EmbeddingWidth(), to.EmbeddingWidth()
+	if old == now {
+		return from.Embeddings.OutputScale
+	}
+	scale := cmp.Or(from.Embeddings.OutputScale, 1) * float64(old) / float64(now)
+	if scale == 1 {
+		return 0
+	}
+	return scale
 }
 
 // grown is a source of the weights of a larger model.

@@ -51,6 +51,9 @@ func Notes(from, to metro.Config, o Options) (notes []string) {
 	if from.Embeddings.Width > 0 {
 		uneven("embeddings.width", from.EmbeddingWidth(), to.EmbeddingWidth())
 	}
+	if scale := scaleOf(from, to); to.Idle("embeddings.output_scale") == "" && to.Embeddings.OutputScale != scale {
+		add("embeddings.output_scale is %g, and heads that are tied to the token table say what they said at %g", to.Embeddings.OutputScale, scale)
+	}
 	wider := from.Main.Width != to.Main.Width || from.Generator.Width != to.Generator.Width
 	if wider && o.Width == WidthAKI {
 		add("copies are taken from the layer above (%s), which gives the function up", WidthAKI)
@@ -65,6 +68,13 @@ func Notes(from, to metro.Config, o Options) (notes []string) {
 		add("the generator starts anew")
 	}
 	return notes
+}
+
+// Inexact are those of [Notes] that no option asks for: what sizes alone do, whatever o is otherwise.
+func Inexact(from, to metro.Config) []string {
+	to.Main.Layers, to.Generator.Layers = from.Main.Layers, from.Generator.Layers
+	to.Main.FeedForward, to.Generator.FeedForward = from.Main.FeedForward, from.Generator.FeedForward
+	return Notes(from, to, Options{})
 }
 
 // Inspect runs a model and what it has grown to, made by [Grow], on rows of equally many ids, and compares them. Rows are no

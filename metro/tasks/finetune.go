@@ -140,7 +140,7 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 	}
 	c.Seed = o.Seed
 	c.Task = metro.Task{Name: t.About().Name, Data: t.About().Source, FromScratch: o.FromScratch}
-	c.Training.InitFrom, c.Replacements.Checkpoint = p.Dir, ""
+	c.Training.InitFrom, c.Replacements.Checkpoint, c.Growth = p.Dir, "", metro.Neutral().Growth
 	c.Training.Steps = cmp.Or(o.Steps, DefaultSteps)
 	c.Training.BatchSize, c.Training.Accumulate = cmp.Or(o.BatchSize, 32), 1
 	c.Training.GeneratorSteps, c.Training.CopyGenerator = 0, false

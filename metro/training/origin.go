@@ -3,6 +3,8 @@
 package training
 
 import (
+	"errors"
+
 	"github.com/gomlx/gomlx/ml/model"
 
 	"metrolab/internal/usererr"
@@ -34,7 +36,7 @@ func loadOrigins(c metro.Config) (o origins, err error) {
 		return o, err
 	}
 	if o.first != nil {
-		if err := o.first.NeedMain(); err != nil {
+		if err := errors.Join(o.first.NeedMain(), o.first.mayGrow(c)); err != nil {
 			return o, usererr.New("training.init_from: %w", err)
 		}
 	}
@@ -118,7 +120,7 @@ const mainAlone = ". A main model that learned to detect a trained generator's s
 // start sets the variables of wanted, weights of a model of config c, in store from p. Heads that p has no weights for keep
 // their first values, as do differences of tables; everything else must be there. advice is what to do for want of a generator.
 func (p Pretrained) start(store *model.Store, c metro.Config, wanted metro.Inventory, advice string) error {
-	src, err := p.Source()
+	src, err := p.grown(c)
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,7 @@ var numbers = map[string]string{
 	"optimizer.weight_decay": "0.1", "optimizer.clip_norm": "0.5", "optimizer.layer_decay": "0.8", "optimizer.options.momentum": "0.9", "optimizer.groups": "main: lr=0.5",
 
 	"training.steps": "5", "training.batch_size": "6", "training.accumulate": "2", "training.generator_steps": "2", "training.ema": "0.9",
+	"growth.noise":    "0.1",
 	"evaluation.rows": "8", "evaluation.metrics": "tie_cosine",
 }
 
@@ -70,6 +71,7 @@ var numbers = map[string]string{
 var elsewhere = map[string]string{
 	"training.matmul":      "it is what bf16 is about",
 	"training.activations": "it needs training.matmul=bfloat16, and then is what bf16 is about",
+	"growth.depth":         "zero wants a source under pre-LN; TestRunsBeginGrown has each",
 	"task.name":            "a task's runs are those of package tasks",
 	"task.from_scratch":    "a task's runs are those of package tasks",
 	"task.pooling":         "a task's runs are those of package tasks",
@@ -86,7 +88,14 @@ var beside = map[string][]string{
 	"optimizer.options.momentum=0.9":     {"optimizer.name=muon"},
 	"training.generator_steps=2":         {"sharing=none"},
 	"training.copy_generator=true":       {"sharing=none", "training.generator_steps=2"},
+	"growth.width=fpi":                   twiceAsWide,
+	"growth.width=aki":                   twiceAsWide,
+	"growth.noise=0.1":                   append([]string{"growth.width=fpi"}, twiceAsWide...),
+	"growth.restart_generator=true":      append([]string{"growth.width=fpi"}, twiceAsWide...),
 }
+
+// twiceAsWide begins with the base, grown.
+var twiceAsWide = []string{"training.init_from=DIR", "main.width=16", "main.heads=4", "main.ffn=32", "generator.size=same", "embeddings.output_scale=0.5"}
 
 // expertsSwitches are those of a map of experts, each with what stands beside it.
 var expertsSwitches = map[string][]string{
@@ -114,10 +123,11 @@ func isLoad(name string, _ float64) bool {
 // exceptions are the pairs that are refused without the switch's name, by the words of the refusal, and those that work with
 // other numbers, by the reason.
 var exceptions = map[string]string{
-	"training.copy_generator=true × export": differs + "what begins with the folders copies the generator again",
-	"training.ema=0.9 × export":             differs + "what begins with the folders averages from those weights on",
-	"replacements.source=unigram × freeze":  "has no generator",
-	"replacements.source=uniform × freeze":  "has no generator",
+	"training.copy_generator=true × export":  differs + "what begins with the folders copies the generator again",
+	"training.ema=0.9 × export":              differs + "what begins with the folders averages from those weights on",
+	"growth.restart_generator=true × export": differs + "what begins with the folders draws the generator again",
+	"replacements.source=unigram × freeze":   "has no generator",
+	"replacements.source=uniform × freeze":   "has no generator",
 }
 
 // differs begins the exceptions of pairs that work, but do not give equal numbers.
