@@ -42,7 +42,7 @@ func (b *Board) Update(e Event) {
 	b.last = e
 	if e.Result != nil {
 		run := Run{Arm: e.Arm, Seed: e.Seed, Result: *e.Result, Ended: true}
-		_ = run.measure(b.Results.Study, b.Results.config(e.Arm)) // what cannot be read is missing, and said at the end
+		_ = run.measure(b.Results) // what cannot be read is missing, and said at the end
 		b.Results.Runs = append(b.Results.Runs, run)
 		b.ended += b.lengths[e.Arm]
 		delete(b.under, e.Worker)

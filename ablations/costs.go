@@ -14,18 +14,21 @@ type cost struct {
 	key   string // of its column in the table of runs
 	name  string // of its column in the table of costs
 	scale float64
-	of    func(s Study, r Run, c metro.Config) float64 // 0 where it is not known
+	of    func(r Results, run Run, c metro.Config) float64 // 0 where it is not known
 }
 
-// costs are what a score cost. The first two follow from the config, whatever the machine; the others are of the machine.
+// costs are what a score cost. The first four follow from the config, whatever the machine; the others are of the machine. What the
+// model that a run begins with has cost is left out in some, and charged in others, which stand where an arm begins with one.
 var costs = []cost{
-	{"tokens", "Mtokens", 1e-6, func(s Study, r Run, c metro.Config) float64 { return s.spentAlone(r, c, MatchTokens) }},
-	{"flops", "TFLOP", 1e-12, func(s Study, r Run, c metro.Config) float64 { return s.spentAlone(r, c, MatchFLOPs) }},
-	{"seconds", "minutes", 1. / 60, func(_ Study, r Run, _ metro.Config) float64 { return r.Result.Seconds - r.Result.Before }},
-	{"processor_seconds", "processor minutes", 1. / 60, func(_ Study, r Run, _ metro.Config) float64 {
-		return r.Result.ProcessorSeconds - r.Result.ProcessorBefore
+	{"tokens", "Mtokens", 1e-6, func(r Results, run Run, c metro.Config) float64 { return r.Study.spentAlone(run, c, MatchTokens) }},
+	{"flops", "TFLOP", 1e-12, func(r Results, run Run, c metro.Config) float64 { return r.Study.spentAlone(run, c, MatchFLOPs) }},
+	{"tokens_with_source", "Mtokens with source", 1e-6, func(r Results, run Run, c metro.Config) float64 { return r.withSource(run, c, MatchTokens) }},
+	{"flops_with_source", "TFLOP with source", 1e-12, func(r Results, run Run, c metro.Config) float64 { return r.withSource(run, c, MatchFLOPs) }},
+	{"seconds", "minutes", 1. / 60, func(_ Results, run Run, _ metro.Config) float64 { return run.Result.Seconds - run.Result.Before }},
+	{"processor_seconds", "processor minutes", 1. / 60, func(_ Results, run Run, _ metro.Config) float64 {
+		return run.Result.ProcessorSeconds - run.Result.ProcessorBefore
 	}},
-	{"memory", "memory, MB", 1e-6, func(_ Study, r Run, _ metro.Config) float64 { return float64(r.Result.Memory) }},
+	{"memory", "memory, MB", 1e-6, func(_ Results, run Run, _ metro.Config) float64 { return float64(run.Result.Memory) }},
 }
 
 // stepsAlone are the steps of a run that are no other's.
@@ -63,14 +66,15 @@ func (s Study) spent(resource, arm string, c metro.Config, steps float64) (float
 // known are the costs that are known of any run that has ended.
 func (r Results) known() []cost {
 	return slices.DeleteFunc(slices.Clone(costs), func(c cost) bool {
-		return !slices.ContainsFunc(r.Runs, func(run Run) bool { return run.Ended && c.of(r.Study, run, r.config(run.Arm)) > 0 })
+		return !slices.ContainsFunc(r.Runs, func(run Run) bool { return run.Ended && c.of(r, run, r.config(run.Arm)) > 0 })
 	})
 }
 
 // CostTable is one row an arm: the mean of its outcome, and what a run took, as the mean over those that have ended: steps,
 // tokens of the rows, floating-point operations of the matrix products (see [metro.FLOPs]), wall time, time of all cores
 // together, and the most memory that the process held. Of a fork that is what it took from its first own step on: the steps
-// before are the trunk's.
+// before are the trunk's. Where an arm begins with a trained model, tokens and operations stand twice: without what that model
+// had cost, and with all of it for every run.
 func (r Results) CostTable() table.Table {
 	known := r.known()
 	t := table.Table{Columns: []table.Column{
@@ -83,7 +87,7 @@ func (r Results) CostTable() table.Table {
 		ended := slices.DeleteFunc(slices.Clone(r.Runs), func(run Run) bool { return run.Arm != arm.Name || !run.Ended })
 		row := []any{arm.Name, meanOf(r.outcomes(arm.Name, nil)), len(ended), mean(ended, func(run Run) float64 { return float64(r.Study.stepsAlone(run, arm.Config)) })}
 		for _, c := range known {
-			row = append(row, c.scale*mean(ended, func(run Run) float64 { return c.of(r.Study, run, arm.Config) }))
+			row = append(row, c.scale*mean(ended, func(run Run) float64 { return c.of(r, run, arm.Config) }))
 		}
 		t.Rows = append(t.Rows, row)
 	}

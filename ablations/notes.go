@@ -44,6 +44,9 @@ func (s Study) extra(corpus *text.Corpus) Extra {
 			"Few seeds decide large differences only. An arm that is undecided is not shown to be equal.",
 		},
 	}
+	if note := s.sourceNote(); note != "" {
+		extra.Notes = append(extra.Notes, note)
+	}
 	if s.Fork != nil {
 		extra.Notes = append(extra.Notes, s.Fork.note())
 	}

@@ -138,7 +138,7 @@ type Reference struct {
 // References are those of the set that the baseline was measured on; none for an outcome of no such set, nor for what it took to
 // reach a target on it.
 func (r Results) References() []Reference {
-	if how, _ := readingOf(r.Study.Outcome.Metric); how.resource != "" {
+	if how, _ := readingOf(r.Study.Outcome.Metric); how.resource != "" || how.saved != "" {
 		return nil
 	}
 	return r.referencesOf(r.Study.Outcome.Metric)

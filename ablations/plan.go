@@ -37,10 +37,11 @@ type Plan struct {
 	Runs     []Run   `json:"runs"`
 	Extra    Extra   `json:"extra"`
 
-	Matching string      `json:"matching,omitempty"`
-	Finetune *Finetuning `json:"finetune,omitempty"`
-	Fork     *Fork       `json:"fork,omitempty"`
-	Planned  *Planned    `json:"planned,omitempty"`
+	Matching string           `json:"matching,omitempty"`
+	Finetune *Finetuning      `json:"finetune,omitempty"`
+	Fork     *Fork            `json:"fork,omitempty"`
+	Sources  map[string]Spent `json:"sources,omitempty"` // see [Results.Sources]
+	Planned  *Planned         `json:"planned,omitempty"`
 }
 
 // Planned is what was written down before the first run. The tests of [Compare] keep their rate of wrong verdicts for
@@ -56,7 +57,7 @@ func (r Results) Plan() Plan {
 	s := r.Study
 	return Plan{
 		Name: s.Name, Question: s.Question, Recipe: s.Recipe, Outcome: s.Outcome, Seeds: s.Seeds, Margin: s.Margin, Until: s.UntilDecided, Corpus: r.Corpus,
-		Arms: r.Arms, Runs: r.Runs, Extra: r.Extra, Matching: s.Matching, Finetune: s.Finetune, Fork: s.Fork, Planned: r.Planned,
+		Arms: r.Arms, Runs: r.Runs, Extra: r.Extra, Matching: s.Matching, Finetune: s.Finetune, Fork: s.Fork, Sources: r.Sources, Planned: r.Planned,
 	}
 }
 
@@ -316,7 +317,7 @@ func load(store runs.Store, plan Plan, dir string) (Results, error) {
 		return Results{}, err
 	}
 	results := Results{
-		Study: plan.study(), Arms: plan.Arms, Runs: plan.Runs, Store: store, Extra: plan.Extra, Corpus: plan.Corpus, Planned: plan.Planned, dir: dir,
+		Study: plan.study(), Arms: plan.Arms, Runs: plan.Runs, Store: store, Extra: plan.Extra, Corpus: plan.Corpus, Planned: plan.Planned, Sources: plan.Sources, dir: dir,
 	}
 	return results.Reload(), nil
 }

@@ -22,11 +22,13 @@ type reading struct {
 	last     int     // evaluations whose mean it is, from the end; 1 for the last alone
 	resource string  // what it takes to reach target, MatchSteps, MatchTokens or MatchFLOPs; empty where there is no target
 	target   float64 // of metric
+	saved    string  // the resource of which it is the part that the baseline's last value took less; empty where it is none
 }
 
 var (
 	lastEvaluations = regexp.MustCompile(`^last([1-9][0-9]?):(.+)$`)
 	toTarget        = regexp.MustCompile(`^(steps|tokens|flops)_to:([^=]+)=(.+)$`)
+	saving          = regexp.MustCompile(`^saved_(steps|tokens|flops):(.+)$`)
 )
 
 // readingOf takes the name of an outcome apart; see [OutcomeOf].
@@ -49,7 +51,13 @@ func readingOf(name string) (reading, error) {
 		}
 		return reading{metric: m[2], last: 1, resource: m[1], target: target}, nil
 	}
-	return reading{}, usererr.New("outcome %q: %q is no way to read a metric; there are METRIC, lastK:METRIC with K from 1 to 99, and steps_to:, tokens_to: and flops_to:METRIC=TARGET", name, how)
+	if m := saving.FindStringSubmatch(name); m != nil {
+		if metrics.Of(m[2]).Better == "" {
+			return reading{}, usererr.New("outcome %q: which way %s is better is not known, so neither is when it is as good as the baseline's", name, m[2])
+		}
+		return reading{metric: m[2], last: 1, saved: m[1]}, nil
+	}
+	return reading{}, usererr.New("outcome %q: %q is no way to read a metric; there are METRIC, lastK:METRIC with K from 1 to 99, steps_to:, tokens_to: and flops_to:METRIC=TARGET, and saved_steps:, saved_tokens: and saved_flops:METRIC", name, how)
 }
 
 // baseMetric is the metric that an outcome is made of.
@@ -66,6 +74,9 @@ func baseMetric(outcome string) string {
 //	lastK:METRIC               its mean over the last K evaluations, such as last3:frozen_auc_unigram
 //	tokens_to:METRIC=TARGET    the tokens that were trained on when an evaluation first reached TARGET; so do
 //	                           flops_to: and steps_to:. A run that never reaches it is censored at what it had in all
+//	saved_tokens:METRIC        1 − what was trained on when an evaluation first was as good as the last one of the
+//	                           baseline's run at the same seed, in parts of all that this run was trained on; so do
+//	                           saved_flops: and saved_steps:. A run that never is so good has saved nothing, 0 of as much
 //
 // A metric to which [metrics.Of] gives no direction needs an Outcome that says which way is better.
 func OutcomeOf(name string) Outcome {
@@ -84,6 +95,9 @@ func describe(name string) metrics.Metric {
 		to := fmt.Sprintf("%s to %s %g", r.resource, m.Label, r.target)
 		return metrics.Metric{Key: name, Label: to, Format: "%.4g", Better: LowerIsBetter,
 			Meaning: "what was spent when an evaluation first reached the target, or all that was, where none has"}
+	case r.saved != "":
+		return metrics.Metric{Key: name, Label: fmt.Sprintf("part of the %s saved to the baseline's %s", r.saved, m.Label), Format: "%.3f", Better: HigherIsBetter,
+			Meaning: "1 less what was spent when an evaluation was first as good as the last of the baseline's run at the same seed, in parts of what that run spent; the baseline may have been so good before its end, and a run that never is counts with all that it spent"}
 	case r.last > 1:
 		m.Label = fmt.Sprintf("%s, mean of the last %d evaluations", m.Label, r.last)
 		if m.Meaning != "" {
@@ -114,7 +128,7 @@ func (s Study) checkReading(arm Arm) error {
 }
 
 // plain says whether the last evaluation, which a run's result holds, is all that is read.
-func (r reading) plain() bool { return r.last == 1 && r.resource == "" }
+func (r reading) plain() bool { return r.last == 1 && r.resource == "" && r.saved == "" }
 
 // read is what a reading gives.
 type read struct {
@@ -152,6 +166,16 @@ func (r reading) reaching(steps, values []float64, all int, spent func(steps flo
 	}
 	value, err := spent(at)
 	return read{value: value, censored: reached < 0}, len(values) > 0, err
+}
+
+// from is r as it is asked of the runs at a seed, whose baseline's run has ended: a part saved is what it takes to reach a target.
+func (r reading) from(baseline Run) (reading, bool) {
+	if r.saved == "" {
+		return r, true
+	}
+	target, measured := baseline.metric(r.metric)
+	r.resource, r.target = r.saved, target
+	return r, baseline.Ended && measured && finite(target)
 }
 
 // NamedOutcomes are the names of the outcomes that every pretraining run can be asked for, and that [Noise] measures by itself:

@@ -35,14 +35,16 @@ type Run struct {
 
 // Results are a study's runs, ended or not.
 type Results struct {
-	Study    Study
-	Arms     []Arm // the baseline first
-	Runs     []Run
-	Store    runs.Store // holds the directories of the runs
-	Extra    Extra      // what stands in the report beside the study itself
-	Corpus   string     // content hash of the text that configs without one of their own were trained on
-	Planned  *Planned   // what was written down before the first run; nil where nothing was
-	Problems []string   // what of the runs cannot be read, and so is missing here
+	Study   Study
+	Arms    []Arm // the baseline first
+	Runs    []Run
+	Store   runs.Store // holds the directories of the runs
+	Extra   Extra      // what stands in the report beside the study itself
+	Corpus  string     // content hash of the text that configs without one of their own were trained on
+	Planned *Planned   // what was written down before the first run; nil where nothing was
+	// Sources are what the models that arms begin with (training.init_from) have cost, by arm. One whose cost is not known is missing.
+	Sources  map[string]Spent
+	Problems []string // what of the runs cannot be read, and so is missing here
 
 	dir string // the study's folder, if it is not that of its name in the store
 }
@@ -64,7 +66,7 @@ func (r Results) Reload() Results {
 		}
 		err = errors.Join(run.load(r.Store, r.Study.Finetune != nil), err)
 		if err == nil && run.Ended {
-			err = run.measure(r.Study, r.config(run.Arm))
+			err = run.measure(r)
 		}
 		if err != nil {
 			run.problem = oneLine(err)
@@ -103,13 +105,21 @@ func (r *Run) load(store runs.Store, tuned bool) error {
 	return err
 }
 
-// measure puts the outcome of a study, where it is made of more than the last evaluation, among what a run of c that has ended has
+// measure puts the outcome of a study, where it is made of more than the last evaluation, among what a run of it that has ended has
 // measured.
-func (r *Run) measure(s Study, c metro.Config) error {
-	outcome := s.Outcome.Metric
+func (r *Run) measure(of Results) error {
+	s, c, outcome := of.Study, of.config(r.Arm), of.Study.Outcome.Metric
 	how, err := readingOf(outcome)
 	if err != nil || how.plain() || r.Result.Run == nil || r.Result.Diverged != "" {
 		return err
+	}
+	baseline := of.at(BaselineName, r.Seed)
+	if r.Arm == BaselineName {
+		baseline = *r
+	}
+	how, known := how.from(baseline)
+	if !known {
+		return nil
 	}
 	rows, err := r.Result.Run.ReadMetrics()
 	if err != nil {
@@ -118,6 +128,13 @@ func (r *Run) measure(s Study, c metro.Config) error {
 	found, ok, err := how.of(rows, c.Training.Steps, func(steps float64) (float64, error) { return s.spent(how.resource, r.Arm, c, steps) })
 	if err != nil || !ok {
 		return err
+	}
+	if how.saved != "" {
+		all, err := s.spent(how.saved, BaselineName, s.Baseline, float64(s.Baseline.Training.Steps))
+		if err != nil {
+			return err
+		}
+		found = read{value: 1 - found.value/all}
 	}
 	measured := maps.Clone(r.Result.Metrics)
 	if measured == nil {

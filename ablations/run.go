@@ -119,6 +119,7 @@ func (s Study) begin(ctx context.Context, runner *training.Runner, report func(E
 	if w.results.Arms, err = s.Arms(); err != nil {
 		return nil, err
 	}
+	w.results.Sources = sourcesOf(w.results.Arms)
 	if w.results.Runs, err = s.runs(ctx, runner, jobs); err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func (r Results) RunTable() table.Table {
 		}
 		row = append(row, run.Result.Seconds-run.Result.Before)
 		for _, c := range more {
-			if v := c.of(r.Study, run, config); run.Ended && v > 0 {
+			if v := c.of(r, run, config); run.Ended && v > 0 {
 				row = append(row, v)
 			} else {
 				row = append(row, nil)

@@ -41,7 +41,7 @@ type Claim struct {
 	document strictyaml.Document
 	parts    map[string]*yaml.Node // of the study
 	root     *yaml.Node
-	// auxiliary is what the baseline is set to for the run whose generator the arms read, if hasAuxiliary.
+	// auxiliary is what the baseline is set to for the run whose model, or generator, the arms read, if hasAuxiliary.
 	auxiliary    []string
 	hasAuxiliary bool
 }
@@ -283,11 +283,14 @@ func (c Claim) baselineNode(v Variant) (*yaml.Node, error) {
 		return nil, usererr.New("claims are asked at tiny and mini, not at %q", v.Recipe)
 	}
 	set := strictyaml.Mapping()
+	own := c.parts["set"]
 	for _, assignment := range size.set {
 		path, value, _ := strings.Cut(assignment, "=")
-		strictyaml.Put(set, path, strictyaml.Scalar(value))
+		if own == nil || !slices.ContainsFunc(own.Content, func(n *yaml.Node) bool { return n.Value == path }) {
+			strictyaml.Put(set, path, strictyaml.Scalar(value))
+		}
 	}
-	if own := c.parts["set"]; own != nil {
+	if own != nil {
 		set.Content = append(set.Content, own.Content...)
 	}
 	if v.Rate == "" {
@@ -308,7 +311,7 @@ func (c Claim) baselineNode(v Variant) (*yaml.Node, error) {
 	return set, nil
 }
 
-// Auxiliary is the config of the run whose generator the arms of a study of the claim read, at a seed of its own; ok is false
+// Auxiliary is the config of the run whose model, or generator, the arms of a study of the claim read, at a seed of its own; ok is false
 // for a claim without one.
 func (c Claim) Auxiliary(study ablations.Study) (config metro.Config, ok bool, err error) {
 	if !c.hasAuxiliary {
@@ -334,7 +337,8 @@ func WithAuxiliary(study ablations.Study, dir string) ablations.Study {
 }
 
 // Hash is that of what is planned at a variant: the arms with all that decides their numbers, the seeds, the outcome, the
-// contrast, what is expected of it, and the margin. How a path is spelled is no part of it.
+// contrast, what is expected of it, and the margin. How a path is spelled is no part of it, nor how often a run is measured where
+// its last evaluation alone counts.
 func (c Claim) Hash(study ablations.Study) (string, error) {
 	arms, err := study.Arms()
 	if err != nil {
@@ -346,6 +350,9 @@ func (c Claim) Hash(study ablations.Study) (string, error) {
 	}
 	for _, arm := range arms {
 		plan["arm "+arm.Name] = arm.Config.Identity()
+	}
+	if strings.Contains(study.Outcome.Metric, ":") { // it is read off the course of a run, which is seen as often as this
+		plan["eval_every"] = study.Baseline.Training.EvalEvery
 	}
 	if config, ok, err := c.Auxiliary(study); err != nil {
 		return "", err

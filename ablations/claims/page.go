@@ -44,8 +44,8 @@ Written by `+"`metro claims record`"+` from the ledger, ablations/claims/ledger.
 are decided. Each is a study of `+"`tiny`"+`, with its plan's hash committed before the first run; `+"`metro claims show C4`"+` shows one, and
 `+"`metro claims run C4`"+` trains it.
 
-A contrast is a weighted difference of arms, paired by seed, in the frozen AUC; differences within ±%.2g do not matter. A claim is
-decided by its own tests, at 5 %%. p is after Holm's correction over the whole ledger: %d of those decided have a difference that
+A contrast is a weighted difference of arms, paired by seed, in the frozen AUC, or in what a claim's note says; differences within
+±%.2g do not matter. A claim is decided by its own tests, at 5 %%. p is after Holm's correction over the whole ledger: %d of those decided have a difference that
 stands then too. "Elsewhere" is half and twice the learning rate, with half of the seeds, and `+"`mini`"+`, 600 steps of it by Muon,
 with three seeds. Processor hours are of all runs of a study, those that other claims share among them.
 

@@ -193,7 +193,7 @@ func (l Ledger) elsewhere(claim Claim) string {
 // Forest draws the claims that have been asked: the contrast, its interval, and what was published of its direction.
 func (l Ledger) Forest(all []Claim) (viz.Figure, error) {
 	forest := viz.Forest{
-		Name: "claims", Title: "Published claims, asked of a model of a minute", Outcome: "frozen AUC",
+		Name: "claims", Title: "Published claims, asked of a model of a minute", Outcome: "frozen AUC, of C11 the part of the operations that is saved",
 		Subtitle: "Contrasts of arms, paired by seed, with 95 % intervals; verdicts are each claim's own, p is Holm-adjusted over all",
 		Caption:  fmt.Sprintf("Each row is a contrast of arms, paired by seed, with its 95 %% interval; where the published claim holds it is as the row's name says. Differences within ±%.2g do not matter.", all[0].Margin),
 	}

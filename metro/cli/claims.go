@@ -292,14 +292,14 @@ func runClaim(cmd *cobra.Command, runner *training.Runner, out string, share sha
 		if err := tokenize(cmd.Context(), runner, config); err != nil {
 			return err
 		}
-		bar := newBar("training the frozen generator")
+		bar := newBar("training the model that arms read")
 		result, err := runner.Run(cmd.Context(), study.Recipe, config, func(p training.Progress) { bar.describe(p.Step, p.Steps, p.String()) })
 		bar.finish()
 		if err != nil {
 			return err
 		}
 		if result.Diverged != "" {
-			return fmt.Errorf("the frozen generator's run %w: %s", training.ErrDiverged, result.Diverged)
+			return fmt.Errorf("the run of the model that arms read %w: %s", training.ErrDiverged, result.Diverged)
 		}
 		study = claims.WithAuxiliary(study, result.Run.Dir)
 	}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package ablations
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+
+	"metrolab/metro"
+	"metrolab/metro/training"
+)
+
+// Spent is what a trained model has cost, by its configs: what it was trained on, what it forks and what it began with included.
+type Spent struct {
+	Tokens float64 `json:"tokens"`
+	FLOPs  float64 `json:"flops"`
+}
+
+// sourcesOf are what the models that arms begin with have cost, as far as their folders tell.
+func sourcesOf(arms []Arm) map[string]Spent {
+	sources := map[string]Spent{}
+	for _, arm := range arms {
+		if from := arm.Config.Training.InitFrom; from != "" {
+			if spent, known := spentOn(from); known {
+				sources[arm.Name] = spent
+			}
+		}
+	}
+	return sources
+}
+
+// spentOn is what a model, a run or RUN@STEP, has cost up to its checkpoint. Of a folder from elsewhere nobody knows.
+func spentOn(dir string) (spent Spent, known bool) {
+	p, err := training.LoadModel(dir)
+	if err != nil || !p.IsRun() {
+		return spent, false
+	}
+	c, steps := p.Identity.Config, p.Step
+	if c.Training.Fork != "" {
+		trunk, shared, err := metro.ParseFork(c.Training.Fork)
+		if err != nil {
+			return spent, false
+		}
+		if filepath.Base(trunk) == trunk {
+			trunk = filepath.Join(filepath.Dir(p.RunDir), trunk)
+		}
+		if spent, known = spentOn(fmt.Sprintf("%s@%d", trunk, shared)); !known {
+			return spent, false
+		}
+		steps -= shared
+	} else if from := c.Training.InitFrom; from != "" {
+		if spent, known = spentOn(from); !known {
+			return spent, false
+		}
+	}
+	flops, err := c.FLOPs(c.Data.VocabSize)
+	spent.Tokens += float64(steps * c.Training.BatchSize * c.Data.SeqLen)
+	spent.FLOPs += float64(steps) * flops.Total()
+	return spent, err == nil
+}
+
+// withSource is [Study.spentAlone] and what the model that the run begins with had cost; NaN where that is not known, and 0 where
+// no arm begins with a model whose cost is.
+func (r Results) withSource(run Run, c metro.Config, resource string) float64 {
+	if len(r.Sources) == 0 {
+		return 0
+	}
+	own := r.Study.spentAlone(run, c, resource)
+	if c.Training.InitFrom == "" || r.Study.shared(run.Arm, c) > 0 { // of a fork it is among the trunk's
+		return own
+	}
+	spent, known := r.Sources[run.Arm]
+	switch {
+	case !known:
+		return math.NaN()
+	case resource == MatchTokens:
+		return own + spent.Tokens
+	}
+	return own + spent.FLOPs
+}
+
+// sourceNote says for the report what arms begin with; "" where all begin with nothing.
+func (s Study) sourceNote() string {
+	var begun []string
+	arms, _ := s.Arms() // what is wrong with them is said elsewhere
+	for _, arm := range arms {
+		if arm.Config.Training.InitFrom != "" {
+			begun = append(begun, arm.Name)
+		}
+	}
+	if begun == nil {
+		return ""
+	}
+	return fmt.Sprintf("These arms begin with a trained model (training.init_from): %s. What that model had cost stands in columns of its own, charged in full to every run; verdicts and other costs leave it out.",
+		strings.Join(begun, ", "))
+}
