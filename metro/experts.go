@@ -138,7 +138,8 @@ func (p *Pass) expertsMeasures() (list []measure) {
 			measure{r.prefix + "dropped_share", meanOf(routing, func(r moe.Routing) *Node { return Mul(r.Dropped, r.Choices) }),
 				meanOf(routing, func(r moe.Routing) *Node { return r.Choices })},
 			measure{r.prefix + "load_entropy", meanOf(routing, func(r moe.Routing) *Node { return r.LoadEntropy }), one},
-			measure{r.prefix + "largest_load", meanOf(routing, func(r moe.Routing) *Node { return r.LargestLoad }), one})
+			measure{r.prefix + "largest_load", meanOf(routing, func(r moe.Routing) *Node { return r.LargestLoad }), one},
+			measure{r.prefix + "expert_divergence", meanOf(routing, func(r moe.Routing) *Node { return r.Divergence }), one})
 	}
 	return list
 }

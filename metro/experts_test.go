@@ -3,6 +3,7 @@
 package metro_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -73,6 +74,7 @@ func TestExpertsHaveTermsAndMetrics(t *testing.T) {
 			require.True(t, dropped >= 0 && dropped < 1, dropped)
 			require.True(t, entropy >= 0 && entropy <= 1, entropy)
 			require.True(t, largest >= 0.25 && largest <= 1, largest)
+			require.InDelta(t, math.Sqrt2, tally.Metric(prefix+"expert_divergence"), 0.1, "drawn apart")
 		}
 		require.Equal(t, 1, strings.Count(strings.Join(names, " "), "generator_gate_z_loss"))
 	})

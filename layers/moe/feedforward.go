@@ -70,6 +70,7 @@ func (f FeedForward) Apply(scope *model.Scope, x, key *Node) *Node {
 	node := func(i int) *Node { return weights[i].Node(scope, x) }
 	gate := scope.In("gate")
 	routing := f.Router.route(gate, x, f.Router.logits(gate, x, node(0), key), f.Mask, key)
+	routing.Divergence = divergence(node(1), node(3))
 	if f.Routed != nil {
 		f.Routed(scope, routing)
 	}
@@ -91,6 +92,28 @@ func (f FeedForward) Apply(scope *model.Scope, x, key *Node) *Node {
 func experts(scope *model.Scope, x, w, b *Node) *Node {
 	y := layers.Product(scope, "ech,ehf->ecf", x, w)
 	return ConvertDType(Add(ConvertDType(y, b.DType()), ExpandAxes(b, 1)), x.DType())
+}
+
+// divergence is [Routing.Divergence] of experts' matrices, [E, …] each:
+//
+//	Σ_{a<b} ‖W_a − W_b‖² = E·Σ ‖W_a − W̄‖²
+//
+// where W̄ is the mean, which is taken off first, so that copies are 0 and no difference of large numbers.
+func divergence(matrices ...*Node) *Node {
+	var apart, all *Node
+	add := func(sum, x *Node) *Node {
+		if x = ReduceAllSum(Square(x)); sum == nil {
+			return x
+		}
+		return Add(sum, x)
+	}
+	e := matrices[0].Shape().Dim(0)
+	for _, w := range matrices {
+		w = StopGradient(widened(w))
+		apart, all = add(apart, Sub(w, ReduceAndKeep(w, ReduceMean, 0))), add(all, w)
+	}
+	pairs := max(1, e-1) // of E·(E−1)/2, each of which is E times as much as what is summed, by E of the norms
+	return Sqrt(Div(MulScalar(apart, 2/float64(pairs)), AddScalar(MulScalar(all, 1/float64(e)), 1e-30))) // zeros are copies
 }
 
 // widened is x in float32 where it is narrower.

@@ -167,10 +167,11 @@ func TestEqualExpertsAreTheDenseMap(t *testing.T) {
 		// With too little room, nothing but the dropped tokens differs.
 		tight := run(t, be, store, func(scope *model.Scope, in []*Node) []*Node {
 			f := mixture(4, 2, 0.5)
-			var dispatch *Node
-			f.Routed = func(_ *model.Scope, r moe.Routing) { dispatch = r.Dispatch }
-			return []*Node{f.Apply(scope.In("layer"), in[0], nil), ReduceSum(dispatch, 2, 3)}
+			var dispatch, apart *Node
+			f.Routed = func(_ *model.Scope, r moe.Routing) { dispatch, apart = r.Dispatch, r.Divergence }
+			return []*Node{f.Apply(scope.In("layer"), in[0], nil), ReduceSum(dispatch, 2, 3), apart}
 		}, x)
+		require.Equal(t, []float32{0}, flat[float32](tight[2]), "copies are not apart")
 		left := slices.Clone(want)
 		kept := flat[float32](tight[1])
 		require.Contains(t, kept, float32(0))
@@ -194,6 +195,38 @@ func TestEqualExpertsAreTheDenseMap(t *testing.T) {
 			want[i] *= p[i/width]
 		}
 		requireNear(t, want, flat[float32](one[0]), 1e-6)
+	})
+}
+
+// Divergence is that of all pairs, taken one by one.
+func TestDivergence(t *testing.T) {
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		x := normal[float64](2, 1, 3, width)
+		store := newStore(dtypes.Float64)
+		apply(t, be, store, mixture(3, 1, 0), x)
+		squares, norms := 0.0, 0.0
+		for i, path := range []string{ofExperts[0], ofExperts[2]} {
+			w := normal[float64](uint64(20+i), store.GetVariable(path).Shape().Dimensions...)
+			require.NoError(t, store.GetVariable(path).SetValue(w))
+			values := flat[float64](w)
+			n := len(values) / 3
+			for a := range 3 {
+				for k := range n {
+					norms += values[a*n+k] * values[a*n+k] / 3
+					for b := range a {
+						squares += math.Pow(values[a*n+k]-values[b*n+k], 2) / 3
+					}
+				}
+			}
+		}
+		got := run(t, be, store, func(scope *model.Scope, in []*Node) []*Node {
+			f := mixture(3, 1, 0)
+			var apart *Node
+			f.Routed = func(_ *model.Scope, r moe.Routing) { apart = r.Divergence }
+			answer := f.Apply(scope.In("layer"), in[0], nil)
+			return []*Node{apart, answer}
+		}, x)
+		require.InDelta(t, math.Sqrt(squares/norms), flat[float64](got[0])[0], 1e-12)
 	})
 }
 

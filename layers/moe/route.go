@@ -28,6 +28,10 @@ type Routing struct {
 	Dropped     *Node // share of them that found no slot
 	LoadEntropy *Node // of the experts' shares of all choices, before any was dropped, divided by ln E: 1 = even
 	LargestLoad *Node // largest of these shares; 1/E = even
+
+	// Divergence is how far experts have come apart, set by [FeedForward.Apply]: the root of the mean of ‖W_a − W_b‖² over pairs, in
+	// parts of that of ‖W_a‖², both matrices of an expert taken as one. It is 0 for copies, about √2 for what has nothing in common.
+	Divergence *Node
 }
 
 // Lots are what is random in a routing. What is nil is not.

@@ -25,7 +25,7 @@ func TestExpertsTrainAndResume(t *testing.T) {
 		whole, err := r.Run(t.Context(), "run", c, nil)
 		require.NoError(t, err)
 		require.Empty(t, whole.Diverged)
-		for _, name := range []string{"balance_loss", "gate_z_loss", "dropped_share", "load_entropy", "largest_load", "generator_balance_loss"} {
+		for _, name := range []string{"balance_loss", "gate_z_loss", "dropped_share", "load_entropy", "largest_load", "expert_divergence", "generator_balance_loss"} {
 			x, ok := whole.Metrics["val_"+name]
 			require.True(t, ok && x == x, name)
 		}
