@@ -112,7 +112,7 @@ func divergence(matrices ...*Node) *Node {
 		w = StopGradient(widened(w))
 		apart, all = add(apart, Sub(w, ReduceAndKeep(w, ReduceMean, 0))), add(all, w)
 	}
-	pairs := max(1, e-1) // of E·(E−1)/2, each of which is E times as much as what is summed, by E of the norms
+	pairs := max(1, e-1)                                                                                 // of E·(E−1)/2, each of which is E times as much as what is summed, by E of the norms
 	return Sqrt(Div(MulScalar(apart, 2/float64(pairs)), AddScalar(MulScalar(all, 1/float64(e)), 1e-30))) // zeros are copies
 }
 
