@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	. "github.com/gomlx/gomlx/core/graph"
+	"github.com/gomlx/gomlx/ml/model"
+	"github.com/gomlx/gomlx/support/exceptions"
 
 	"metrolab/internal/usererr"
 	"metrolab/layers"
@@ -102,6 +104,17 @@ func (c Config) Active(weights Inventory) (n int) {
 		n += size
 	}
 	return n
+}
+
+// MainLoads runs the main model as [Model.MainStates] does, in evaluation, and returns how its tokens spread over experts: for each
+// layer the shares [E] of all choices of real tokens. It panics if the main model has no experts.
+func (m Model) MainLoads(scope *model.Scope, tokens, nonPad, biasScale *Node) (loads []*Node) {
+	if _, ok := m.Config.Experts(OwnerMain); !ok {
+		exceptions.Panicf("metro: main.feed_forward=%s has no experts", m.Config.Main.FeedForward)
+	}
+	m.routed = func(_ Owner, routing moe.Routing) { loads = append(loads, routing.Load) }
+	m.MainStates(scope, tokens, nonPad, biasScale, nil)
+	return loads
 }
 
 // readers are the models that have routed tokens to experts, and what the names of their losses and metrics begin with.

@@ -26,6 +26,7 @@ type Routing struct {
 
 	Choices     *Node // of all real tokens, their number
 	Dropped     *Node // share of them that found no slot
+	Load        *Node // [E]: the experts' shares of all choices, before any was dropped
 	LoadEntropy *Node // of the experts' shares of all choices, before any was dropped, divided by ln E: 1 = even
 	LargestLoad *Node // largest of these shares; 1/E = even
 
@@ -95,7 +96,7 @@ func Route(logits, mask *Node, lots Lots, choices, capacity int) Routing {
 	routing.Choices = asked
 	routing.Dropped = Div(Sub(asked, ReduceAllSum(kept)), atLeastOne(asked))
 	share := Div(ReduceSum(load, 0, 1), atLeastOne(asked)) // [E]
-	routing.LargestLoad = ReduceAllMax(share)
+	routing.Load, routing.LargestLoad = share, ReduceAllMax(share)
 	routing.LoadEntropy = OnesLike(asked)
 	if experts > 1 {
 		isEmpty := Equal(share, ZerosLike(share))

@@ -19,6 +19,7 @@ import (
 type compressFlags struct {
 	model, out, corpus, backend string
 	options                     compress.Options
+	experts                     int
 }
 
 func compressCommand() *cobra.Command {
@@ -31,9 +32,13 @@ stacked, as TRAWL does, and the stack is decomposed (cp, tucker); svd takes each
 of what stacking does, and noise adds as much noise as cp leaves out. The weights are written whole again, in their shapes, as a pair
 that metro export would write; how many numbers the factors are is printed.
 
+--experts 2 leaves two experts in each layer of a main model that has more: those that tokens of the validation split chose most. The
+others are missed by whoever chose them, who go to the next best.
+
 A model that is worth more when compressed is often the best of many that were tried: score on text that did not choose.`,
 		Example: `  metro compress --model runs/tiny-0123456789 --target feed_forward --method cp --rank 16 --out smaller
   metro compress --model runs/tiny-0123456789 --target attention --layers last --method svd --rank 8 --out smaller
+  metro compress --model experts --experts 2 --out fewer
   metro finetune --model smaller`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return compressModel(cmd, f) },
@@ -48,17 +53,23 @@ A model that is worth more when compressed is often the best of many that were t
 	flags.IntVar(&f.options.Rank, "rank", 0, "components (cp, noise), singular values (svd), or sizes of the core (tucker)")
 	flags.BoolVar(&f.options.Normalise, "normalise", false, "divide each matrix of a stack by its norm first, and multiply by it afterwards")
 	flags.Int64Var(&f.options.Seed, "seed", 0, "of the noise")
+	flags.IntVar(&f.experts, "experts", 0, "keep as many experts of each layer, those most chosen, in the place of a decomposition")
 	flags.StringVar(&f.corpus, "corpus", "", "text for the comparison; the model's training text if not given")
 	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
-	for _, name := range []string{"rank", "out"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err)
-		}
+	if err := cmd.MarkFlagRequired("out"); err != nil {
+		panic(err)
+	}
+	cmd.MarkFlagsOneRequired("rank", "experts")
+	for _, name := range []string{"method", "target", "layers", "across", "rank", "normalise", "seed"} {
+		cmd.MarkFlagsMutuallyExclusive("experts", name)
 	}
 	return cmd
 }
 
 func compressModel(cmd *cobra.Command, f compressFlags) error {
+	if cmd.Flags().Changed("experts") {
+		return pruneExperts(cmd, f)
+	}
 	m, err := openRemade(f.model, f.out)
 	if err != nil {
 		return err

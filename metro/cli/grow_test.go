@@ -84,6 +84,28 @@ func TestGrowExperts(t *testing.T) {
 	}
 	require.InEpsilon(t, seam("dense", run), seam("sparse", experts), 1e-4, "the loss is continuous across the seam")
 
+	fewer := filepath.Join(l.dir, "fewer")
+	prune := func(model, out string, more ...string) (string, string, int) {
+		return l.inProcess(t.Context(), append([]string{"compress", "--model", model, "--out", out, "--corpus", l.text, "--backend", "go"}, more...)...)
+	}
+	stdout, said, code = prune(experts, fewer, "--experts", "2")
+	require.Equal(t, exitDone, code, said)
+	require.Contains(t, stdout, "missed")
+	_, said, code = l.inProcess(t.Context(), "export", "--model", fewer, "--out", filepath.Join(l.dir, "again"))
+	require.Equal(t, exitDone, code, said)
+	for message, c := range map[string][]string{
+		"2 to 3 can be kept, not 1": {experts, "--experts", "1"},
+		"2 to 3 can be kept, not 0": {experts, "--experts", "0"},
+		"has no experts":            {run, "--experts", "2"},
+		"none of the others can be": {experts, "--experts", "2", "--rank", "3"},
+	} {
+		out := filepath.Join(l.dir, "refused")
+		_, said, code := prune(c[0], out, c[1:]...)
+		require.Equal(t, exitUser, code, said)
+		require.Contains(t, said, message)
+		require.NoDirExists(t, out)
+	}
+
 	for message, c := range map[string]struct {
 		model string
 		more  []string

@@ -71,7 +71,12 @@ func (m remade) write(w io.Writer, out string, src weights.Source) error {
 
 // compared is what both models are run on, and the engine that runs them.
 func (m remade) compared(ctx context.Context, corpus, engine string) (rows [][]int32, be compute.Backend, err error) {
-	if rows, err = heldOutRows(ctx, m.Pretrained, corpus); err != nil {
+	return m.runOn(ctx, corpus, engine, receiptRows)
+}
+
+// runOn is compared, on as many texts.
+func (m remade) runOn(ctx context.Context, corpus, engine string, texts int) (rows [][]int32, be compute.Backend, err error) {
+	if rows, err = heldOutRows(ctx, m.Pretrained, corpus, texts); err != nil {
 		return nil, nil, err
 	}
 	be, err = during("loading the backend", func() (compute.Backend, error) { return workspace.OpenBackend(engine) })
@@ -97,8 +102,9 @@ func undiverged(p training.Pretrained) error {
 // receiptRows is how many texts the models are compared on.
 const receiptRows = 16
 
-// heldOutRows are texts of the validation split of spec or, if it is "", of what p was trained on, as p reads them.
-func heldOutRows(ctx context.Context, p training.Pretrained, spec string) (rows [][]int32, err error) {
+// heldOutRows are n texts, or as many as there are, of the validation split of spec or, if it is "", of what p was trained on, as p
+// reads them.
+func heldOutRows(ctx context.Context, p training.Pretrained, spec string, n int) (rows [][]int32, err error) {
 	d := p.Identity.Config.Data
 	corpus, err := prepareCorpus(ctx, cmp.Or(spec, d.Corpus, text.Default), textFlags{field: d.Field, files: d.Files})
 	if err != nil {
@@ -106,7 +112,7 @@ func heldOutRows(ctx context.Context, p training.Pretrained, spec string) (rows 
 	}
 	var failure error
 	for document := range corpus.Texts(ctx, text.Validation, &failure) {
-		if rows = append(rows, receiptRow(p.Tokenizer, document, p.Model.Config.Data.SeqLen)); len(rows) == receiptRows {
+		if rows = append(rows, receiptRow(p.Tokenizer, document, p.Model.Config.Data.SeqLen)); len(rows) == n {
 			break
 		}
 	}

@@ -38,6 +38,10 @@ func (m *memory) Read(name string, dst []float32) error {
 func random() *memory {
 	c := recipes.Micro()
 	c.Main.Layers, c.Main.Width, c.Main.Heads, c.Main.FFN = 3, 8, 2, 12
+	return randomOf(c)
+}
+
+func randomOf(c metro.Config) *memory {
 	m := &memory{metro.Model{Config: c, Vocab: 23}, map[string][]float32{}, nil}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, w := range metro.Describe(c, 23) {
