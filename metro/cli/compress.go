@@ -38,6 +38,7 @@ others are missed by whoever chose them, who go to the next best.
 A model that is worth more when compressed is often the best of many that were tried: score on text that did not choose.`,
 		Example: `  metro compress --model runs/tiny-0123456789 --target feed_forward --method cp --rank 16 --out smaller
   metro compress --model runs/tiny-0123456789 --target attention --layers last --method svd --rank 8 --out smaller
+  metro compress --model runs/tiny-0123456789 --method cp --rank 16 --start random --seed 1 --out other
   metro compress --model experts --experts 2 --out fewer
   metro finetune --model smaller`,
 		Args: args(cobra.NoArgs),
@@ -52,7 +53,8 @@ A model that is worth more when compressed is often the best of many that were t
 	flags.BoolVar(&f.options.Across, "across", false, "one stack of all chosen layers, in the place of one each")
 	flags.IntVar(&f.options.Rank, "rank", 0, "components (cp, noise), singular values (svd), or sizes of the core (tucker)")
 	flags.BoolVar(&f.options.Normalise, "normalise", false, "divide each matrix of a stack by its norm first, and multiply by it afterwards")
-	flags.Int64Var(&f.options.Seed, "seed", 0, "of the noise")
+	flags.StringVar(&f.options.Start, "start", "", strings.Join(compress.Starts, ", ")+"; what cp (and noise) begins with; hosvd if not given")
+	flags.Int64Var(&f.options.Seed, "seed", 0, "of the noise and of a random start")
 	flags.IntVar(&f.experts, "experts", 0, "keep as many experts of each layer, those most chosen, in the place of a decomposition")
 	flags.StringVar(&f.corpus, "corpus", "", "text for the comparison; the model's training text if not given")
 	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
@@ -60,7 +62,7 @@ A model that is worth more when compressed is often the best of many that were t
 		panic(err)
 	}
 	cmd.MarkFlagsOneRequired("rank", "experts")
-	for _, name := range []string{"method", "target", "layers", "across", "rank", "normalise", "seed"} {
+	for _, name := range []string{"method", "target", "layers", "across", "rank", "normalise", "start", "seed"} {
 		cmd.MarkFlagsMutuallyExclusive("experts", name)
 	}
 	return cmd

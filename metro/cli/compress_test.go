@@ -35,6 +35,8 @@ func TestCompress(t *testing.T) {
 		"is there already":     {"--rank", "2", "--out", small},
 		"the method is one of": {"--rank", "2", "--method", "lu"},
 		"not \"1\"":            {"--rank", "2", "--layers", "1"},
+		"the start is one of":  {"--rank", "2", "--start", "warm"},
+		"draws nothing":        {"--rank", "2", "--seed", "3"},
 	} {
 		out := filepath.Join(l.dir, "refused")
 		args := append([]string{"compress", "--model", run, "--corpus", l.text, "--backend", "go"}, more...)

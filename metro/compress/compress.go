@@ -3,6 +3,7 @@
 package compress
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -33,8 +34,15 @@ const (
 	TargetEmbeddings  = "embeddings"   // the token table, V×E×1
 )
 
-// Methods and Targets list what [Options] can name.
+// Values of [Options.Start].
+const (
+	StartHOSVD  = "hosvd"  // the leading singular vectors of each mode
+	StartRandom = "random" // numbers between 0 and 1, as tensorly draws them
+)
+
+// Methods, Targets and Starts list what [Options] can name.
 var (
+	Starts  = []string{StartHOSVD, StartRandom}
 	Methods = []string{MethodCP, MethodTucker, MethodSVD, MethodNoise}
 	Targets = []string{TargetFeedForward, TargetAttention, TargetEmbeddings}
 )
@@ -51,7 +59,8 @@ type Options struct {
 	// afterwards. It is ours. For cp and tucker.
 	Normalise bool
 
-	Seed int64 // of noise
+	Start string // of the factors, for cp and noise: one of Starts; "" is hosvd
+	Seed  int64  // of noise and of random starts
 }
 
 // Part is what became of one stack.
@@ -134,8 +143,12 @@ func (o Options) stacks(src weights.Source) (stacks []stack, err error) {
 		return nil, usererr.New("%s of %s takes each matrix by itself, so that dividing it by its norm does nothing; leave normalise out", o.Method, o.Target)
 	case o.Target == TargetFeedForward && c.Main.FeedForward != "" && c.Main.FeedForward != metro.FeedForwardDense:
 		return nil, usererr.New("main.feed_forward=%s is no dense map of two matrices", c.Main.FeedForward)
-	case o.Seed != 0 && o.Method != MethodNoise:
-		return nil, usererr.New("%s draws nothing; leave the seed out", o.Method)
+	case o.Start != "" && !slices.Contains(Starts, o.Start):
+		return nil, usererr.New("the start is one of %q, not %q", Starts, o.Start)
+	case o.Start != "" && o.Method != MethodCP && o.Method != MethodNoise:
+		return nil, usererr.New("%s begins in one way; leave the start out", o.Method)
+	case o.Seed != 0 && o.Method != MethodNoise && o.Start != StartRandom:
+		return nil, usererr.New("%s draws nothing; leave the seed out", o.said())
 	case o.Target == TargetEmbeddings && o.Layers != "":
 		return nil, usererr.New("the embeddings are in no layer; leave the layers out")
 	}
@@ -171,6 +184,14 @@ func (o Options) stacks(src weights.Source) (stacks []stack, err error) {
 		}
 	}
 	return o.fitting(src, stacks)
+}
+
+// said is the method with its start, where it has one that could be another.
+func (o Options) said() string {
+	if o.Method == MethodCP {
+		return o.Method + " from " + cmp.Or(o.Start, StartHOSVD)
+	}
+	return o.Method
 }
 
 // layers reads Layers.
@@ -253,13 +274,17 @@ func (o Options) low(t Tensor, s stack) (Tensor, int) {
 	case MethodSVD:
 		return truncated(t, o.Rank), o.Rank * (t.Shape[0] + t.Shape[1]) * t.Shape[2]
 	}
+	stream := s[0].weight.Path()
 	c := StartCP(t, o.Rank)
+	if o.Start == StartRandom {
+		c = RandomCP(t.Shape, o.Rank, randstream.New(o.Seed, "compress/start/"+stream).Float64)
+	}
 	c.Fit(t, Sweeps{Tolerance: 1e-6})
 	low := c.Tensor()
 	if o.Method == MethodCP {
 		return low, c.Parameters()
 	}
-	return noisy(t, t.Error(low)*t.Norm(), randstream.New(o.Seed, "compress/"+s[0].weight.Path()).NormFloat64), len(t.Data)
+	return noisy(t, t.Error(low)*t.Norm(), randstream.New(o.Seed, "compress/"+stream).NormFloat64), len(t.Data)
 }
 
 // truncated is t with each slice of a rank.

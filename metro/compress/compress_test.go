@@ -140,6 +140,26 @@ func TestErrorsOfTheControls(t *testing.T) {
 	require.InDelta(t, left, square(one.Error(truncated(one, 3))*one.Norm()), 1e-9)
 }
 
+// A random start is a function of its seed; others end elsewhere, and hosvd's end is no worse than the worst of them.
+func TestRandomStarts(t *testing.T) {
+	src := random()
+	o := Options{Method: MethodCP, Target: TargetAttention, Layers: "0", Rank: 3}
+	_, parts := changed(t, src, o)
+	hosvd, worst := parts[0].Error, 0.0
+	o.Start = StartRandom
+	found := map[float64]bool{}
+	for seed := range int64(4) {
+		o.Seed = seed
+		_, parts := changed(t, src, o)
+		_, again := changed(t, src, o)
+		require.Equal(t, parts, again)
+		found[parts[0].Error] = true
+		worst = max(worst, parts[0].Error)
+	}
+	require.Greater(t, len(found), 1)
+	require.LessOrEqual(t, hosvd, worst)
+}
+
 func square(x float64) float64 { return x * x }
 
 func TestRefusals(t *testing.T) {
@@ -153,7 +173,10 @@ func TestRefusals(t *testing.T) {
 		"of the 3 that there are; not \"top\"": {Method: MethodCP, Target: TargetAttention, Layers: "top", Rank: 1},
 		"leave across out":                     {Method: MethodSVD, Target: TargetAttention, Across: true, Rank: 1},
 		"leave normalise out":                  {Method: MethodCP, Target: TargetEmbeddings, Normalise: true, Rank: 1},
-		"draws nothing; leave the seed out":    {Method: MethodSVD, Target: TargetAttention, Rank: 1, Seed: 3},
+		"svd draws nothing; leave the seed":    {Method: MethodSVD, Target: TargetAttention, Rank: 1, Seed: 3},
+		"cp from hosvd draws nothing":          {Method: MethodCP, Target: TargetAttention, Rank: 1, Seed: 3},
+		"the start is one of":                  {Method: MethodCP, Target: TargetAttention, Rank: 1, Start: "warm"},
+		"tucker begins in one way":             {Method: MethodTucker, Target: TargetAttention, Rank: 1, Start: StartHOSVD},
 		"is one, which across cannot stack":    {Method: MethodCP, Target: TargetAttention, Layers: "last", Across: true, Rank: 1},
 		"the embeddings are in no layer":       {Method: MethodCP, Target: TargetEmbeddings, Layers: "last", Rank: 1},
 	} {

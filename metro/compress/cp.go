@@ -37,6 +37,20 @@ func StartCP(t Tensor, rank int) CP {
 	return c
 }
 
+// RandomCP are factors of numbers that draw gives, mode by mode and row by row: another start, as good as any, from which another
+// end may be reached.
+func RandomCP(shape [3]int, rank int, draw func() float64) CP {
+	var c CP
+	for mode, n := range shape {
+		values := make([]float64, n*rank)
+		for i := range values {
+			values[i] = draw()
+		}
+		c.Factors[mode] = mat.NewDense(n, rank, values)
+	}
+	return c
+}
+
 // Fit is alternating least squares: each sweep replaces the factors one after the other by the best for the other two, so that the
 // error never grows. It returns the relative error after each sweep.
 func (c *CP) Fit(t Tensor, s Sweeps) (errors []float64) {
