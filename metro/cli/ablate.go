@@ -47,6 +47,7 @@ table then says "exploratory" in the place of a verdict.
 An outcome is a metric of the last evaluation, such as frozen_auc_unigram; its mean over the last K evaluations,
 lastK:METRIC; or what it took until an evaluation first reached a target, such as tokens_to:frozen_auc_unigram=0.75, which a
 run that never reaches it leaves open ("censored"): then arms are compared by ranks. How quiet each is, metro ablate noise tells.
+saved_flops:METRIC is the part of the baseline's operations that an arm did not need to be as good as the baseline's last evaluation.
 With --matching tokens or flops, an arm trains for as many steps as cost what the baseline costs, and its schedule follows.
 
 aa and aa-micro compare a recipe with itself: what a change of rounding alone gives.

@@ -36,7 +36,7 @@ func (f *studyFlags) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.baseline, "baseline", "", "make a study of this recipe, under the name that is given")
 	cmd.Flags().StringArrayVar(&f.changes, "change", nil, `add an arm, "NAME: path=value path=value"; without NAME it is named by what it sets; repeat for more`)
 	cmd.Flags().StringArrayVar(&f.grids, "grid", nil, "add an arm for each value, path=value,value; several multiply")
-	cmd.Flags().StringVar(&f.outcome, "outcome", "", "outcome in the place of the study's own: METRIC, lastK:METRIC, or tokens_to:, flops_to: or steps_to:METRIC=TARGET ("+studies.FrozenAUC.Metric+" where the flags make the study)")
+	cmd.Flags().StringVar(&f.outcome, "outcome", "", "outcome in the place of the study's own: METRIC, lastK:METRIC, tokens_to:, flops_to: or steps_to:METRIC=TARGET, or saved_tokens:, saved_flops: or saved_steps:METRIC ("+studies.FrozenAUC.Metric+" where the flags make the study)")
 	cmd.Flags().StringVar(&f.matching, "matching", "", "what every arm has as much of as the baseline, "+strings.Join(ablations.Matchings(), ", ")+", in the place of the study's own")
 	cmd.Flags().StringArrayVar(&f.arms, "arm", nil, "keep only this change of the study; repeat for more")
 	cmd.Flags().StringArrayVar(&f.set, "set", nil, "change a field of the baseline, and so of every arm, path=value")
