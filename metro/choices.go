@@ -36,6 +36,7 @@ func Choices() map[string][]string {
 		"optimizer.schedule":                schedules.names(),
 		"optimizer.layer_decay_rule":        {LayerDecayExact, LayerDecayElectra},
 		"growth.width":                      {WidthNone, WidthFPI, WidthAKI},
+		"growth.optimizer":                  {OptimizerReset, OptimizerMapped},
 		"growth.depth":                      {DepthStack, DepthInterpolate, DepthZero},
 		"training.matmul":                   {MatMulFloat32, MatMulTF32, MatMulBFloat16},
 		"training.activations":              {ActivationsFloat32, ActivationsBFloat16},

@@ -349,6 +349,7 @@ type Growth struct {
 	Depth            string  `json:"depth" class:"data" neutral:"stack" when:"growth.width!=" since:"2"`                       // DepthStack, DepthInterpolate or DepthZero: which layer a new one begins as
 	Noise            float64 `json:"noise" class:"data" neutral:"0" when:"growth.width!=" since:"2"`                           // tells copies apart without a change of the function, in parts of the standard deviation of the weights that read them
 	RestartGenerator bool    `json:"restart_generator" class:"data" neutral:"false" when:"growth.width!= generator" since:"2"` // the generator's own weights are drawn anew
+	Optimizer        string  `json:"optimizer" class:"data" neutral:"reset" when:"growth.width!=" since:"2"`                   // OptimizerReset or OptimizerMapped: what becomes of the smaller model's moments
 	Approximate      bool    `json:"approximate" class:"operation" neutral:"false" when:"growth.width!=" since:"2"`            // allows shapes that keep the function only nearly
 }
 
@@ -364,6 +365,12 @@ const (
 	DepthStack       = "stack"       // 0 1 0 1
 	DepthInterpolate = "interpolate" // 0 0 1 1
 	DepthZero        = "zero"        // 0 1, and then layers that add nothing yet; under pre-LN alone, where it keeps the function
+)
+
+// Values of Growth.Optimizer.
+const (
+	OptimizerReset  = "reset"  // the optimizer starts anew
+	OptimizerMapped = "mapped" // it goes on with the smaller model's moments, of which copies have their parts; AdamW alone
 )
 
 // Evaluation is the held-out sets: rows of the validation split for the losses, and as many rows of the test split for the

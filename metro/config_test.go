@@ -38,6 +38,7 @@ var invalid = map[string]string{
 	"generator.feed_forward=":              `generator.feed_forward must be one of ["dense" "moe"], it is ""`,
 	"growth.width=wide":                    `growth.width must be one of ["" "fpi" "aki"], it is "wide"`,
 	"growth.depth=zeros":                   `growth.depth must be one of ["stack" "interpolate" "zero"], it is "zeros"`,
+	"growth.optimizer=kept":                `growth.optimizer must be one of ["reset" "mapped"], it is "kept"`,
 	"growth.noise=2":                       "growth.noise must be in [0, 1], it is 2",
 	"main.layers=0":                        "main.layers must be positive, it is 0",
 	"main.width=-64":                       "main.width must be positive, it is -64",

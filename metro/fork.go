@@ -95,7 +95,8 @@ var forkRules = []forkRule{
 	{prefix: "optimizer.learning_rate", idle: sameRates}, {prefix: "optimizer.schedule", idle: sameRates},
 	{prefix: "optimizer.warmup_steps", idle: sameRates}, {prefix: "optimizer.final_fraction", idle: sameRates},
 	{prefix: "replacements.temperature", idle: sameTemperatures}, {prefix: "masking.final_rate", idle: sameMaskRates},
-	{prefix: "training.copy_generator", idle: copiedBefore}, {prefix: "growth.", idle: firstAlone},
+	{prefix: "training.copy_generator", idle: copiedBefore},
+	{prefix: "growth.optimizer", why: "the moments that it goes on with were begun by it"}, {prefix: "growth.", idle: firstAlone},
 }
 
 func forkRuleOf(path string) forkRule {

@@ -51,7 +51,7 @@ func identityOf(t testing.TB, c metro.Config) string {
 func TestTheGrowthNamesTheRun(t *testing.T) {
 	c := recipes.Tiny()
 	without := identityOf(t, c)
-	for _, setting := range []string{"growth.width=aki", "growth.depth=interpolate", "growth.noise=0.1", "growth.restart_generator=true", "growth.approximate=true"} {
+	for _, setting := range []string{"growth.width=aki", "growth.depth=interpolate", "growth.noise=0.1", "growth.optimizer=mapped", "growth.restart_generator=true", "growth.approximate=true"} {
 		idle, grown := c, c
 		require.NoError(t, idle.Set(setting))
 		require.Equal(t, without, identityOf(t, idle), setting)
@@ -125,7 +125,7 @@ var inputs = []string{
 	"positions.scale", "objective.generator_weight", "objective.rtd_weight", "objective.clm_weight", "objective.scl_weight",
 	"optimizer.learning_rate", "optimizer.schedule", "optimizer.warmup_steps", "optimizer.final_fraction", "optimizer.bias_correction",
 	"training.steps", "training.ema", "training.generator_steps", "training.copy_generator",
-	"main.init", "main.init_scale", "generator.init", "generator.init_scale", "growth.depth", "growth.noise", "growth.restart_generator", "growth.width", "objective.rtd_zero_init",
+	"main.init", "main.init_scale", "generator.init", "generator.init_scale", "growth.depth", "growth.noise", "growth.optimizer", "growth.restart_generator", "growth.width", "objective.rtd_zero_init",
 	"objective.options.sharpness", "task.from_scratch",
 }
 

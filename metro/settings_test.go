@@ -100,6 +100,7 @@ var idleUnder = map[string][]idleCase{
 	"growth.depth":             {{"training.init_from=a", "interpolate", "another growth.width"}},
 	"growth.noise":             {{"training.init_from=a", "0.1", "another growth.width"}},
 	"growth.restart_generator": {{"training.init_from=a", "", "another growth.width"}, {"training.init_from=a,growth.width=fpi,objective.name=mlm", "", "has no generator"}},
+	"growth.optimizer":         {{"training.init_from=a", "mapped", "another growth.width"}},
 	"growth.approximate":       {{"training.init_from=a", "", "another growth.width"}},
 
 	"evaluation.rows":    {task},

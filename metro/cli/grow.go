@@ -45,8 +45,9 @@ alone, adds layers that do nothing yet.
 upcycling): the function stays where every token finds a slot. Their settings are main.feed_forward_options.NAME.
 
 The receipt compares both models on 16 texts that neither was trained on: the largest differences of states and logits, whether
-gradients can tell copies apart, and the ranks of the matrices that grew. The folder is a pair as metro export writes it. The
-optimizer starts anew.`,
+gradients can tell copies apart, and the ranks of the matrices that grew. The folder is a pair as metro export writes it, which
+holds nothing of an optimizer: that starts anew. A run may grow what it begins with itself, as an arm of a study say, and then take
+over the moments too: --set growth.width=fpi, and what else metro recipe show lists below growth.`,
 		Example: `  metro grow --model runs/tiny-0123456789 --set main.width=128 --noise 0.1 --out grown
   metro grow --model runs/tiny-0123456789 --set main.width=128 --set main.layers=4 --depth interpolate --out grown
   metro grow --model runs/tiny-0123456789 --experts 4 --out experts

@@ -363,12 +363,9 @@ func (g *grown) oneOf(w metro.Weight) ([]float64, error) {
 		return nil, err
 	}
 	above := from
-	if g.options.Width == WidthAKI && at.Layer >= 0 && isDense(w) {
-		if old, _ := g.depths(readerOf(w)); at.Layer+1 < old {
-			at.Layer++
-			if above, err = g.old(w, at); err != nil {
-				return nil, err
-			}
+	if next, ok := g.above(w, at); ok {
+		if above, err = g.old(w, next); err != nil {
+			return nil, err
 		}
 	}
 	d, err := dimensionsOf(w)
@@ -376,6 +373,16 @@ func (g *grown) oneOf(w metro.Weight) ([]float64, error) {
 		return nil, err
 	}
 	return expand(from, above, w.Shape, d, g.axes[readerOf(w)], g.options.Noise, stream.NormFloat64), nil
+}
+
+// above is the place, in the smaller model, of what the copies of w's coordinates are if not those of w's own origin.
+func (g *grown) above(w metro.Weight, at metro.Place) (metro.Place, bool) {
+	old, _ := g.depths(readerOf(w))
+	if g.options.Width != WidthAKI || at.Layer < 0 || at.Layer+1 >= old || !isDense(w) {
+		return at, false
+	}
+	at.Layer++
+	return at, true
 }
 
 // isDense reports whether w belongs to a dense map.

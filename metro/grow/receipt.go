@@ -5,7 +5,6 @@ package grow
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/gomlx/compute"
 	"gonum.org/v1/gonum/mat"
@@ -154,26 +153,7 @@ func (g *grown) gradients(before, after map[string][]float32) float64 {
 }
 
 // gradient is the old gradient of what w grew from, divided among the copies that w's columns are.
-func (g *grown) gradient(w metro.Weight, old []float32) []float32 {
-	d, err := dimensionsOf(w)
-	if err != nil {
-		panic(err) // Grow has looked
-	}
-	a := g.axes[readerOf(w)]
-	columns := along(d[len(d)-1], a, w.Shape[len(w.Shape)-1])
-	into := copies{0}
-	if len(d) == 2 {
-		into = along(d[0], a, w.Shape[0])
-	}
-	counts, width := columns.counts(slices.Max(columns)+1), slices.Max(columns)+1
-	values := make([]float32, 0, w.Size())
-	for _, row := range into {
-		for _, column := range columns {
-			values = append(values, old[row*width+column]/float32(counts[column]))
-		}
-	}
-	return values
-}
+func (g *grown) gradient(w metro.Weight, old []float32) []float32 { return g.parts(w, old, old, 1) }
 
 func largest(values []float32) (most float64) {
 	for _, x := range values {

@@ -50,7 +50,7 @@ func ElectraBase() metro.Config {
 			Steps: 766_000, BatchSize: 256, LogEvery: 100, EvalEvery: 5_000, CheckpointEvery: 1_000, KeepCheckpoints: 2,
 			Accumulate: 1, MatMul: metro.MatMulFloat32, Activations: metro.ActivationsFloat32,
 		},
-		Growth:     metro.Growth{Depth: metro.DepthStack},
+		Growth:     metro.Growth{Depth: metro.DepthStack, Optimizer: metro.OptimizerReset},
 		Evaluation: metro.Evaluation{Rows: 4096},
 	}, "narrow_third")
 }

@@ -4,9 +4,11 @@ package training_test
 
 import (
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,7 +82,7 @@ func values32(t *testing.T, src weights.Source) map[string][]float32 {
 // growth and what the source's weights are, not where they lie.
 func TestRunsBeginGrownAgain(t *testing.T) {
 	source := trained(t)
-	set := grownFrom(source.Run.Dir, "growth.noise=0.1", "training.checkpoint_every=4")
+	set := grownFrom(source.Run.Dir, "growth.noise=0.1", "growth.optimizer=mapped", "training.checkpoint_every=4")
 	whole := trained(t, set...)
 	for _, at := range []int{1, 6} {
 		r := runner(t, backendtest.Go(t))
@@ -106,14 +108,120 @@ func TestRunsBeginGrownAgain(t *testing.T) {
 		require.NoError(t, err)
 		return id
 	}
-	require.Equal(t, whole.Run.ID, name(grownFrom(moved, "growth.noise=0.1")...))
+	require.Equal(t, whole.Run.ID, name(grownFrom(moved, "growth.noise=0.1", "growth.optimizer=mapped")...))
+	require.NotEqual(t, whole.Run.ID, name(grownFrom(moved, "growth.noise=0.1")...))
 	require.NotEqual(t, whole.Run.ID, name(grownFrom(moved)...))
-	require.NotEqual(t, whole.Run.ID, name(grownFrom(trained(t, "seed=1").Run.Dir, "growth.noise=0.1")...), "of another source")
+	require.NotEqual(t, whole.Run.ID, name(grownFrom(trained(t, "seed=1").Run.Dir, "growth.noise=0.1", "growth.optimizer=mapped")...), "of another source")
+}
+
+// Moments that are mapped are those that the larger model would have had: a step of it from them has the moments that a step of the
+// smaller one has, mapped, and moves every weight by as much as the smaller one's step moves what it is a copy of. A weight that reads
+// copies is divided by their number, and its step is not: what such weights say together moves as many times as far.
+func TestMomentsAreMapped(t *testing.T) {
+	be := backendtest.Go(t)
+	alike := []string{"optimizer.bias_correction=false", "optimizer.clip_norm=0", "optimizer.epsilon=1e-12", "optimizer.weight_decay=0"}
+	source := trained(t, alike...)
+	p, err := training.LoadPretrained(source.Run.Dir)
+	require.NoError(t, err)
+	begin := func(c metro.Config) stepper {
+		s := newStepper(be, metro.Model{Config: c, Vocab: p.Model.Vocab, PadID: p.Model.PadID, SepID: p.Model.SepID})
+		require.NoError(t, s.Start(s.workload))
+		return s
+	}
+	small := begin(p.Model.Config)
+	defer small.Close()
+	file, found, err := runs.Checkpoints{Dir: source.Run.Path(runs.CheckpointsDir)}.Latest(nil)
+	require.NoError(t, err)
+	require.True(t, found)
+	require.NoError(t, small.Load(filepath.Join(file.Dir, "variables.safetensors")))
+	c := assigned(t, append(grownFrom(source.Run.Dir, alike...), "growth.optimizer=mapped")...)
+	large := begin(c)
+	defer large.Close()
+	require.NoError(t, large.workload.BeginWithOrigins(large.Program))
+	weightsOf, err := p.Source()
+	require.NoError(t, err)
+	defer weightsOf.Close()
+	grown, err := grow.Grow(weightsOf, c, grow.Options{})
+	require.NoError(t, err)
+
+	batch := randomBatch(c, int32(p.Model.Vocab), 1)
+	before, wideBefore := variables(t, small), variables(t, large)
+	for _, s := range []stepper{small, large} {
+		out, err := s.Step(batch, 5)
+		require.NoError(t, err)
+		out.Release()
+	}
+	after, wideAfter := variables(t, small), variables(t, large)
+	named := func(tensor string) string { return "/" + strings.ReplaceAll(tensor, ".", "/") }
+	mapped := func(tensor string, power float64, value func(path string) []float32) []float32 {
+		values, err := grow.Moments(grown, tensor, power, func(tensor string, dst []float32) error {
+			copy(dst, value(named(tensor)))
+			return nil
+		})
+		require.NoError(t, err)
+		return values
+	}
+	far := func(want, got []float32) (distance, size float64) {
+		require.Len(t, got, len(want))
+		for i, x := range want {
+			distance, size = max(distance, math.Abs(float64(x-got[i]))), max(size, math.Abs(float64(x)))
+		}
+		return distance, size
+	}
+	for _, tensor := range grown.Tensors() {
+		if strings.HasSuffix(tensor.Name, "key.bias") {
+			continue // it has no gradient: what is there is rounding
+		}
+		for moment, power := range map[string]float64{"/adamw/m": 1, "/adamw/v": 2} {
+			first := mapped(tensor.Name, power, func(path string) []float32 { return before[moment+path] })
+			require.Equal(t, first, wideBefore[moment+named(tensor.Name)], tensor.Name)
+			next := mapped(tensor.Name, power, func(path string) []float32 { return after[moment+path] })
+			distance, size := far(next, wideAfter[moment+named(tensor.Name)])
+			require.Positive(t, size, tensor.Name)
+			require.LessOrEqual(t, distance, 2e-6*size, tensor.Name)
+		}
+		difference := func(a, b []float32) []float32 {
+			d := make([]float32, len(a))
+			for i := range a {
+				d[i] = b[i] - a[i]
+			}
+			return d
+		}
+		distance, size := far(mapped(tensor.Name, 0, func(path string) []float32 { return difference(before[path], after[path]) }),
+			difference(wideBefore[named(tensor.Name)], wideAfter[named(tensor.Name)]))
+		require.LessOrEqual(t, distance, 2e-3*size, tensor.Name)
+	}
+	const bias = "/main/layer_0/ffn_out/bias"
+	for i, x := range wideBefore["/adamw/v"+bias] {
+		require.Equal(t, before["/adamw/v"+bias][i%16]/4, x, "half of the gradient, squared")
+	}
+}
+
+// Moments are taken over as a step that corrects their bias sees them, and are corrected no more.
+func TestMomentsAreMappedWithoutTheirBias(t *testing.T) {
+	source := trained(t, "optimizer.bias_correction=true")
+	set := grownFrom(source.Run.Dir, "optimizer.bias_correction=true", "growth.optimizer=mapped", "training.steps=1", "optimizer.warmup_steps=0")
+	c := assigned(t, set...)
+	require.Equal(t, []float32{1, 1}, training.Rates(c, 1)[1:3])
+	require.Greater(t, training.Rates(assigned(t, append(set, "growth.optimizer=reset")...), 1)[1], float32(9))
+	p, err := training.LoadPretrained(source.Run.Dir)
+	require.NoError(t, err)
+	s := newStepper(backendtest.Go(t), metro.Model{Config: c, Vocab: p.Model.Vocab, PadID: p.Model.PadID, SepID: p.Model.SepID})
+	defer s.Close()
+	require.NoError(t, s.Start(s.workload))
+	require.NoError(t, s.workload.BeginWithOrigins(s.Program))
+	_, old := checkpointed(t, source.Run)
+	correction := training.Rates(p.Model.Config, 10)[1]
+	require.Greater(t, correction, float32(1))
+	for i, x := range variables(t, s)["/adamw/m/main/layer_0/ffn_out/bias"] {
+		require.Equal(t, old["adamw.m.main.layer_0.ffn_out.bias"][i%16]/2*correction, x)
+	}
 }
 
 // What cannot grow, or not without a loss, is refused before anything is written.
 func TestRunsThatCannotBeginGrown(t *testing.T) {
-	dir := trained(t).Run.Dir
+	source := trained(t)
+	dir := source.Run.Dir
 	for says, set := range map[string][]string{
 		"nothing grows": {"training.init_from=" + dir, "growth.width=fpi"},
 		"noise tells copies apart, and no width grows": {"training.init_from=" + dir, "growth.width=fpi", "growth.noise=0.1", "main.layers=2"},
@@ -123,7 +231,11 @@ func TestRunsThatCannotBeginGrown(t *testing.T) {
 		"main.width=24 is 1.5 times 16":     grownFrom(dir, "main.width=24", "main.heads=6", "generator.width=24", "generator.heads=6"),
 		"say what they said at 0.5":         grownFrom(dir, "embeddings.output_scale=0"),
 		"needs layers that can add nothing": grownFrom(dir, "main.layers=2", "growth.depth=zero"),
-		"is not a run":                      grownFrom(filepath.Join(dir, runs.CheckpointsDir)),
+		"holds weights alone, and nothing of what an optimizer remembers; set growth.optimizer=reset": grownFrom(exported(t, source), "growth.optimizer=mapped"),
+		"optimizer.name=muon remembers is not mapped, only what adamw does":                           grownFrom(dir, "growth.optimizer=mapped", "optimizer.name=muon"),
+		"in two stages (training.generator_steps=2)":                                                  grownFrom(trained(t, "sharing=none", "training.generator_steps=2").Run.Dir, "growth.optimizer=mapped", "sharing=none"),
+		"the gradients of experts are not shares":                                                     {"training.init_from=" + dir, "growth.width=fpi", "growth.optimizer=mapped", "main.feed_forward=moe"},
+		"is not a run": grownFrom(filepath.Join(dir, runs.CheckpointsDir)),
 	} {
 		require.Contains(t, refused(t, set...), says)
 	}

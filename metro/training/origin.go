@@ -98,7 +98,11 @@ func (o origins) hashes() (map[string]string, error) {
 // apply puts the weights of the origins over the first values that a program has drawn.
 func (o origins) apply(p *Program) error {
 	if o.first != nil {
-		if err := o.first.start(p.store, p.model.Config, p.weights.Learning(), mainAlone); err != nil {
+		err := o.first.start(p.store, p.model.Config, p.weights.Learning(), mainAlone)
+		if err == nil && takesMoments(p.model.Config) {
+			err = o.first.handOver(p)
+		}
+		if err != nil {
 			return usererr.New("training.init_from: %w", err)
 		}
 	}

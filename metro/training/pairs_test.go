@@ -91,6 +91,7 @@ var beside = map[string][]string{
 	"growth.width=fpi":                   twiceAsWide,
 	"growth.width=aki":                   twiceAsWide,
 	"growth.noise=0.1":                   append([]string{"growth.width=fpi"}, twiceAsWide...),
+	"growth.optimizer=mapped":            append([]string{"growth.width=fpi"}, twiceAsWide...),
 	"growth.restart_generator=true":      append([]string{"growth.width=fpi"}, twiceAsWide...),
 }
 

@@ -34,6 +34,8 @@ type Pretrained struct {
 
 	generatorAlone bool // there is no main model
 
+	variables string // the file of a run's weights and moments
+
 	open  func() (weights.Source, error)
 	shape func(metro.Config) metro.Config
 }
@@ -81,7 +83,7 @@ func LoadModel(dir string) (Pretrained, error) {
 	if err != nil {
 		return Pretrained{}, err
 	}
-	p.Step = checkpoint.Step
+	p.Step, p.variables = checkpoint.Step, filepath.Join(checkpoint.Dir, variablesFile)
 	p.shape = func(c metro.Config) metro.Config { return shapedAs(c, p.Identity.Config) }
 
 	path := filepath.Join(dir, runs.TokenizerFile)
@@ -94,7 +96,7 @@ func LoadModel(dir string) (Pretrained, error) {
 	// V is the rows of the token table, more than the tokenizer has where the run began with a model whose table is padded.
 	m := metro.Model{Config: p.Identity.Config, Vocab: p.Tokenizer.VocabSize(), PadID: p.Tokenizer.Special().PAD, SepID: p.Tokenizer.Special().SEP}
 	p.open = func() (weights.Source, error) {
-		return weights.OpenCheckpoint(filepath.Join(checkpoint.Dir, variablesFile), dir, m)
+		return weights.OpenCheckpoint(p.variables, dir, m)
 	}
 	src, err := p.Source()
 	if err != nil {

@@ -13,10 +13,11 @@ const RatesSize = 6
 
 // Rates returns what changes from step to step, 1 … c.Training.Steps, in the optimizer: for the generator's variables
 // and then for all others, the [metro.Config.LearningRate] and the two bias corrections 1/(1−βᵗ). In two-stage training the rate of
-// the part that rests is 0, and the others' t begins with their stage.
+// the part that rests is 0, and the others' t begins with their stage. Moments that a run takes over are corrected already, so that
+// the corrections are 1.
 func Rates(c metro.Config, step int) []float32 {
 	t, _ := c.Stage(step)
-	active := []float32{float32(c.LearningRate(step)), biasCorrection(c.Optimizer, c.Optimizer.Beta1, t), biasCorrection(c.Optimizer, c.Optimizer.Beta2, t)}
+	active := []float32{float32(c.LearningRate(step)), biasCorrection(c, c.Optimizer.Beta1, t), biasCorrection(c, c.Optimizer.Beta2, t)}
 	resting := []float32{0, 1, 1}
 	switch first := c.Training.GeneratorSteps; {
 	case first == 0:
@@ -28,8 +29,8 @@ func Rates(c metro.Config, step int) []float32 {
 	}
 }
 
-func biasCorrection(o metro.Optimizer, beta, t float64) float32 {
-	if !o.BiasCorrection {
+func biasCorrection(c metro.Config, beta, t float64) float32 {
+	if !c.Optimizer.BiasCorrection || takesMoments(c) {
 		return 1
 	}
 	return float32(1 / (1 - math.Pow(beta, t)))
