@@ -165,6 +165,13 @@ func (r Results) figures() (figures []viz.Figure, problems []string, err error) 
 	if err := draw(outcome, ""); err != nil {
 		return nil, nil, err
 	}
+	if seam := r.seam(logs); len(seam.Series) > 0 {
+		figure, err := seam.Figure()
+		if err != nil {
+			return nil, nil, err
+		}
+		figures = append(figures, figure)
+	}
 	for _, c := range reported {
 		if c.metric == outcome {
 			continue

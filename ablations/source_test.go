@@ -70,6 +70,26 @@ func TestGrowthIsAnArm(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(page.Notes, " "), "begin with a trained model (training.init_from): grown, with noise, further.")
 
+	logs, problems := opened.logs()
+	require.Empty(t, problems)
+	var drawn []string
+	seam := opened.seam(logs)
+	for _, series := range seam.Series {
+		drawn = append(drawn, series.Name)
+	}
+	require.Empty(t, drawn, "a quarter of six steps has no record")
+	opened.Study.Baseline.Training.Steps = 24
+	seam = opened.seam(logs)
+	for _, series := range seam.Series {
+		drawn = append(drawn, series.Name)
+	}
+	require.Equal(t, []string{source.Run.ID, further.Run.ID, "grown", "with noise", "further"}, drawn)
+	require.Equal(t, []float64{-1, 0}, seam.Series[0].Runs[0].X)
+	require.Equal(t, []float64{3, 6}, seam.Series[2].Runs[0].X)
+	figures, _, err := opened.figures()
+	require.NoError(t, err)
+	require.Equal(t, "seam", figures[2].Name)
+
 	plan, err := results.planHash()
 	require.NoError(t, err)
 	results.Arms[1].Config.Growth.Noise = 0.2
