@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"metro/bench":          append([]string{"viz", "viz/table"}, aboveMetro...),
 	"metro/compress":       aboveMetro,
 	"metro/data":           aboveMetro,
-	"metro/grow":           aboveMetro,
+	"metro/grow":           append([]string{"layers/moe"}, aboveMetro...),
 	"metro/hf":             aboveMetro,
 	"metro/hlo":            {},
 	"metro/masking":        {},

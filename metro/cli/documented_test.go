@@ -116,6 +116,9 @@ func checkConfig(c *cobra.Command) error {
 	if err != nil {
 		return nil // it has none
 	}
+	if flag := c.Flag("experts"); flag != nil && flag.Changed { // what it stands for
+		changes = append([]string{"main.feed_forward=moe"}, changes...)
+	}
 	names := []string{"tiny"}
 	if flag := c.Flag("recipe"); flag != nil {
 		names = []string{flag.Value.String()}
