@@ -35,7 +35,8 @@ that metro export would write; how many numbers the factors are is printed.
 --experts 2 leaves two experts in each layer of a main model that has more: those that tokens of the validation split chose most. The
 others are missed by whoever chose them, who go to the next best.
 
-A model that is worth more when compressed is often the best of many that were tried: score on text that did not choose.`,
+A model that is worth more when compressed is often the best of many that were tried: metro compress study tries
+them, and scores on text that did not choose.`,
 		Example: `  metro compress --model runs/tiny-0123456789 --target feed_forward --method cp --rank 16 --out smaller
   metro compress --model runs/tiny-0123456789 --target attention --layers last --method svd --rank 8 --out smaller
   metro compress --model runs/tiny-0123456789 --method cp --rank 16 --start random --seed 1 --out other
@@ -44,6 +45,7 @@ A model that is worth more when compressed is often the best of many that were t
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return compressModel(cmd, f) },
 	}
+	cmd.AddCommand(compressStudyCommand())
 	addModelFlag(cmd, &f.model)
 	flags := cmd.Flags()
 	flags.StringVar(&f.out, "out", "", "folder to write; it must not be there yet")

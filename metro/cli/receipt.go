@@ -38,6 +38,12 @@ func openRemade(dir, out string) (m remade, err error) {
 	if _, err := os.Lstat(out); err == nil {
 		return m, usererr.New("--out %s is there already; name a new folder", out)
 	}
+	return openSource(dir)
+}
+
+// openSource opens the weights of a model that nothing is written for. A generator alone and a run that has diverged are the user's
+// error.
+func openSource(dir string) (m remade, err error) {
 	m.Pretrained, err = during("reading the model", func() (training.Pretrained, error) { return training.LoadPretrained(dir) })
 	if err == nil {
 		err = errors.Join(m.NeedMain(), undiverged(m.Pretrained))

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -115,11 +116,12 @@ func Compress(ctx context.Context, src weights.Source, o Options, progress func(
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
-		part, err := o.approximate(src, s, out.values)
+		low, err := o.approximate(src, s)
 		if err != nil {
 			return nil, nil, err
 		}
-		parts = append(parts, part)
+		maps.Copy(out.values, low.values)
+		parts = append(parts, low.part)
 		if progress != nil {
 			progress(i+1, len(stacks))
 		}
@@ -238,11 +240,17 @@ func (o Options) fitting(src weights.Source, stacks []stack) ([]stack, error) {
 	return stacks, nil
 }
 
-// approximate puts the approximation of a stack's matrices into values.
-func (o Options) approximate(src weights.Source, s stack, values map[string][]float32) (Part, error) {
+// approximation is what becomes of a stack, and of its matrices.
+type approximation struct {
+	part   Part
+	values map[string][]float32 // by tensor
+}
+
+// approximate reads a stack's matrices and approximates them.
+func (o Options) approximate(src weights.Source, s stack) (a approximation, err error) {
 	t, err := s.read(src)
 	if err != nil {
-		return Part{}, err
+		return a, err
 	}
 	p := Part{Shape: t.Shape, Before: len(t.Data)}
 	for _, m := range s {
@@ -259,10 +267,11 @@ func (o Options) approximate(src weights.Source, s stack, values map[string][]fl
 	low, p.After = o.low(t.scaled(norms, false), s)
 	low = low.scaled(norms, true)
 	p.Error = t.Error(low)
+	a = approximation{p, map[string][]float32{}}
 	for k, m := range s {
-		values[m.weight.Tensor()] = m.values(low, k)
+		a.values[m.weight.Tensor()] = m.values(low, k)
 	}
-	return p, nil
+	return a, nil
 }
 
 // low approximates t, and says how many numbers that takes.

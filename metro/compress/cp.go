@@ -91,9 +91,11 @@ func khatriRao(a, b *mat.Dense) *mat.Dense {
 	columns, _ := b.Dims()
 	out := mat.NewDense(rows*columns, rank, nil)
 	for i := range rows {
+		x := a.RawRowView(i)
 		for j := range columns {
-			for r := range rank {
-				out.Set(i*columns+j, r, a.At(i, r)*b.At(j, r))
+			y, product := b.RawRowView(j), out.RawRowView(i*columns+j)
+			for r := range product {
+				product[r] = x[r] * y[r]
 			}
 		}
 	}
@@ -132,7 +134,7 @@ func (c CP) Tensor() Tensor {
 	}
 	var m mat.Dense
 	m.Mul(c.Factors[0], khatriRao(c.Factors[1], c.Factors[2]).T())
-	return fold(&m, 0, shape)
+	return Tensor{shape, m.RawMatrix().Data} // mode 0 lies as the tensor does
 }
 
 // Parameters is how many numbers the factors are, each component with a weight of its own: R·(I+J+K)+R.

@@ -12,7 +12,7 @@ import (
 )
 
 // example is 1/(1+i+2j+3k) ± 0.1, + where i+j+k is odd, 4×5×3. The figures below are tensorly 0.10.0's on it (parafac and tucker, float64,
-// tolerance 0), from the start of cosines.
+// tolerance 0), from the start of cosines, as scripts/parity/decompositions.py prints them.
 func example() Tensor {
 	t := NewTensor(4, 5, 3)
 	for i := range 4 {

@@ -12,6 +12,9 @@
 // The decompositions stand by themselves: [CP], by alternating least squares, and [Tucker], by HOSVD and HOOI, on a [Tensor] of three
 // modes in float64. Linear algebra is gonum's.
 //
+// A [Study] does it in every way, by method, rank and scope, and asks a frozen set of corrupted rows what each is worth: on the one half
+// of the rows ([Halves]) models choose, on the other it is reported, and [MaxT] says what the largest of many differences is worth.
+//
 // Stacks, targets and scopes are TRAWL's as notes on the paper (2406.17261) have them [notes]; dividing matrices by their norms is ours.
 //
 // A model with experts becomes smaller in another way: [Prune] leaves out those that [Loads] says are chosen least.

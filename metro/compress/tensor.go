@@ -33,14 +33,15 @@ func (t Tensor) Norm() float64 {
 
 // Error is ‖t − approximation‖ / ‖t‖, 0 where both are zero.
 func (t Tensor) Error(approximation Tensor) float64 {
-	difference := NewTensor(t.Shape[0], t.Shape[1], t.Shape[2])
+	sum := 0.0
 	for i, x := range t.Data {
-		difference.Data[i] = x - approximation.Data[i]
+		difference := x - approximation.Data[i]
+		sum += difference * difference
 	}
 	if norm := t.Norm(); norm > 0 {
-		return difference.Norm() / norm
+		return math.Sqrt(sum) / norm
 	}
-	return difference.Norm()
+	return math.Sqrt(sum)
 }
 
 // others are the two modes beside one, in their order.
