@@ -198,6 +198,53 @@ func TestEqualExpertsAreTheDenseMap(t *testing.T) {
 	})
 }
 
+// What the sparse block of transformers' Switch Transformers answered, 5.23.0, by scripts/parity/gating.py: three experts without
+// biases, weights that are waves.
+func TestSwitchBlock(t *testing.T) {
+	const width, inner, experts = 4, 6, 3
+	wave := func(phase float64, i int) float32 { return float32(math.Cos(phase + 1.3*float64(i))) }
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		store := newStore(dtypes.Float32)
+		f := moe.FeedForward{
+			Router: moe.Router{Experts: experts, Choices: 1}, Inner: inner, Activation: func(x *Node) *Node { return MaxScalar(x, 0) }, Init: layers.InitNormal(1),
+		}
+		var x []float32
+		for i := range 5 * width {
+			x = append(x, wave(0.5, i))
+		}
+		in := tensors.FromFlatDataAndDimensions(x, 1, 5, width)
+		apply(t, be, store, f, in)
+		for _, path := range []string{ofExperts[1], ofExperts[3]} {
+			change(t, store, path, func(v []float32) { clear(v) })
+		}
+		turned := func(rows, columns int, phase float64, into []float32) { // torch has [out, in]
+			for i := range rows {
+				for j := range columns {
+					into[i*columns+j] = wave(phase, j*rows+i)
+				}
+			}
+		}
+		change(t, store, "/layer/gate/weights", func(v []float32) { turned(width, experts, 6, v) })
+		change(t, store, ofExperts[0], func(v []float32) {
+			for e := range experts {
+				turned(width, inner, float64(2*e), v[e*width*inner:])
+			}
+		})
+		change(t, store, ofExperts[2], func(v []float32) {
+			for e := range experts {
+				turned(inner, width, float64(2*e+1), v[e*width*inner:])
+			}
+		})
+		requireNear(t, []float32{
+			1.089649, -2.810951, -1.392981, 2.660633,
+			-0.032147, -2.499112, -0.237534, 2.473479,
+			0.634714, -0.892746, -0.731051, 0.813858,
+			2.049020, 1.234508, -1.915803, -1.441244,
+			2.431159, -1.141521, -2.554341, 0.865880,
+		}, flat[float32](apply(t, be, store, f, in)), 2e-6)
+	})
+}
+
 // Divergence is that of all pairs, taken one by one.
 func TestDivergence(t *testing.T) {
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {

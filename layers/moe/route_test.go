@@ -95,7 +95,7 @@ func goldenLogits() [][]float32 {
 	return logits
 }
 
-// What DeepSpeed 0.19.8 answered (measured on its CPU path) for the same logits. Whom it drops for want of room among equals is
+// What DeepSpeed 0.19.8 answered on its CPU path for the same logits, by scripts/parity/gating.py. Whom it drops for want of room among equals is
 // left out: its sort is not stable there.
 func TestKnownAnswers(t *testing.T) {
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {

@@ -27,7 +27,7 @@ func pruneExperts(cmd *cobra.Command, f compressFlags) error {
 	if err != nil {
 		return err
 	}
-	loads, err := during("counting choices", func() ([][]float64, error) { return compress.Loads(be, m.source, rows) })
+	loads, err := during("counting choices", func() ([][]float32, error) { return outputs.Loads(be, m.source, rows) })
 	if err != nil {
 		return err
 	}
@@ -54,14 +54,14 @@ func pruneExperts(cmd *cobra.Command, f compressFlags) error {
 }
 
 // expertTable has a row for each layer.
-func expertTable(loads [][]float64, kept [][]int) table.Table {
+func expertTable(loads [][]float32, kept [][]int) table.Table {
 	t := table.Table{Columns: []table.Column{{Name: "layer", Align: table.Right}, {Name: "kept"}, {Name: "their shares"}, {Name: "missed", Align: table.Right}}}
 	for layer, experts := range kept {
 		var names, shares []string
 		missed := 1.0
 		for _, e := range experts {
 			names, shares = append(names, fmt.Sprint(e)), append(shares, fmt.Sprintf("%.3f", loads[layer][e]))
-			missed -= loads[layer][e]
+			missed -= float64(loads[layer][e])
 		}
 		t.Rows = append(t.Rows, []any{layer, strings.Join(names, " "), strings.Join(shares, " "), fmt.Sprintf("%.3f", max(0, missed))})
 	}

@@ -17,5 +17,5 @@
 //
 // Stacks, targets and scopes are TRAWL's as notes on the paper (2406.17261) have them [notes]; dividing matrices by their norms is ours.
 //
-// A model with experts becomes smaller in another way: [Prune] leaves out those that [Loads] says are chosen least.
+// A model with experts becomes smaller in another way: [Prune] leaves out those that are chosen least.
 package compress

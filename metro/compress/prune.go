@@ -7,54 +7,11 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
-	. "github.com/gomlx/gomlx/core/graph"
-	"github.com/gomlx/gomlx/core/tensors"
-	"github.com/gomlx/gomlx/ml/model"
-	"github.com/gomlx/gomlx/support/exceptions"
-
 	"metrolab/internal/usererr"
 	"metrolab/layers"
 	"metrolab/metro"
 	"metrolab/metro/weights"
 )
-
-// Loads returns how the real tokens of rows, of equally many ids, spread over the experts of src's main model: for each layer the
-// experts' shares of all choices. A model without experts is the user's error.
-func Loads(be compute.Backend, src weights.Source, rows [][]int32) (loads [][]float64, err error) {
-	m := src.Model()
-	if _, ok := m.Config.Experts(metro.OwnerMain); !ok {
-		return nil, usererr.New("%s has no experts: main.feed_forward is %s", src, cmp.Or(m.Config.Main.FeedForward, metro.FeedForwardDense))
-	}
-	held := weights.Held(src, metro.Describe(m.Config, m.Vocab))
-	store := model.NewStore()
-	held.Fill(store)
-	if err := weights.Restore(store, src, m.Config, held); err != nil {
-		return nil, err
-	}
-	err = exceptions.TryCatch[error](func() {
-		exec := model.MustNewExec(be, store, func(scope *model.Scope, ids *Node) *Node {
-			g := ids.Graph()
-			nonPad := NotEqual(ids, Scalar(g, dtypes.Int32, m.PadID))
-			return Stack(m.MainLoads(scope, ids, nonPad, Scalar(g, dtypes.Float32, m.Config.Positions.Scale)), 0)
-		})
-		defer exec.Finalize()
-		shares := exec.MustCall(rows)[0]
-		flat, experts := tensors.MustCopyFlatData[float32](shares), shares.Shape().Dim(1)
-		for layer := range slices.Chunk(flat, experts) {
-			var load []float64
-			for _, x := range layer {
-				load = append(load, float64(x))
-			}
-			loads = append(loads, load)
-		}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("run %s: %w", src, err)
-	}
-	return loads, nil
-}
 
 // pruned is a source of the weights of fewer experts.
 type pruned struct {
@@ -65,10 +22,10 @@ type pruned struct {
 	list           []weights.Tensor
 }
 
-// Prune returns the weights of src with the keep most chosen experts of each layer of the main model, by loads (see [Loads]; of equal
+// Prune returns the weights of src with the keep most chosen experts of each layer of the main model, by loads (see [outputs.Loads]; of equal
 // ones the first), and which these are, counted from 0. Tokens that chose another go to the next best that is left. Fewer experts
 // than a token chooses, more than there are, and a model without are the user's error. Closing the result closes src.
-func Prune(src weights.Source, keep int, loads [][]float64) (weights.Source, [][]int, error) {
+func Prune(src weights.Source, keep int, loads [][]float32) (weights.Source, [][]int, error) {
 	m := src.Model()
 	f, ok := m.Config.Experts(metro.OwnerMain)
 	switch {

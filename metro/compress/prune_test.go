@@ -43,14 +43,14 @@ func TestExpertsWhomNobodyChoosesAreNotMissed(t *testing.T) {
 				w[h*4+idle] = w[h*4]
 			}
 		}
-		loads, err := Loads(be, src, texts)
+		loads, err := outputs.Loads(be, src, texts)
 		require.NoError(t, err)
 		before, err := outputs.Of(be, src, texts)
 		require.NoError(t, err)
 		for layer := range loads {
 			sum := 0.0
 			for _, share := range loads[layer] {
-				sum += share
+				sum += float64(share)
 			}
 			require.InDelta(t, 1, sum, 1e-6)
 		}
@@ -65,7 +65,7 @@ func TestExpertsWhomNobodyChoosesAreNotMissed(t *testing.T) {
 				require.IsIncreasing(t, append([]int{-1}, kept[layer]...))
 				missed++
 				for _, e := range kept[layer] {
-					missed -= loads[layer][e]
+					missed -= float64(loads[layer][e])
 				}
 			}
 			require.Equal(t, keep == 3, missed < 1e-6)
@@ -86,7 +86,7 @@ func gate(layer int) string {
 // What is kept is what there was, expert by expert, to the bit; all else is untouched.
 func TestPruneKeepsWhatIsMostChosen(t *testing.T) {
 	src := withExperts(t)
-	out, kept, err := Prune(src, 2, [][]float64{{0.1, 0.4, 0.2, 0.3}, {0.25, 0.25, 0.25, 0.25}})
+	out, kept, err := Prune(src, 2, [][]float32{{0.1, 0.4, 0.2, 0.3}, {0.25, 0.25, 0.25, 0.25}})
 	require.NoError(t, err)
 	require.Equal(t, [][]int{{1, 3}, {0, 1}}, kept)
 	f, ok := out.Model().Config.Experts(metro.OwnerMain)
@@ -115,7 +115,7 @@ func TestPruneKeepsWhatIsMostChosen(t *testing.T) {
 }
 
 func TestPruneRefuses(t *testing.T) {
-	loads := [][]float64{{1, 0, 0, 0}, {1, 0, 0, 0}}
+	loads := [][]float32{{1, 0, 0, 0}, {1, 0, 0, 0}}
 	for message, keep := range map[string]int{"1 to 3 can be kept, not 4": 4, "1 to 3 can be kept, not 0": 0} {
 		_, _, err := Prune(withExperts(t), keep, loads)
 		require.ErrorContains(t, err, message)
@@ -124,6 +124,6 @@ func TestPruneRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "of which a token chooses 2, 2 to 3 can be kept, not 1")
 	_, _, err = Prune(random(), 1, nil)
 	require.ErrorContains(t, err, "has no experts: main.feed_forward is dense")
-	_, err = Loads(backendtest.Go(t), random(), texts)
+	_, err = outputs.Loads(backendtest.Go(t), random(), texts)
 	require.ErrorContains(t, err, "has no experts: main.feed_forward is dense")
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package outputs runs a model of any weights on rows of tokens, so that what was done with the weights can be told by what it did
-// to the model: [Of] one source, then of another, and [Compare].
+// to the model: [Of] one source, then of another, and [Compare]. [Loads] counts whom its experts serve.
 package outputs
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 	"github.com/gomlx/gomlx/support/exceptions"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/weights"
 )
@@ -39,44 +41,69 @@ const (
 func Of(be compute.Backend, src weights.Source, rows [][]int32) (o Outputs, err error) {
 	m := src.Model()
 	held := weights.Held(src, metro.Describe(m.Config, m.Vocab))
-	store := model.NewStore()
-	held.Fill(store)
-	if err := weights.Restore(store, src, m.Config, held); err != nil {
+	out, err := run(be, src, held, rows, func(scope *model.Scope, ids *Node) []*Node {
+		var out []*Node
+		o.Names, out = build(m, held, scope, ids)
+		loss := ScalarZero(ids.Graph(), dtypes.Float32)
+		for i, x := range out {
+			if o.Names[i] != States {
+				loss = Add(loss, ReduceAllMean(Square(x)))
+			}
+		}
+		var variables []*Node
+		for _, w := range held {
+			variables = append(variables, scope.Store().GetVariable(w.Path()).NodeValue(ids.Graph()))
+		}
+		out = append(out, Gradient(loss, variables...)...)
+		return append(out, Neg(loss)) // pure Go fails where some variable's node is newer than all outputs
+	})
+	if err != nil {
 		return o, err
 	}
+	o.Values, o.Gradients = map[string][]float32{}, map[string][]float32{}
+	for i, values := range out[:len(out)-1] {
+		if i < len(o.Names) {
+			o.Values[o.Names[i]] = values
+		} else {
+			o.Gradients[held[i-len(o.Names)].Tensor()] = values
+		}
+	}
+	return o, nil
+}
+
+// Loads returns how the real tokens of rows, of equally many ids, spread over the experts of src's main model: for each layer the
+// experts' shares of all choices. A model without experts is the user's error.
+func Loads(be compute.Backend, src weights.Source, rows [][]int32) (loads [][]float32, err error) {
+	m := src.Model()
+	if _, ok := m.Config.Experts(metro.OwnerMain); !ok {
+		return nil, usererr.New("%s has no experts: main.feed_forward is %s", src, cmp.Or(m.Config.Main.FeedForward, metro.FeedForwardDense))
+	}
+	return run(be, src, weights.Held(src, metro.Describe(m.Config, m.Vocab)), rows, func(scope *model.Scope, ids *Node) []*Node {
+		g := ids.Graph()
+		return m.MainLoads(scope, ids, NotEqual(ids, Scalar(g, dtypes.Int32, m.PadID)), Scalar(g, dtypes.Float32, m.Config.Positions.Scale))
+	})
+}
+
+// run runs a graph once, with the weights that src holds, on rows of ids.
+func run(
+	be compute.Backend, src weights.Source, held metro.Inventory, rows [][]int32, graph func(scope *model.Scope, ids *Node) []*Node,
+) (out [][]float32, err error) {
+	store := model.NewStore()
+	held.Fill(store)
+	if err := weights.Restore(store, src, src.Model().Config, held); err != nil {
+		return nil, err
+	}
 	err = exceptions.TryCatch[error](func() {
-		exec := model.MustNewExec(be, store, func(scope *model.Scope, ids *Node) []*Node {
-			var out []*Node
-			o.Names, out = build(m, held, scope, ids)
-			loss := ScalarZero(ids.Graph(), dtypes.Float32)
-			for i, x := range out {
-				if o.Names[i] != States {
-					loss = Add(loss, ReduceAllMean(Square(x)))
-				}
-			}
-			var variables []*Node
-			for _, w := range held {
-				variables = append(variables, store.GetVariable(w.Path()).NodeValue(ids.Graph()))
-			}
-			out = append(out, Gradient(loss, variables...)...)
-			return append(out, Neg(loss)) // pure Go fails where some variable's node is newer than all outputs
-		})
+		exec := model.MustNewExec(be, store, graph)
 		defer exec.Finalize()
-		out := exec.MustCall(rows)
-		o.Values, o.Gradients = map[string][]float32{}, map[string][]float32{}
-		for i, x := range out[:len(out)-1] {
-			values := tensors.MustCopyFlatData[float32](x)
-			if i < len(o.Names) {
-				o.Values[o.Names[i]] = values
-			} else {
-				o.Gradients[held[i-len(o.Names)].Tensor()] = values
-			}
+		for _, x := range exec.MustCall(rows) {
+			out = append(out, tensors.MustCopyFlatData[float32](x))
 		}
 	})
 	if err != nil {
-		return o, fmt.Errorf("run %s: %w", src, err)
+		return nil, fmt.Errorf("run %s: %w", src, err)
 	}
-	return o, nil
+	return out, nil
 }
 
 // build adds what the held weights of m can say of ids, [B, S].
