@@ -54,14 +54,13 @@ func Of(be compute.Backend, src weights.Source, rows [][]int32) (o Outputs, err 
 		for _, w := range held {
 			variables = append(variables, scope.Store().GetVariable(w.Path()).NodeValue(ids.Graph()))
 		}
-		out = append(out, Gradient(loss, variables...)...)
-		return append(out, Neg(loss)) // pure Go fails where some variable's node is newer than all outputs
+		return append(out, Gradient(loss, variables...)...)
 	})
 	if err != nil {
 		return o, err
 	}
 	o.Values, o.Gradients = map[string][]float32{}, map[string][]float32{}
-	for i, values := range out[:len(out)-1] {
+	for i, values := range out {
 		if i < len(o.Names) {
 			o.Values[o.Names[i]] = values
 		} else {
@@ -94,9 +93,13 @@ func run(
 		return nil, err
 	}
 	err = exceptions.TryCatch[error](func() {
-		exec := model.MustNewExec(be, store, graph)
+		exec := model.MustNewExec(be, store, func(scope *model.Scope, ids *Node) []*Node {
+			nodes := graph(scope, ids)
+			return append(nodes, Neg(nodes[0])) // pure Go fails where some variable's node is newer than all outputs
+		})
 		defer exec.Finalize()
-		for _, x := range exec.MustCall(rows) {
+		all := exec.MustCall(rows)
+		for _, x := range all[:len(all)-1] {
 			out = append(out, tensors.MustCopyFlatData[float32](x))
 		}
 	})
