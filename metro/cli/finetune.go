@@ -291,6 +291,9 @@ func nameOf(r tasks.Result) string {
 	if r.FromScratch {
 		return "the same from scratch"
 	}
+	if r.PretrainedSteps == 0 { // a folder that was imported, which says nothing of its steps
+		return "main model, pretrained elsewhere"
+	}
 	return fmt.Sprintf("main model, %d steps of pretraining", r.PretrainedSteps)
 }
 

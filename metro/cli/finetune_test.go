@@ -31,7 +31,7 @@ func TestFinetuneOnATaskFile(t *testing.T) {
 	stdout, said, code := finetune("--control", "--predictions", predictions)
 	require.Equal(t, exitDone, code, said)
 	require.Contains(t, said, "task mine (classification): 24 training and 24 test texts of 2 classes")
-	for _, row := range []string{"main model, 0 steps of pretraining", "the same from scratch", "TF-IDF and logistic regression", "always the largest class"} {
+	for _, row := range []string{"main model, pretrained elsewhere", "the same from scratch", "TF-IDF and logistic regression", "always the largest class"} {
 		require.Contains(t, stdout, row)
 	}
 	require.NotContains(t, stdout, "best on the validation texts")
