@@ -95,7 +95,8 @@ func check(words []string, whole bool) error {
 			return fmt.Errorf("it has no flag --%s", name)
 		}
 	}
-	if c.HasSubCommands() {
+	isFlag := func(word string) bool { return strings.HasPrefix(word, "-") }
+	if c.HasSubCommands() && !slices.ContainsFunc(rest, isFlag) { // with flags it is a command itself, beside those below it
 		return c.ValidateArgs(rest)
 	}
 	if !whole {

@@ -102,7 +102,7 @@ func TestEveryFlagIsGivenOnce(t *testing.T) {
 	for words, c := range leaves() {
 		for _, name := range valued(c) {
 			flags++
-			value := map[string]string{"int64": "1", "int": "1", "float64": "0.1", "bool": "true", "int64Slice": "1", "duration": "1s", "func": "1", "size": "0.1"}[c.Flag(name).Value.Type()]
+			value := map[string]string{"int64": "1", "int": "1", "float64": "0.1", "bool": "true", "int64Slice": "1", "intSlice": "1", "duration": "1s", "func": "1", "size": "0.1"}[c.Flag(name).Value.Type()]
 			if value == "" {
 				value = "a=1"
 			}
