@@ -50,6 +50,12 @@ func TestEveryMetricIsInTheTable(t *testing.T) {
 		look(result.Run, objective)
 		last = result.Run
 	}
+	c := micro(2)
+	c.Training.LogEvery, c.Training.EvalEvery, c.Optimizer.WarmupSteps = 1, 2, 1
+	require.NoError(t, c.SetAll("main.feed_forward=moe", "generator.feed_forward=moe"))
+	result, err := r.Run(t.Context(), "metrics", c, nil)
+	require.NoError(t, err)
+	look(result.Run, "a model with experts")
 	for _, task := range tasksOfAllKinds(t) {
 		look(finetuned(t, r, last.Dir, task), "fine-tuning on "+task.About().Name)
 	}
