@@ -5,20 +5,22 @@ package metro
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"metrolab/internal/usererr"
 	"metrolab/layers"
 )
 
-// SetAll makes assignments, in their order, for somebody who expects each of them to do something: a setting that the config,
-// once all are made, does not look at is an error that says why, and so is a field that is set twice. What a config has of
-// itself may be idle, such as a recipe's temperature under an objective without samples. c is unchanged on error.
+// SetAll makes assignments, in their order but for options of parts, which come last, for somebody who expects each of them to do
+// something: a setting that the config, once all are made, does not look at is an error that says why, and so is a field that is set
+// twice. What a config has of itself may be idle, such as a recipe's temperature under an objective without samples. c is unchanged
+// on error.
 func (c *Config) SetAll(assignments ...string) error {
 	changed := *c
 	var problems []error
 	values := map[string]string{}
-	for _, a := range assignments {
+	for _, a := range optionsLast(changed, assignments) {
 		path, value, _ := strings.Cut(a, "=")
 		path, value = strings.TrimSpace(path), strings.TrimSpace(value)
 		if first, twice := values[path]; twice {
@@ -41,6 +43,21 @@ func (c *Config) SetAll(assignments ...string) error {
 	}
 	*c = changed
 	return nil
+}
+
+// optionsLast moves what sets an option of a part behind what may name the part, so that the two need no order.
+func optionsLast(c Config, assignments []string) []string {
+	isOption := func(a string) bool {
+		return slices.ContainsFunc(c.slots(), func(s slot) bool { return strings.HasPrefix(strings.TrimSpace(a), s.options+".") })
+	}
+	var options []string
+	rest := slices.DeleteFunc(slices.Clone(assignments), func(a string) bool {
+		if isOption(a) {
+			options = append(options, a)
+		}
+		return isOption(a)
+	})
+	return append(rest, options...)
 }
 
 // Idle says why a field, an option or a shorthand of [Config.Set] decides nothing under the rest of c; "" where it does.

@@ -157,6 +157,10 @@ func TestSettingsThatDoNothing(t *testing.T) {
 	}
 	c := base
 	require.ErrorContains(t, c.SetAll("objective.name=mlm", "generator.size=same"), "generator.size=same does nothing here: objective.name=mlm has no generator")
+	before, behind := c, c
+	require.NoError(t, before.SetAll("optimizer.options.momentum=0.9", "main.feed_forward_options.experts=2", "optimizer.name=muon", "main.feed_forward=moe"))
+	require.NoError(t, behind.SetAll("optimizer.name=muon", "main.feed_forward=moe", "optimizer.options.momentum=0.9", "main.feed_forward_options.experts=2"))
+	require.Equal(t, behind, before, "an option may stand before the part that it is of")
 	require.ErrorContains(t, c.SetAll("training.steps=5", " training.steps = 6"), "training.steps is set twice, to 5 and to 6")
 	require.ErrorContains(t, c.SetAll("training.stepps=5"), `did you mean "training.steps"`)
 }

@@ -112,8 +112,9 @@ func divergence(matrices ...*Node) *Node {
 		w = StopGradient(widened(w))
 		apart, all = add(apart, Sub(w, ReduceAndKeep(w, ReduceMean, 0))), add(all, w)
 	}
-	pairs := max(1, e-1)                                                                                 // of E·(E−1)/2, each of which is E times as much as what is summed, by E of the norms
-	return Sqrt(Div(MulScalar(apart, 2/float64(pairs)), AddScalar(MulScalar(all, 1/float64(e)), 1e-30))) // zeros are copies
+	overPairs := MulScalar(apart, 2/float64(max(1, e-1))) // E of what the sum is, by E·(E−1)/2 pairs
+	overExperts := MulScalar(all, 1/float64(e))
+	return Sqrt(Div(overPairs, AddScalar(overExperts, 1e-30))) // zeros are copies
 }
 
 // widened is x in float32 where it is narrower.

@@ -165,15 +165,7 @@ func (f compressStudyFlags) halves(ctx context.Context, p training.Pretrained) (
 	if have := d.Test.Len(); rows > have {
 		return nil, usererr.New("the test split of %s has %d rows of %d tokens, and %d are asked for; set --rows lower", corpus.Source, have, d.Test.SeqLen, rows)
 	}
-	counts, err := d.Counts()
-	if err != nil {
-		return nil, err
-	}
-	var faker data.Faker = data.UnigramFaker{Counts: counts}
-	if f.set == training.FrozenBigram {
-		faker = data.BigramFaker{Counts: counts}
-	}
-	set, err := data.Freeze(d.Test, rows, data.FrozenRate, d.Maskable, faker)
+	set, err := training.FrozenSet(d, f.set, rows)
 	if err != nil {
 		return nil, err
 	}

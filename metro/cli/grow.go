@@ -76,6 +76,9 @@ over the moments too: --set growth.width=fpi, and what else metro recipe show li
 }
 
 func growModel(cmd *cobra.Command, f growFlags) error {
+	if cmd.Flags().Changed("experts") && f.experts < 1 {
+		return usererr.New("--experts is %d; a map becomes 1 and more", f.experts)
+	}
 	m, err := openRemade(f.model, f.out)
 	if err != nil {
 		return err
@@ -132,13 +135,14 @@ func (f growFlags) assignments() []string {
 		return slices.ContainsFunc(f.set, func(a string) bool { return strings.HasPrefix(strings.TrimSpace(a), path) })
 	}
 	const options = "main.feed_forward_options."
-	set := []string{"main.feed_forward=" + metro.FeedForwardExperts, fmt.Sprint(options+"experts=", f.experts)}
-	for path, value := range map[string]int{options + "top_k": min(2, f.experts), options + "evaluation_capacity": 0} {
-		if !said(path) {
-			set = append(set, fmt.Sprint(path, "=", value))
-		}
+	set := append([]string{"main.feed_forward=" + metro.FeedForwardExperts, fmt.Sprint(options+"experts=", f.experts)}, f.set...)
+	if !said(options + "top_k") {
+		set = append(set, fmt.Sprint(options+"top_k=", min(2, f.experts)))
 	}
-	return append(set, f.set...)
+	if !said(options + "evaluation_capacity") {
+		set = append(set, options+"evaluation_capacity=0")
+	}
+	return set
 }
 
 // printReceipt prints what a growth has done.
@@ -159,7 +163,7 @@ func printReceipt(w io.Writer, small, large metro.Model, o grow.Options, r grow.
 	}
 	fmt.Fprintln(w, "the function is kept, to the rounding of float32")
 	if f, ok := large.Config.Experts(metro.OwnerMain); ok && f.Router.TrainingCapacity > 0 {
-		fmt.Fprintf(w, "in training, tokens that find no slot are not computed by experts, which have %g times as many slots as tokens choose\n", f.Router.TrainingCapacity)
+		fmt.Fprintf(w, "in training, tokens that find no slot pass their layer as they are (capacity %g)\n", f.Router.TrainingCapacity)
 	}
 	wider := small.Config.Main.Width != large.Config.Main.Width
 	switch {

@@ -111,7 +111,8 @@ func TestGrowExperts(t *testing.T) {
 		more  []string
 	}{
 		"has experts, which are not grown":                   {experts, []string{"--experts", "8"}},
-		"feed_forward_options.experts must be in [1, 4096]":  {run, []string{"--experts", "-1"}},
+		"--experts is -1; a map becomes 1 and more":          {run, []string{"--experts", "-1"}},
+		"--experts is 0; a map becomes 1 and more":           {run, []string{"--experts", "0", "--set", "main.width=32"}},
 		"needs as many experts at least":                     {run, []string{"--experts", "1", "--set", "main.feed_forward_options.top_k=2"}},
 		"another main.dropout is no growth":                  {run, []string{"--experts", "2", "--set", "main.dropout=0.1"}},
 		"at least one of the flags":                          {run, nil},

@@ -51,11 +51,33 @@ const (
 	Averaged      = "ema_"               // begins the names of what the averaged weights reach; see config field training.ema
 )
 
+// FrozenSet corrupts rows rows of d's test split as FrozenUnigram, FrozenBigram or FrozenTrigram has them, the same whenever it is asked.
+func FrozenSet(d *data.Dataset, name string, rows int) (data.Frozen, error) {
+	counts, err := d.Counts()
+	if err != nil {
+		return data.Frozen{}, err
+	}
+	var faker data.Faker
+	switch name {
+	case FrozenUnigram:
+		faker = data.UnigramFaker{Counts: counts}
+	case FrozenBigram:
+		faker = data.BigramFaker{Counts: counts}
+	case FrozenTrigram:
+		if faker, err = data.NewTrigramFaker(counts, d.Train, d.Test, rows, data.FrozenRate, d.Maskable); err != nil {
+			return data.Frozen{}, err
+		}
+	default:
+		return data.Frozen{}, fmt.Errorf("there is no frozen set %q", name)
+	}
+	return data.Freeze(d.Test, rows, data.FrozenRate, d.Maskable, faker)
+}
+
 // NewHeldOut prepares the held-out sets of config on d: rows of the validation split for the losses and for RTD
 // against the run's own generator, and three frozen sets on rows of the test split, with unigram fakes, with bigram
 // fakes and with those of a fixed reference generator (see [data.BigramFaker] and [data.TrigramFaker]); config.Evaluation.Rows rows each, drawn at random. To these it adds text, the frozen text of
 // d's corpus.
-func NewHeldOut(config metro.Config, d *data.Dataset, text *data.FrozenText) (*HeldOut, error) {
+func NewHeldOut(config metro.Config, d *data.Dataset, text *data.FrozenText) (_ *HeldOut, err error) {
 	h := &HeldOut{
 		validation: loader(config, d, d.Validation), rows: config.Evaluation.Rows,
 		frozen: map[string]data.Frozen{}, text: text, sets: map[string]HeldOutSet{},
@@ -64,18 +86,8 @@ func NewHeldOut(config metro.Config, d *data.Dataset, text *data.FrozenText) (*H
 	if err := d.Require(config.Training.BatchSize, h.rows); err != nil {
 		return nil, err
 	}
-	counts, err := d.Counts()
-	if err != nil {
-		return nil, err
-	}
-	trigram, err := data.NewTrigramFaker(counts, d.Train, d.Test, h.rows, data.FrozenRate, d.Maskable)
-	if err != nil {
-		return nil, err
-	}
-	for name, faker := range map[string]data.Faker{
-		FrozenUnigram: data.UnigramFaker{Counts: counts}, FrozenBigram: data.BigramFaker{Counts: counts}, FrozenTrigram: trigram,
-	} {
-		set, err := data.Freeze(d.Test, h.rows, data.FrozenRate, d.Maskable, faker)
+	for _, name := range []string{FrozenUnigram, FrozenBigram, FrozenTrigram} {
+		set, err := FrozenSet(d, name, h.rows)
 		if err != nil {
 			return nil, err
 		}
