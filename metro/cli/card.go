@@ -19,6 +19,7 @@ import (
 	"metrolab/metro/runs"
 	"metrolab/metro/tasks"
 	"metrolab/metro/training"
+	"metrolab/metro/weights"
 )
 
 func cardCommand() *cobra.Command {
@@ -70,14 +71,32 @@ func card(p training.Pretrained) (string, error) {
 	inventory := metro.Describe(c, p.Model.Vocab)
 	fmt.Fprintf(&b, "A text encoder of %d layers and width %d, %s weights, a vocabulary of %s, that reads %d tokens at a time.\n",
 		c.Main.Layers, c.Main.Width, humanize.Comma(int64(inventory.Of(metro.OwnerMain).Encoder().Count())), humanize.Comma(int64(p.Model.Vocab)), c.Data.SeqLen)
+	stored, err := storedIn(p)
+	if err != nil {
+		return "", err
+	}
+	if stored.Matrices > 0 {
+		fmt.Fprintf(&b, "Of these, %s in %d matrices are stored as factors, %s numbers, and multiplied when the model is read.\n",
+			humanize.Comma(int64(stored.Numbers)), stored.Matrices, humanize.Comma(int64(stored.Factors)))
+	}
 	fmt.Fprintf(&b, "\n- Licence: %s\n- For whom, and for what: %s\n- Not for, and known faults: %s\n", toFill, toFill, toFill)
 	if p.IsRun() {
 		if err := trainingOf(&b, p); err != nil {
 			return "", err
 		}
 	}
-	err := finetuningsOf(&b, p.Dir)
+	err = finetuningsOf(&b, p.Dir)
 	return b.String(), err
+}
+
+// storedIn says how much of p is stored as factors.
+func storedIn(p training.Pretrained) (weights.Stored, error) {
+	src, err := p.Source()
+	if err != nil {
+		return weights.Stored{}, err
+	}
+	defer src.Close()
+	return weights.StoredAs(src)
 }
 
 // tagOf is what the model was trained by.

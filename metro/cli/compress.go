@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"metrolab/metro/compress"
+	"metrolab/metro/hf"
 	"metrolab/metro/outputs"
 	"metrolab/metro/weights"
 	"metrolab/viz/table"
@@ -32,6 +33,10 @@ stacked, as TRAWL does, and the stack is decomposed (cp, tucker); svd takes each
 of what stacking does, and noise adds as much noise as cp leaves out. The weights are written whole again, in their shapes, as a pair
 that metro export would write; how many numbers the factors are is printed.
 
+--factors writes the factors in the place of the matrices, which makes the files smaller by what is printed. Every metro command
+multiplies them when it reads the folder, to the same weights, bit by bit, that are written without it; transformers does not, and
+refuses the folder. metro export writes it whole again.
+
 --experts 2 leaves two experts in each layer of a main model that has more: those that tokens of the validation split chose most. The
 others are missed by whoever chose them, who go to the next best.
 
@@ -40,6 +45,7 @@ them, and scores on text that did not choose.`,
 		Example: `  metro compress --model runs/tiny-0123456789 --target feed_forward --method cp --rank 16 --out smaller
   metro compress --model runs/tiny-0123456789 --target attention --layers last --method svd --rank 8 --out smaller
   metro compress --model runs/tiny-0123456789 --method cp --rank 16 --start random --seed 1 --out other
+  metro compress --model runs/tiny-0123456789 --method svd --rank 8 --factors --out small
   metro compress --model experts --experts 2 --out fewer
   metro finetune --model smaller`,
 		Args: args(cobra.NoArgs),
@@ -57,6 +63,7 @@ them, and scores on text that did not choose.`,
 	flags.BoolVar(&f.options.Normalise, "normalise", false, "divide each matrix of a stack by its norm first, and multiply by it afterwards")
 	flags.StringVar(&f.options.Start, "start", "", strings.Join(compress.Starts, ", ")+"; what cp (and noise) begins with; hosvd if not given")
 	flags.Int64Var(&f.options.Seed, "seed", 0, "of the noise and of a random start")
+	flags.BoolVar(&f.options.Factors, "factors", false, "store the factors in the place of the matrices, which metro multiplies and transformers cannot read")
 	flags.IntVar(&f.experts, "experts", 0, "keep as many experts of each layer, those most chosen, in the place of a decomposition")
 	flags.StringVar(&f.corpus, "corpus", "", "text for the comparison; the model's training text if not given")
 	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
@@ -64,7 +71,7 @@ them, and scores on text that did not choose.`,
 		panic(err)
 	}
 	cmd.MarkFlagsOneRequired("rank", "experts")
-	for _, name := range []string{"method", "target", "layers", "across", "rank", "normalise", "start", "seed"} {
+	for _, name := range []string{"method", "target", "layers", "across", "rank", "normalise", "start", "seed", "factors"} {
 		cmd.MarkFlagsMutuallyExclusive("experts", name)
 	}
 	return cmd
@@ -97,12 +104,25 @@ func compressModel(cmd *cobra.Command, f compressFlags) error {
 	printTable(w, partTable(parts))
 	fmt.Fprintln(w)
 	printTable(w, differenceTable(differences))
-	fmt.Fprintf(w, "\nthe matrices are %.3g times as many numbers as the factors; they are written out whole\n", compress.Ratio(parts))
-	if err := m.write(w, f.out, low); err != nil {
+	fmt.Fprintf(w, "\nthe matrices are %.3g times as many numbers as the factors\n%s\n", compress.Ratio(parts), storedLine(f.options, parts))
+	export := hf.Export
+	if f.options.Factors {
+		export = hf.ExportFactors
+	}
+	if err := m.write(w, f.out, low, export); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\ncompressed: %s\n", f.out)
 	return nil
+}
+
+// storedLine says what of the compressed matrices is written.
+func storedLine(o compress.Options, parts []compress.Part) string {
+	before, after := compress.Numbers(parts)
+	if o.Factors {
+		return fmt.Sprintf("stored: factors, %d numbers in place of %d; transformers cannot read them", after, before)
+	}
+	return fmt.Sprintf("stored: whole, %d numbers", before)
 }
 
 // compareOutputs runs two models of equal shapes.

@@ -15,6 +15,7 @@ import (
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/grow"
+	"metrolab/metro/hf"
 	"metrolab/viz/table"
 )
 
@@ -105,7 +106,7 @@ func growModel(cmd *cobra.Command, f growFlags) error {
 	if uneven := grow.Inexact(m.Model.Config, to); len(uneven) > 0 && !f.approximate {
 		return usererr.New("nothing was written: %s, and the function is kept only nearly, as the table says; take a multiple, or give --approximate", uneven[0])
 	}
-	if err := m.write(w, f.out, large); err != nil {
+	if err := m.write(w, f.out, large, hf.Export); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\ngrown: %s\nnext:  metro pretrain --recipe NAME --init-from %s\n", f.out, f.out)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"metrolab/metro/compress"
+	"metrolab/metro/hf"
 	"metrolab/metro/outputs"
 	"metrolab/viz/table"
 )
@@ -46,7 +47,7 @@ func pruneExperts(cmd *cobra.Command, f compressFlags) error {
 	fmt.Fprintln(w)
 	printTable(w, differenceTable(differences))
 	fmt.Fprintf(w, "\nshares of the choices of %d texts that were not trained on\n", len(rows))
-	if err := m.write(w, f.out, fewer); err != nil {
+	if err := m.write(w, f.out, fewer, hf.Export); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\ncompressed: %s\n", f.out)

@@ -15,7 +15,6 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
-	"metrolab/metro/hf"
 	"metrolab/metro/outputs"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
@@ -63,9 +62,12 @@ func openSource(dir string) (m remade, err error) {
 	return m, nil
 }
 
+// exporter writes a model as a pair of folders, whole or as factors; see package hf.
+type exporter func(dir string, t tokens.Tokenizer, src weights.Source) (notes []string, err error)
+
 // write writes the new model as a pair of folders, and prints what to know of them.
-func (m remade) write(w io.Writer, out string, src weights.Source) error {
-	notes, err := hf.Export(out, m.Tokenizer, src)
+func (m remade) write(w io.Writer, out string, src weights.Source, export exporter) error {
+	notes, err := export(out, m.Tokenizer, src)
 	if err != nil {
 		return usererr.New("%w", err)
 	}

@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 
-	"gonum.org/v1/gonum/mat"
-
 	"metrolab/internal/randstream"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
@@ -22,10 +20,10 @@ import (
 
 // Values of [Options.Method].
 const (
-	MethodCP     = "cp"     // [CP] of the stack, by alternating least squares
-	MethodTucker = "tucker" // [Tucker] of the stack, all of its slices kept
-	MethodSVD    = "svd"    // each matrix by itself: what a stack has to be better than
-	MethodNoise  = "noise"  // noise as large as what cp leaves out: what any compression has to be better than
+	MethodCP     = weights.ProductCP     // [CP] of the stack, by alternating least squares
+	MethodTucker = weights.ProductTucker // [Tucker] of the stack, all of its slices kept
+	MethodSVD    = weights.ProductSVD    // each matrix by itself: what a stack has to be better than
+	MethodNoise  = "noise"               // noise as large as what cp leaves out: what any compression has to be better than
 )
 
 // Values of [Options.Target].
@@ -62,15 +60,17 @@ type Options struct {
 
 	Start string // of the factors, for cp and noise: one of Starts; "" is hosvd
 	Seed  int64  // of noise and of random starts
+
+	Factors bool // they are to be stored, so that there must be some, and fewer numbers of them than of the matrices
 }
 
 // Part is what became of one stack.
 type Part struct {
 	Tensors []string
 	Shape   [3]int
-	Error   float64 // ‖T − T′‖ / ‖T‖
+	Error   float64 // ‖T − T′‖ / ‖T‖, of the weights as they are read again
 	Before  int     // numbers
-	After   int     // numbers of the factors; the weights are written out whole
+	After   int     // numbers of the factors
 }
 
 // slice is a matrix of a stack.
@@ -86,6 +86,7 @@ type stack []slice
 type compressed struct {
 	weights.Source
 	values map[string][]float32
+	slices map[string]weights.Slice // what values are made of, where they have factors
 }
 
 // Read implements [weights.Source].
@@ -101,16 +102,26 @@ func (c *compressed) Read(name string, dst []float32) error {
 	return nil
 }
 
+// Slice implements [weights.Factored]. What was not compressed is what it was in the source.
+func (c *compressed) Slice(name string) (s weights.Slice, ok bool, err error) {
+	if _, replaced := c.values[name]; replaced {
+		s, ok = c.slices[name]
+		return s, ok, nil
+	}
+	return weights.SliceOf(c.Source, name)
+}
+
 // Compress returns the weights of src with the chosen matrices of the main model approximated, whole again and in their shapes, and
-// what became of each stack; all others are as they were to the bit. Ranks above a mode's size, layers that there are not and
-// feed-forward maps from elsewhere are the user's error. progress hears of stacks done and their number. Closing the result
-// closes src.
+// what became of each stack; all others are as they were to the bit. Factors are float32, and the weights their product (see
+// [weights.Slice.Read]), whether the one or the other is stored: the result is [weights.Factored]. Ranks above a mode's size, layers
+// that there are not and feed-forward maps from elsewhere are the user's error. progress hears of stacks done and their number.
+// Closing the result closes src.
 func Compress(ctx context.Context, src weights.Source, o Options, progress func(done, total int)) (weights.Source, []Part, error) {
 	stacks, err := o.stacks(src)
 	if err != nil {
 		return nil, nil, err
 	}
-	out := &compressed{src, map[string][]float32{}}
+	out := &compressed{src, map[string][]float32{}, map[string]weights.Slice{}}
 	var parts []Part
 	for i, s := range stacks {
 		if err := ctx.Err(); err != nil {
@@ -121,6 +132,7 @@ func Compress(ctx context.Context, src weights.Source, o Options, progress func(
 			return nil, nil, err
 		}
 		maps.Copy(out.values, low.values)
+		maps.Copy(out.slices, low.slices)
 		parts = append(parts, low.part)
 		if progress != nil {
 			progress(i+1, len(stacks))
@@ -153,6 +165,10 @@ func (o Options) stacks(src weights.Source) (stacks []stack, err error) {
 		return nil, usererr.New("%s draws nothing; leave the seed out", o.said())
 	case o.Target == TargetEmbeddings && o.Layers != "":
 		return nil, usererr.New("the embeddings are in no layer; leave the layers out")
+	case o.Factors && o.Method == MethodNoise:
+		return nil, usererr.New("noise has no factors that could be stored; leave factors out")
+	case o.Factors && o.Target == TargetEmbeddings && c.Sharing == metro.SharingGDES:
+		return nil, usererr.New("under sharing=%s the main model's token table is a sum, which has no factors; leave factors out", c.Sharing)
 	}
 	places := metro.Describe(c, src.Model().Vocab).Of(metro.OwnerMain).ByPlace()
 	at := func(layer int, part, kind string) slice {
@@ -236,6 +252,9 @@ func (o Options) fitting(src weights.Source, stacks []stack) ([]stack, error) {
 				return nil, usererr.New("a rank of %d is more than %s, %d × %d, can have; take %d or less", o.Rank, m.weight.Tensor(), shape[0], shape[1], most)
 			}
 		}
+		if err := o.fewer(s); err != nil {
+			return nil, err
+		}
 	}
 	return stacks, nil
 }
@@ -243,7 +262,26 @@ func (o Options) fitting(src weights.Source, stacks []stack) ([]stack, error) {
 // approximation is what becomes of a stack, and of its matrices.
 type approximation struct {
 	part   Part
-	values map[string][]float32 // by tensor
+	values map[string][]float32     // by tensor
+	slices map[string]weights.Slice // the same as factors, none of noise
+}
+
+// fewer is the user's error if factors are to be stored that are no fewer numbers than the matrices of s.
+func (o Options) fewer(s stack) error {
+	shape := [3]int{s[0].weight.Shape[0], s[0].weight.Shape[1], len(s)}
+	whole := shape[0] * shape[1] * shape[2]
+	if !o.Factors || o.numbers(shape, o.Rank) < whole {
+		return nil
+	}
+	most := o.Rank
+	for most > 0 && o.numbers(shape, most) >= whole {
+		most--
+	}
+	way := fmt.Sprintf("take a rank of %d or less, or leave factors out", most)
+	if most == 0 {
+		way = "leave factors out"
+	}
+	return usererr.New("factors of rank %d are %d numbers, no fewer than the %d of %s and what is stacked with it; %s", o.Rank, o.numbers(shape, o.Rank), whole, s[0].weight.Tensor(), way)
 }
 
 // approximate reads a stack's matrices and approximates them.
@@ -263,69 +301,47 @@ func (o Options) approximate(src weights.Source, s stack) (a approximation, err 
 			norms[k] = t.slice(k).Norm()
 		}
 	}
-	var low Tensor
-	low, p.After = o.low(t.scaled(norms, false), s)
-	low = low.scaled(norms, true)
-	p.Error = t.Error(low)
-	a = approximation{p, map[string][]float32{}}
-	for k, m := range s {
-		a.values[m.weight.Tensor()] = m.values(low, k)
+	a = approximation{p, map[string][]float32{}, map[string]weights.Slice{}}
+	if scaled, stream := t.scaled(norms, false), s[0].weight.Path(); o.Method == MethodNoise {
+		a.part.After = len(t.Data)
+		low := o.noisy(scaled, stream).scaled(norms, true)
+		for k, m := range s {
+			a.values[m.weight.Tensor()] = m.values(low, k)
+		}
+	} else {
+		a.part.After = o.numbers(t.Shape, o.Rank)
+		for k, slice := range o.factors(scaled, norms, stream) {
+			name, values := s[k].weight.Tensor(), make([]float32, s[k].weight.Size())
+			slice.Transposed = s[k].transposed
+			if err := slice.Read(values); err != nil {
+				return a, err
+			}
+			a.slices[name], a.values[name] = slice, values
+		}
 	}
-	return a, nil
+	low, err := s.read(&compressed{src, a.values, a.slices})
+	a.part.Error = t.Error(low)
+	return a, err
 }
 
-// low approximates t, and says how many numbers that takes.
-func (o Options) low(t Tensor, s stack) (Tensor, int) {
-	switch o.Method {
-	case MethodTucker:
-		f := FitTucker(t, [3]int{o.Rank, o.Rank, t.Shape[2]}, 10)
-		return f.Tensor(), f.Parameters()
-	case MethodSVD:
-		return truncated(t, o.Rank), o.Rank * (t.Shape[0] + t.Shape[1]) * t.Shape[2]
-	}
-	stream := s[0].weight.Path()
+// fitCP decomposes t.
+func (o Options) fitCP(t Tensor, stream string) CP {
 	c := StartCP(t, o.Rank)
 	if o.Start == StartRandom {
 		c = RandomCP(t.Shape, o.Rank, randstream.New(o.Seed, "compress/start/"+stream).Float64)
 	}
 	c.Fit(t, Sweeps{Tolerance: 1e-6})
-	low := c.Tensor()
-	if o.Method == MethodCP {
-		return low, c.Parameters()
-	}
-	return noisy(t, t.Error(low)*t.Norm(), randstream.New(o.Seed, "compress/"+stream).NormFloat64), len(t.Data)
+	return c
 }
 
-// truncated is t with each slice of a rank.
-func truncated(t Tensor, rank int) Tensor {
-	out := NewTensor(t.Shape[0], t.Shape[1], t.Shape[2])
-	for k := range t.Shape[2] {
-		one := t.slice(k)
-		var svd mat.SVD
-		if !svd.Factorize(mat.NewDense(t.Shape[0], t.Shape[1], one.Data), mat.SVDThin) {
-			panic("compress: a singular value decomposition did not converge")
-		}
-		var u, v, scaled, low mat.Dense
-		svd.UTo(&u)
-		svd.VTo(&v)
-		scaled.Mul(u.Slice(0, t.Shape[0], 0, rank), mat.NewDiagDense(rank, svd.Values(nil)[:rank]))
-		low.Mul(&scaled, v.Slice(0, t.Shape[1], 0, rank).T())
-		for i := range t.Shape[0] {
-			for j := range t.Shape[1] {
-				*out.At(i, j, k) = low.At(i, j)
-			}
-		}
-	}
-	return out
-}
-
-// noisy is t with noise of a norm added.
-func noisy(t Tensor, norm float64, normal func() float64) Tensor {
+// noisy is t with as much noise as cp leaves out.
+func (o Options) noisy(t Tensor, stream string) Tensor {
+	normal := randstream.New(o.Seed, "compress/"+stream).NormFloat64
 	noise := NewTensor(t.Shape[0], t.Shape[1], t.Shape[2])
 	for i := range noise.Data {
 		noise.Data[i] = normal()
 	}
-	scale := norm / noise.Norm()
+	scale := t.Error(o.fitCP(t, stream).Tensor()) * t.Norm() / noise.Norm()
 	for i, x := range t.Data {
 		noise.Data[i] = x + scale*noise.Data[i]
 	}
@@ -394,12 +410,17 @@ func (t Tensor) scaled(norms []float64, back bool) Tensor {
 	return out
 }
 
-// Ratio is how many times as many numbers as the factors the matrices of all parts are.
-func Ratio(parts []Part) float64 {
-	before, after := 0, 0
+// Numbers is how many numbers the matrices of all parts are, and how many their factors are.
+func Numbers(parts []Part) (before, after int) {
 	for _, p := range parts {
 		before, after = before+p.Before, after+p.After
 	}
+	return before, after
+}
+
+// Ratio is how many times as many numbers as the factors the matrices of all parts are.
+func Ratio(parts []Part) float64 {
+	before, after := Numbers(parts)
 	if after == 0 {
 		return math.Inf(1)
 	}

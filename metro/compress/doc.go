@@ -4,8 +4,8 @@
 // matrices that belong together, stacked into a tensor, have a common structure that is worth more than each by itself.
 //
 // [Compress] is a function of weights: it takes a [weights.Source] and returns one whose chosen matrices are approximated, whole
-// again and in their shapes, so that it can be read, evaluated and exported like any; and a [Part] for each stack, with the error
-// and with how many numbers the factors are. Four methods answer for one another: [MethodCP] and [MethodTucker] of the stack,
+// again and in their shapes, so that it can be read, evaluated and exported like any, and as factors to those who ask for them
+// ([weights.Factored]); and a [Part] for each stack, with the error and with how many numbers the factors are. Four methods answer for one another: [MethodCP] and [MethodTucker] of the stack,
 // [MethodSVD] of each matrix by itself, without which nothing is known of what stacking does, and [MethodNoise], noise as large
 // as what cp leaves out.
 //

@@ -191,7 +191,7 @@ func (s Study) Score(ctx context.Context, d *Detector, src weights.Source, progr
 		if progress != nil {
 			progress(done, len(variants))
 		}
-		low := &compressed{src, map[string][]float32{}}
+		low := &compressed{src, map[string][]float32{}, nil}
 		stacks, err := o.stacks(src)
 		if err != nil {
 			return nil, err

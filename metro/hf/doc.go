@@ -20,6 +20,9 @@
 // (a relative position bias, a corrective head, pre-LN, a linear RTD head) is written under the model_type "metro",
 // with the same names under another prefix, so that no other program can take it for the ELECTRA that it is not.
 //
+// [ExportFactors] writes matrices of low rank as their factors, named products.0.rows and so on, under the same model_type; config.json
+// says of which tensors they are the product. A [Folder] shows these tensors whole, and multiplies when they are read.
+//
 // Tensors are read one at a time, when they are asked for, in passing from the file to where they belong: none stands in
 // memory twice.
 package hf

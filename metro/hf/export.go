@@ -28,10 +28,16 @@ import (
 // and those that are sums are added up. dir appears all or nothing.
 //
 // The heads that src has are written, and only those. What ELECTRA has no place for makes a folder's model_type "metro";
-// notes say, in a sentence each, why that was so and which tensors were left out.
+// notes say, in a sentence each, why that was so and which tensors were left out. Matrices that src has as factors are multiplied;
+// see [ExportFactors].
 func Export(dir string, t tokens.Tokenizer, src weights.Source) (notes []string, err error) {
+	return export(dir, t, src, nil)
+}
+
+// export writes those tensors of src that are in slices as factors.
+func export(dir string, t tokens.Tokenizer, src weights.Source, slices map[string]weights.Slice) (notes []string, err error) {
 	shapes := weights.Shapes(src)
-	parts, err := planExport(src.Model().Config, t, shapes)
+	parts, err := planExport(src.Model().Config, t, shapes, slices)
 	if err != nil {
 		return nil, err
 	}
@@ -92,13 +98,17 @@ func (o outgoing) write(dir string, t tokens.Tokenizer, src weights.Source) erro
 	if err := os.WriteFile(filepath.Join(dir, settingsFile), o.settings.json(), 0o666); err != nil {
 		return err
 	}
-	infos, byName := make([]safetensors.Info, len(o.joints)), map[string]joint{}
-	for i, j := range o.joints {
-		infos[i] = safetensors.Info{Name: j.theirs, DType: "F32", Shape: j.theirShape()}
+	infos, byName := []safetensors.Info(nil), map[string]joint{}
+	for _, j := range o.whole() {
+		infos = append(infos, safetensors.Info{Name: j.theirs, DType: "F32", Shape: j.theirShape()})
 		byName[j.theirs] = j
 	}
+	more, factors := o.factors()
 	// transformers wants to be told that the tensors are PyTorch's.
-	return safetensors.WriteFile(filepath.Join(dir, weightsFile), infos, map[string]string{"format": "pt"}, func(info safetensors.Info, w io.Writer) error {
+	return safetensors.WriteFile(filepath.Join(dir, weightsFile), append(infos, more...), map[string]string{"format": "pt"}, func(info safetensors.Info, w io.Writer) error {
+		if values, ok := factors[info.Name]; ok {
+			return writeFloats(w, len(values), func(i int) float32 { return values[i] })
+		}
 		return byName[info.Name].write(w, src)
 	})
 }

@@ -34,7 +34,7 @@ func TestExportOfAnImport(t *testing.T) {
 			require.Equal(t, theirs.Tokenizer.Hash(), ours.Tokenizer.Hash())
 			for _, pair := range [][2]*part{{theirs.main, ours.main}, {theirs.generator, ours.generator}} {
 				require.Equal(t, pair[0].settings.Architectures, pair[1].settings.Architectures)
-				require.Equal(t, map[string]string{"format": "pt"}, pair[1].file.Metadata())
+				require.Equal(t, map[string]string{"format": "pt"}, pair[1].file.file.Metadata())
 				require.Equal(t, tensorNames(pair[0]), tensorNames(pair[1]))
 				for _, name := range tensorNames(pair[0]) {
 					same, err := equalTensors(pair[0], name, pair[1], name)

@@ -109,6 +109,9 @@ func (f *Folder) open(dir string) error {
 		shown := strings.Join(p.unread[:min(3, len(p.unread))], ", ")
 		f.Notes = append(f.Notes, fmt.Sprintf("%s: %d tensors belong to no part that is read here, such as %s", dir, len(p.unread), shown))
 	}
+	if stored := p.file.stored(); stored != "" {
+		f.Notes = append(f.Notes, dir+": "+stored)
+	}
 	return nil
 }
 

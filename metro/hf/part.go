@@ -32,7 +32,7 @@ type part struct {
 	prefix   string   // of the encoder's tensors
 	heads    []string // that are there, of those in heads
 	unread   []string // tensors that belong to none of them
-	file     *safetensors.File
+	file     *contents
 }
 
 // openPart reads config.json and the header of model.safetensors, and compares them.
@@ -41,15 +41,19 @@ func openPart(dir string) (_ *part, err error) {
 	if p.settings, err = readSettings(filepath.Join(dir, settingsFile)); err != nil {
 		return nil, err
 	}
-	if p.file, err = openWeights(dir); err != nil {
+	file, err := openWeights(dir)
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			_ = p.file.Close()
+			_ = file.Close()
 			err = usererr.New("model %s: %w", dir, err)
 		}
 	}()
+	if p.file, err = newContents(file, p.settings.products()); err != nil {
+		return nil, err
+	}
 	if err = p.findPrefix(); err != nil {
 		return nil, err
 	}
@@ -110,7 +114,7 @@ func (p *part) lookup(name string) (safetensors.Info, bool) {
 }
 
 // floats reads a tensor, which must be there, under either name.
-func (p *part) floats(name string) (*safetensors.Floats, error) {
+func (p *part) floats(name string) (floats, error) {
 	if info, ok := p.lookup(name); ok {
 		name = info.Name
 	}

@@ -12,6 +12,7 @@ import (
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 	"metrolab/metro/tokens"
+	"metrolab/metro/weights"
 )
 
 // outgoing is one folder to be written.
@@ -19,10 +20,12 @@ type outgoing struct {
 	name     string
 	settings settings
 	joints   []joint
+	products []factored // joints that are written as factors
 }
 
-// planExport says what the folders are, from the config and the shapes of the tensors that there are.
-func planExport(c metro.Config, t tokens.Tokenizer, shapes map[string][]int) ([]outgoing, error) {
+// planExport says what the folders are, from the config, the shapes of the tensors that there are, and those that are to be written as
+// factors.
+func planExport(c metro.Config, t tokens.Tokenizer, shapes map[string][]int, slices map[string]weights.Slice) ([]outgoing, error) {
 	vocab := metro.VocabSize(c, func(tensor string) ([]int, bool) {
 		shape, ok := shapes[tensor]
 		return shape, ok
@@ -41,13 +44,15 @@ func planExport(c metro.Config, t tokens.Tokenizer, shapes map[string][]int) ([]
 	for _, p := range parts {
 		p.findHeads(shapes, c, vocab)
 		p.reasons = beyondElectra(c, p.encoder, p.heads)
+		p.findProducts(c, vocab, slices)
 		if len(p.reasons) == 0 {
 			full.Positions.Absolute, full.Embeddings.TokenTypes = true, cmp.Or(c.Embeddings.TokenTypes, 2)
 		}
 	}
 	var out []outgoing
 	for _, p := range parts {
-		o := outgoing{p.folder(), p.settings(full, vocab, t.Special().PAD), p.joints(c, full, vocab)}
+		o := outgoing{name: p.folder(), settings: p.settings(full, vocab, t.Special().PAD), joints: p.joints(c, full, vocab)}
+		o.factor(p.products)
 		if err := o.compare(shapes); err != nil {
 			return nil, err
 		}
@@ -77,6 +82,8 @@ type exportedModel struct {
 	encoder metro.Encoder
 	heads   []string // that there are
 	reasons []string // why it is no ELECTRA model
+
+	products []factored
 }
 
 func (l *exportedModel) findHeads(shapes map[string][]int, c metro.Config, vocab int) {

@@ -75,6 +75,8 @@ type ours struct {
 
 	FeedForward        string        `json:"feed_forward,omitempty"` // "" for the dense map
 	FeedForwardOptions metro.Options `json:"feed_forward_options,omitzero"`
+
+	Products products `json:"products,omitempty"` // tensors that are stored as factors
 }
 
 // maxSettings bounds config.json, which is a kilobyte long.
@@ -106,10 +108,22 @@ func parseSettings(data []byte) (settings, error) {
 		Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, TypeVocabSize: 2, Epsilon: 1e-12,
 		PositionEmbedding: "absolute",
 	}
-	if err := json.Unmarshal(data, &s); err != nil {
+	err := json.Unmarshal(data, &s)
+	switch {
+	case usererr.Is(err):
+		return s, err
+	case err != nil:
 		return s, usererr.New("not a config.json: %w", err)
 	}
 	return s, s.check()
+}
+
+// products are the tensors that are stored as factors.
+func (s *settings) products() products {
+	if s.Metrolab == nil {
+		return nil
+	}
+	return s.Metrolab.Products
 }
 
 // Activations: theirs by ours, and ours by every name of theirs.
@@ -158,6 +172,8 @@ func (s *settings) check() error {
 		return usererr.New("is_decoder is set; only encoders are read")
 	case s.ModelType == metroType && s.Metrolab == nil:
 		return usererr.New(`model_type is %q, but the key "metrolab" that goes with it is missing`, metroType)
+	case s.ModelType != metroType && len(s.products()) > 0:
+		return usererr.New("metrolab.products goes with the model_type %q, and it is %q", metroType, s.ModelType)
 	case s.Metrolab == nil:
 		return nil
 	}
@@ -191,7 +207,7 @@ func (o *ours) checkShape() error {
 	if p := o.Positions; p.Relative != metro.RelativeNone && (p.Bins < 1 || p.MaxDistance < 1) {
 		return usererr.New("metrolab.positions has %d bins up to distance %d", p.Bins, p.MaxDistance)
 	}
-	return nil
+	return o.Products.check()
 }
 
 // encoder is the shape of the model.

@@ -61,6 +61,20 @@ func (f *Folder) Read(name string, dst []float32) error {
 	return nil
 }
 
+// Slice implements [weights.Factored], of matrices that are stored as factors.
+func (f *Folder) Slice(name string) (s weights.Slice, ok bool, err error) {
+	from, ok := f.origins[name]
+	if !ok {
+		return s, false, nil
+	}
+	s, ok, err = from.part.file.Slice(from.joint.theirs)
+	if err != nil {
+		return s, false, fmt.Errorf("%s: %w", from.part.dir, err)
+	}
+	s.Transposed = s.Transposed != from.joint.transposed
+	return s, ok, nil
+}
+
 func (p *part) read(j joint, dst []float32) error {
 	values, err := p.floats(j.theirs)
 	if err != nil {

@@ -118,3 +118,12 @@ func (r renamed) Read(name string, dst []float32) error {
 	copy(dst, whole)
 	return nil
 }
+
+// Slice implements [Factored]. What is read only in part is no matrix of a product.
+func (r renamed) Slice(name string) (s Slice, ok bool, err error) {
+	o, ok := r.origins[name]
+	if !ok || o.size != o.from.Size() {
+		return s, false, nil
+	}
+	return SliceOf(r.Source, o.from.Name)
+}

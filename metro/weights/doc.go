@@ -13,5 +13,8 @@
 //	As        is a source again, the weights as a model of another config has them
 //	Restore   sets a model's variables
 //
+// Matrices of low rank can be stored as factors, a [Product]; a source that is [Factored] says so to those who ask, and reads as
+// any other to those who do not.
+//
 // A weight is found in another model by its [metro.Place], so that the two need not share the same tables.
 package weights
