@@ -172,13 +172,13 @@ const (
 
 // Replacements is where the tokens at the masked positions come from.
 type Replacements struct {
-	Source              string  `json:"source" class:"graph"`                                                                       // SourceJoint, …, or a name from [RegisterSource]
-	Checkpoint          string  `json:"checkpoint" class:"data" neutral:"" path:"true"`                                             // of SourceFrozen: a run, or a Hugging Face folder
-	Dropout             string  `json:"dropout" class:"graph" when:"generator"`                                                     // of the generator while it samples: SampleZero, SampleTrain or SampleEval
-	Temperature         float64 `json:"temperature" class:"input" neutral:"1" when:"samples"`                                       // T of softmax(logits/T)
-	TemperatureSchedule string  `json:"temperature_schedule" class:"input" neutral:"constant" when:"samples"`                       // TemperatureConstant or TemperatureExponential
-	TemperatureDecay    float64 `json:"temperature_decay" class:"input" when:"samples replacements.temperature_schedule!=constant"` // τ of the exponential schedule, in parts of the run
-	DisallowCorrect     bool    `json:"disallow_correct" class:"graph" neutral:"false" when:"samples"`                              // never draw the original (ELECTRA's option, off there)
+	Source              string  `json:"source" class:"graph"`                                                                                                                                                             // SourceJoint, …, or a name from [RegisterSource]
+	Checkpoint          string  `json:"checkpoint" class:"data" neutral:"" path:"true"`                                                                                                                                   // of SourceFrozen: a run, or a Hugging Face folder; of SourceStored: a folder of corruptions
+	Dropout             string  `json:"dropout" class:"graph" when:"generator"`                                                                                                                                           // of the generator while it samples: SampleZero, SampleTrain or SampleEval
+	Temperature         float64 `json:"temperature" class:"input" neutral:"1" when:"draws"`                                                                                                                               // T of softmax(logits/T)
+	TemperatureSchedule string  `json:"temperature_schedule" class:"input" neutral:"constant" when:"draws"`                                                                                                               // TemperatureConstant, …
+	TemperatureDecay    float64 `json:"temperature_decay" class:"input" when:"draws replacements.temperature_schedule!=constant replacements.temperature_schedule!=linear replacements.temperature_schedule!=polynomial"` // τ of the exponential schedule, in parts of the run
+	DisallowCorrect     bool    `json:"disallow_correct" class:"graph" neutral:"false" when:"draws"`                                                                                                                      // never draw the original (ELECTRA's option, off there)
 
 	Options            Options `json:"options,omitzero"`             // of the source
 	TemperatureOptions Options `json:"temperature_options,omitzero"` // of the schedule of the temperature
@@ -188,6 +188,7 @@ type Replacements struct {
 const (
 	SourceJoint   = "joint"   // the generator, which learns at the same time
 	SourceFrozen  = "frozen"  // a generator that is read from a checkpoint and learns no more (Fast-ELECTRA)
+	SourceStored  = "stored"  // none: what a frozen generator has drawn before, in a folder of package corruptions
 	SourceUnigram = "unigram" // the training text's token frequencies
 	SourceUniform = "uniform" // every token that is not special, alike
 )
@@ -203,6 +204,8 @@ const (
 const (
 	TemperatureConstant    = "constant"
 	TemperatureExponential = "exponential" // 1 + (T−1)·exp(−u/τ), u the part of the run that is over (Fast-ELECTRA, formula from memory)
+	TemperatureLinear      = "linear"      // T − (T−1)·u
+	TemperaturePolynomial  = "polynomial"  // 1 + (T−1)·(1−u)^p, p the option power
 )
 
 // Objective is what is trained: the loss is the sum of the terms of Name, each times its weight.

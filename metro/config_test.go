@@ -76,10 +76,11 @@ var invalid = map[string]string{
 	"masking.electra_collisions=true":      "masking.electra_collisions is about positions drawn twice; it needs masking.with_replacement=true",
 	"replacements.source=oracle":           `it is "oracle"`,
 	"replacements.source=frozen":           "replacements.source=frozen needs replacements.checkpoint",
-	"replacements.checkpoint=runs/a":       `replacements.checkpoint is "runs/a", but only replacements.source=frozen reads it; the source is "joint"`,
+	"replacements.source=stored":           "replacements.source=stored needs replacements.checkpoint, the folder that metro corrupt has written",
+	"replacements.checkpoint=runs/a":       `replacements.checkpoint is "runs/a", but only replacements.source=frozen and stored read it; the source is "joint"`,
 	"replacements.dropout=on":              `replacements.dropout must be one of ["zero" "train" "eval"], it is "on"`,
 	"replacements.temperature=0":           "replacements.temperature must be in [0.0001, 10000], it is 0",
-	"replacements.temperature_schedule=up": `replacements.temperature_schedule must be one of ["constant" "exponential"], it is "up"`,
+	"replacements.temperature_schedule=up": `replacements.temperature_schedule must be one of ["constant" "exponential" "linear" "polynomial"], it is "up"`,
 	"objective.name=gan":                   `it is "gan"`,
 	"objective.generator_weight=-1":        "objective.generator_weight must be in [0, 1e+06], it is -1",
 	"objective.rtd_weight=-50":             "objective.rtd_weight must be in [0, 1e+06], it is -50",
@@ -245,6 +246,7 @@ func TestPairsThatMakeNoSense(t *testing.T) {
 func TestEveryChoiceIsValid(t *testing.T) {
 	needs := map[string][]string{
 		"replacements.source=frozen": {"replacements.checkpoint=runs/a", "sharing=none"},
+		"replacements.source=stored": {"replacements.checkpoint=runs/a"},
 		"sharing=all":                {"generator.size=same"},
 		"main.norm=pre":              {"generator.norm=pre"},
 	}

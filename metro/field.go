@@ -140,6 +140,7 @@ func (c *Config) meetsAll(conditions []string, states map[string]state) bool {
 //	path=value, path!=value   what another field holds, as --set writes it
 //	pretraining               the run pretrains
 //	samples                   the objective asks for replaced tokens
+//	draws                     and they are drawn in the step, from some source
 //	generator                 a generator samples them
 //	trained_generator         and learns
 //	head:rtd|clm              the objective trains one of these heads on the main model
@@ -160,6 +161,8 @@ func (c *Config) meets(condition string, states map[string]state) bool {
 		return c.Task.Name == ""
 	case "samples":
 		return unknown || o.Samples
+	case "draws":
+		return unknown || o.Samples && !c.drawnBefore()
 	case "generator":
 		return unknown || o.Samples && use != GeneratorUnused
 	case "trained_generator":

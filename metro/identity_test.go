@@ -161,6 +161,8 @@ func TestIdleFieldsChangeNothing(t *testing.T) {
 		"training.init_from=a":                       {"data.vocab_size", "data.lowercase", "data.tokenizer", "data.alphabet", "data.longest_word"},
 		"replacements.source=uniform":                {"objective.generator_weight", "generator.layers", "objective.generator_head", "replacements.dropout"},
 		"replacements.temperature_schedule=constant": {"replacements.temperature_decay"},
+		"replacements.temperature_schedule=linear":   {"replacements.temperature_decay"},
+		"replacements.source=stored":                 {"generator.layers", "generator.dropout", "replacements.dropout", "replacements.temperature", "replacements.temperature_decay", "replacements.disallow_correct"},
 		"masking.with_replacement=false":             {"masking.electra_collisions"},
 	} {
 		base := allInUse(t)

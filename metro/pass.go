@@ -37,6 +37,7 @@ type Batch struct {
 	Weights   *Node       // [B, P] 1, or 0 at slots that hold nothing
 	Uniforms  *Node       // [B, P] noise of [SampleReplacements]
 	Rows      *Node       // [B] noise of [Crop]
+	Samples   *Node       // [B, P] what was drawn before; nil but for [SourceStored]
 	Key       *Node       // [3]uint64 noise of dropout, see [layers.Dropout]; nil when evaluating
 	Micro     *MicroBatch // nil: the batch is all of a step
 }
@@ -109,12 +110,29 @@ func (p *Pass) generatorLogits(key *Node) *Node {
 func (p *Pass) Samples() *Node {
 	return p.once("Samples", func() *Node {
 		c := p.Model.Config.Replacements
-		logits := sources.get(c.Source).Build(p)
-		if c.DisallowCorrect {
-			logits = DisallowCorrect(logits, p.Originals())
+		if p.Model.Config.drawnBefore() {
+			return p.Batch.Samples
 		}
-		return SampleReplacements(logits, p.Batch.Uniforms, p.Scalars.Temperature)
+		return p.draw(sources.get(c.Source).Build(p))
 	})
+}
+
+// draw draws a token from each of logits, [B, P, V].
+func (p *Pass) draw(logits *Node) *Node {
+	if p.Model.Config.Replacements.DisallowCorrect {
+		logits = DisallowCorrect(logits, p.Originals())
+	}
+	return SampleReplacements(logits, p.Batch.Uniforms, p.Scalars.Temperature)
+}
+
+// Draw returns what a trained masked language model draws at the masked positions of batch, [B, P] int32: the generator or, of a
+// model whose variables are those of a head of full language modelling, the main model. It reads nothing else.
+func (m Model) Draw(scope *model.Scope, batch Batch, s Scalars) *Node {
+	p := m.pass(scope, batch, s)
+	if m.hasHead(scope.Store(), HeadLM) {
+		return p.draw(p.LMLogits(p.AtPositions(p.MaskedStates())))
+	}
+	return p.draw(p.SamplingLogits())
 }
 
 // Corrupted returns the rows with the samples written in, [B, S] int32: what the main model reads.
@@ -204,8 +222,7 @@ func (p *Pass) slotsInUse() *Node { return GreaterThan(p.Batch.Weights, ZerosLik
 
 // Forward builds what the config's objective trains on batch.
 func (m Model) Forward(scope *model.Scope, batch Batch, s Scalars) *Pass {
-	p := &Pass{Model: m, Batch: batch, Scalars: s, scope: m.prepare(scope), built: map[string]*Node{}, routing: map[Owner][]moe.Routing{}}
-	p.NonPad = m.nonPad(batch.Tokens)
+	p := m.pass(scope, batch, s)
 	p.Model.routed = func(reader Owner, routing moe.Routing) {
 		if reader == OwnerMain || !m.Config.frozenGenerator() {
 			p.routing[reader] = append(p.routing[reader], routing)
@@ -229,6 +246,14 @@ func (m Model) Forward(scope *model.Scope, batch Batch, s Scalars) *Pass {
 		}
 	}
 	return p
+}
+
+// pass is a pass of which nothing is built.
+func (m Model) pass(scope *model.Scope, batch Batch, s Scalars) *Pass {
+	return &Pass{
+		Model: m, Batch: batch, Scalars: s, NonPad: m.nonPad(batch.Tokens),
+		scope: m.prepare(scope), built: map[string]*Node{}, routing: map[Owner][]moe.Routing{},
+	}
 }
 
 func (m Model) nonPad(tokens *Node) *Node {

@@ -96,6 +96,12 @@ var temperatures = newRegistry("temperature",
 	TemperatureEntry{Part{Name: TemperatureExponential, Version: 1}, func(m TemperatureMoment) float64 {
 		return 1 + (m.Temperature-1)*math.Exp(-m.Over/m.Decay)
 	}},
+	TemperatureEntry{Part{Name: TemperatureLinear, Version: 1}, func(m TemperatureMoment) float64 {
+		return m.Temperature - (m.Temperature-1)*m.Over
+	}},
+	TemperatureEntry{Part{Name: TemperaturePolynomial, Version: 1, Options: []Option{{Name: "power", Class: ClassInput, Neutral: 2.0, Low: 0.1, High: 10, Help: "p of T = 1 + (T0 − 1)·(1 − u)^p"}}}, func(m TemperatureMoment) float64 {
+		return 1 + (m.Temperature-1)*math.Pow(1-m.Over, m.Option("power").(float64))
+	}},
 )
 
 // RegisterTemperature makes a schedule of the temperature of one's own available as replacements.temperature_schedule, with

@@ -97,10 +97,14 @@ func (c Config) optionsAt(path string) func(name string) any {
 }
 
 // InputOptions lists the paths of the options that enter the graph as inputs, sorted: of the parts that c names, those of
-// the class [ClassInput].
+// the class [ClassInput]. The options of a schedule are not among them: only the host looks at it.
 func (c Config) InputOptions() []string {
 	var paths []string
+	states := c.fields()
 	for _, s := range c.slots() {
+		if states[s.path].Class != ClassGraph {
+			continue
+		}
 		for _, option := range s.part.Options {
 			if option.Class == ClassInput {
 				paths = append(paths, s.options+"."+option.Name)

@@ -3,6 +3,7 @@
 package metro
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -110,7 +111,10 @@ func (c Config) unmet(condition string, states map[string]state) string {
 	switch name, of, _ := strings.Cut(condition, ":"); name {
 	case "pretraining":
 		return "it is a setting of pretraining that fine-tuning does not look at"
-	case "samples":
+	case "samples", "draws":
+		if c.objective().Samples {
+			return source + " has drawn them before"
+		}
 		return objective + " replaces no tokens"
 	case "generator", "trained_generator":
 		if !c.objective().Samples {
@@ -172,7 +176,7 @@ func finetunes(c Config) bool { return c.Task.Name != "" }
 func drawsUniformly(c Config) bool { return c.Replacements.Source == SourceUniform }
 
 func stayingAtOne(c Config) bool {
-	return c.Replacements.TemperatureSchedule == TemperatureExponential && c.Replacements.Temperature == 1
+	return c.Replacements.Temperature == 1 && temperatures.ships(cmp.Or(c.Replacements.TemperatureSchedule, TemperatureConstant)) // all that ship end at 1, and stay there from 1 on
 }
 
 // sameBuckets reports whether another maximal distance puts every offset within a row into the same bucket.

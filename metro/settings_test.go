@@ -67,10 +67,10 @@ var idleUnder = map[string][]idleCase{
 	"replacements.source":               {task},
 	"replacements.checkpoint":           {task},
 	"replacements.dropout":              {{"generator.dropout=0", "eval", "generator.dropout is 0"}, {"replacements.source=uniform", "", "has no generator"}},
-	"replacements.temperature":          {{"objective.name=mlm", "", "replaces no tokens"}, {"replacements.source=uniform", "", "every token alike"}},
+	"replacements.temperature":          {{"objective.name=mlm", "", "replaces no tokens"}, {"replacements.source=uniform", "", "every token alike"}, {stored, "", "replacements.source=stored has drawn them before"}},
 	"replacements.temperature_schedule": {{"objective.name=mlm", "exponential", "replaces no tokens"}, {"replacements.temperature=1", "exponential", "temperature is 1"}},
-	"replacements.temperature_decay":    {{"replacements.temperature_schedule=constant", "", "another replacements.temperature_schedule"}, {"replacements.temperature=1,replacements.temperature_schedule=exponential", "", "temperature is 1"}},
-	"replacements.disallow_correct":     {{"objective.name=mlm", "", "replaces no tokens"}},
+	"replacements.temperature_decay":    {{"replacements.temperature_schedule=constant", "", "another replacements.temperature_schedule"}, {"replacements.temperature=1,replacements.temperature_schedule=exponential", "", "temperature is 1"}, {"replacements.temperature=2,replacements.temperature_schedule=linear", "", "another replacements.temperature_schedule"}},
+	"replacements.disallow_correct":     {{"objective.name=mlm", "", "replaces no tokens"}, {stored, "", "has drawn them before"}},
 
 	"objective.name":             {task},
 	"objective.generator_weight": {{"objective.name=mlm", "", "has no generator"}, {frozen, "", "no generator that learns"}},
@@ -112,6 +112,8 @@ var idleUnder = map[string][]idleCase{
 }
 
 type idleCase struct{ under, value, why string }
+
+const stored = "replacements.source=stored,replacements.checkpoint=a"
 
 const frozen = "replacements.source=frozen,sharing=none,replacements.checkpoint=a"
 
@@ -174,7 +176,10 @@ func TestWhatIsOfTheGenerator(t *testing.T) {
 			if source == metro.SourceFrozen {
 				c.Replacements.Checkpoint, c.Sharing = "a", metro.SharingNone
 			}
-			hasNone := source == metro.SourceUnigram || source == metro.SourceUniform
+			if source == metro.SourceStored {
+				c.Replacements.Checkpoint = "a"
+			}
+			hasNone := source == metro.SourceUnigram || source == metro.SourceUniform || source == metro.SourceStored
 			if err := c.Validate(); dropout == metro.SampleZero && !hasNone {
 				require.ErrorContains(t, err, "replacements.dropout=zero means a generator without dropout, but generator.dropout is 0.1", source)
 			} else {

@@ -33,6 +33,7 @@ const (
 var sources = newRegistry("source",
 	SourceEntry{Part{Name: SourceJoint, Version: 1}, (*Pass).SamplingLogits, GeneratorTrained},
 	SourceEntry{Part{Name: SourceFrozen, Version: 1}, (*Pass).SamplingLogits, GeneratorFrozen},
+	SourceEntry{Part{Name: SourceStored, Version: 1}, nil, GeneratorUnused}, // its samples come with the batch
 	SourceEntry{Part{Name: SourceUnigram, Version: 1}, func(p *Pass) *Node { return p.everywhere("LogUnigram", p.Model.LogUnigram) }, GeneratorUnused},
 	SourceEntry{Part{Name: SourceUniform, Version: 1}, func(p *Pass) *Node { return p.everywhere("LogUniform", p.Model.LogUniform) }, GeneratorUnused},
 )
@@ -53,6 +54,9 @@ func (c *Config) source() SourceEntry {
 	entry, _ := sources.find(c.Replacements.Source)
 	return entry
 }
+
+// drawnBefore reports whether the samples come with the batch.
+func (c *Config) drawnBefore() bool { return c.Replacements.Source == SourceStored }
 
 // trainsGenerator reports whether a generator learns beside the main model.
 func (p *Pass) trainsGenerator() bool {

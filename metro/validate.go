@@ -233,8 +233,11 @@ func (v *validation) replacements(r Replacements) {
 	if r.Source == SourceFrozen && r.Checkpoint == "" {
 		v.bad("replacements.source=%s needs replacements.checkpoint, the folder of the run or of the Hugging Face pair that the generator is from", SourceFrozen)
 	}
-	if r.Source != SourceFrozen && r.Checkpoint != "" {
-		v.bad("replacements.checkpoint is %q, but only replacements.source=%s reads it; the source is %q", r.Checkpoint, SourceFrozen, r.Source)
+	if r.Source == SourceStored && r.Checkpoint == "" {
+		v.bad("replacements.source=%s needs replacements.checkpoint, the folder that metro corrupt has written", SourceStored)
+	}
+	if r.Source != SourceFrozen && r.Source != SourceStored && r.Checkpoint != "" {
+		v.bad("replacements.checkpoint is %q, but only replacements.source=%s and %s read it; the source is %q", r.Checkpoint, SourceFrozen, SourceStored, r.Source)
 	}
 }
 

@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"metro/backend":        {},
 	"metro/bench":          append([]string{"viz", "viz/table"}, aboveMetro...),
 	"metro/compress":       aboveMetro,
+	"metro/corruptions":    {},
 	"metro/data":           aboveMetro,
 	"metro/grow":           append([]string{"layers/moe"}, aboveMetro...),
 	"metro/hf":             aboveMetro,
@@ -60,7 +61,7 @@ var mayImport = map[string][]string{
 }
 
 var (
-	aboveMetro = []string{"layers", "metro", "metro/compress", "metro/data", "metro/grow", "metro/hf", "metro/masking", "metro/metrics", "metro/minimalpairs", "metro/outputs", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training", "metro/weights"}
+	aboveMetro = []string{"layers", "metro", "metro/compress", "metro/corruptions", "metro/data", "metro/grow", "metro/hf", "metro/masking", "metro/metrics", "metro/minimalpairs", "metro/outputs", "metro/recipes", "metro/runs", "metro/tasks", "metro/text", "metro/tokens", "metro/training", "metro/weights"}
 	everything = append([]string{"ablations", "metro/backend", "metro/bench", "metro/hlo", "metro/plan", "metro/workspace", "viz", "viz/report", "viz/table"}, aboveMetro...)
 )
 

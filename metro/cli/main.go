@@ -132,7 +132,7 @@ Everything that is trained lies under one folder (runs/ unless --out says otherw
 		return usererr.New("%w; see %s --help", err, c.CommandPath())
 	})
 	group(cmd)
-	cmd.AddCommand(doctorCommand(), dataCommand(), pretrainCommand(), finetuneCommand(), tasksCommand(), predictCommand(), correctCommand(), blimpCommand(),
+	cmd.AddCommand(doctorCommand(), dataCommand(), pretrainCommand(), corruptCommand(), finetuneCommand(), tasksCommand(), predictCommand(), correctCommand(), blimpCommand(),
 		exportCommand(), growCommand(), compressCommand(), cardCommand(), ablateCommand(), verdictCommand(), claimsCommand(), diagnoseCommand(), runsCommand(), serveCommand(), recipeCommand(), benchCommand(), compileCommand(), planCommand(), versionCommand())
 	cmd.InitDefaultCompletionCmd()
 	if completion, _, err := cmd.Find([]string{"completion"}); err == nil {

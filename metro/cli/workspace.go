@@ -33,9 +33,14 @@ func (w *workspaceFlags) addFlags(cmd *cobra.Command) {
 
 // addTextFlags adds those of a command that makes no run.
 func (w *workspaceFlags) addTextFlags(cmd *cobra.Command) {
+	w.addEngineFlags(cmd)
+	cmd.Flags().Var(&w.devices, "devices", devicesUsage)
+}
+
+// addEngineFlags adds those of a command that computes on one device.
+func (w *workspaceFlags) addEngineFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&w.corpus, "corpus", text.Default, "text to train on: godoc (this machine's Go documentation), a file of text or Markdown in UTF-8, of FASTA, of JSON lines or Parquet whose text --set data.field=NAME names, a folder of them (and of code: --set data.files=go,py), packed by gzip or zstd or not, or a prepared corpus")
 	cmd.Flags().StringVar(&w.backend, "backend", "auto", backendUsage)
-	cmd.Flags().Var(&w.devices, "devices", devicesUsage)
 }
 
 // named returns c with the text that --corpus names written down in it, unless it names one of its own. The path decides

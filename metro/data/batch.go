@@ -17,6 +17,7 @@ type Batch struct {
 	Weights   []float32 // [B, P] 1, or 0 at slots that hold nothing
 	Uniforms  []float32 // [B, P] in [0, 1), multiples of 2⁻²³
 	Rows      []float32 // [B] noise of each row as a whole, in [0, 1), multiples of 2⁻²³
+	Samples   []int32   // [B, P] what was drawn before (see package corruptions); nil where it is drawn in the step
 }
 
 // Loader makes batches from rows. Batch t is a pure function of (Seed, Stream, t).
@@ -78,6 +79,7 @@ func Join(batches ...Batch) Batch {
 		b.Tokens, b.Masked = append(b.Tokens, more.Tokens...), append(b.Masked, more.Masked...)
 		b.Positions, b.Weights = append(b.Positions, more.Positions...), append(b.Weights, more.Weights...)
 		b.Uniforms, b.Rows = append(b.Uniforms, more.Uniforms...), append(b.Rows, more.Rows...)
+		b.Samples = append(b.Samples, more.Samples...)
 	}
 	return b
 }

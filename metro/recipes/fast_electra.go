@@ -17,6 +17,8 @@ import "metrolab/metro"
 // The command:
 //
 //	metro pretrain --recipe fast-electra --corpus PATH --set replacements.checkpoint=DIR
+//
+// metro corrupt --recipe fast-electra --source DIR --out DRAWN draws its samples once, for runs that need no generator.
 func FastElectra() metro.Config {
 	c := ElectraBase()
 	c.Sharing = metro.SharingNone // a frozen table cannot be the main model's

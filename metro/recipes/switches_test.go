@@ -46,6 +46,7 @@ func modelOf(c metro.Config) metro.Model {
 // alongside is what else has to be set for a value to make sense.
 var alongside = map[string]string{
 	"replacements.source=frozen": "sharing=none, replacements.checkpoint=DIR",
+	"replacements.source=stored": "replacements.checkpoint=DIR",
 }
 
 // Each value that has a name is valid alone on the default recipe, and its graph builds.

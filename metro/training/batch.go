@@ -3,6 +3,8 @@
 package training
 
 import (
+	"slices"
+
 	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/compute/shapes"
 	. "github.com/gomlx/gomlx/core/graph"
@@ -21,7 +23,16 @@ type batchInput struct {
 	node  func(b *metro.Batch) **Node
 }
 
-// batchLayout is the order of the inputs of a pretraining step, and the only place that knows it.
+// layout is the order of the inputs of a pretraining step, and the only place that knows it.
+func layout(c metro.Config) []batchInput {
+	if c.Replacements.Source == metro.SourceStored {
+		return append(slices.Clone(batchLayout), batchInput{
+			"samples", dtypes.Int32, rowsOfSlots, func(b data.Batch) any { return b.Samples }, func(b *metro.Batch) **Node { return &b.Samples },
+		})
+	}
+	return batchLayout
+}
+
 var batchLayout = []batchInput{
 	{"tokens", dtypes.Int32, rowsOfTokens, func(b data.Batch) any { return b.Tokens }, func(b *metro.Batch) **Node { return &b.Tokens }},
 	{"masked", dtypes.Int32, rowsOfTokens, func(b data.Batch) any { return b.Masked }, func(b *metro.Batch) **Node { return &b.Masked }},
@@ -38,19 +49,19 @@ func rowsAlone(c metro.Config) []int    { return []int{partRows(c)} }
 // partRows is the number of rows that one graph works on: a step's, or a part of them.
 func partRows(c metro.Config) int { return c.Training.BatchSize / c.Training.Accumulate }
 
-// batchShapes are the shapes of one part of a batch, in the order of batchLayout.
+// batchShapes are the shapes of one part of a batch, in the order of its layout.
 func batchShapes(c metro.Config) []shapes.Shape {
 	var list []shapes.Shape
-	for _, in := range batchLayout {
+	for _, in := range layout(c) {
 		list = append(list, shapes.Make(in.dtype, in.dims(c)...))
 	}
 	return list
 }
 
 // batchNodes gives the nodes of a graph's inputs their names.
-func batchNodes(in []*Node) metro.Batch {
+func batchNodes(c metro.Config, in []*Node) metro.Batch {
 	var b metro.Batch
-	for i, input := range batchLayout {
+	for i, input := range layout(c) {
 		*input.node(&b) = in[i]
 	}
 	return b
@@ -65,7 +76,7 @@ type hostBatch struct {
 // Part implements [Batch].
 func (b hostBatch) Part(part int) []*tensors.Tensor {
 	var list []*tensors.Tensor
-	for _, in := range batchLayout {
+	for _, in := range layout(b.config) {
 		dims := in.dims(b.config)
 		switch values := in.host(b.Batch).(type) {
 		case []int32:

@@ -179,36 +179,56 @@ func (h *HeldOut) Evaluate(p *Program) (runs.Values, error) {
 	return metrics, nil
 }
 
-// validate measures the validation rows, in groups of like size.
-func (h *HeldOut) validate(w *Pretraining, p *Program) (runs.Values, error) {
-	var tally metro.Tally
-	var logits []float32
-	var replaced []bool
+// eachGroup visits the validation rows in groups of like size, with the number of the first.
+func (h *HeldOut) eachGroup(visit func(first int, batch data.Batch) error) error {
 	most := group(h.validation.Rows.SeqLen)
 	groups := (h.rows + most - 1) / most
 	for i := range groups {
 		var rows []data.Batch
-		for k := i * h.rows / groups; k < (i+1)*h.rows/groups; k++ {
+		first := i * h.rows / groups
+		for k := first; k < (i+1)*h.rows/groups; k++ {
 			row, err := h.validation.Batch(k)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			rows = append(rows, row)
 		}
-		out, err := w.Validate(p, data.Join(rows...))
+		if err := visit(first, data.Join(rows...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validate measures the validation rows.
+func (h *HeldOut) validate(w *Pretraining, p *Program) (runs.Values, error) {
+	var tally metro.Tally
+	var logits []float32
+	var replaced []bool
+	err := h.eachGroup(func(first int, batch data.Batch) (err error) {
+		if w.stored != nil {
+			if batch.Samples, err = w.stored.HeldOutRows(first, batch.Positions, batch.Weights); err != nil {
+				return err
+			}
+		}
+		out, err := w.Validate(p, batch)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		t, _, err := out.Tally()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		z, y, err := out.Detections(w.ordinary)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		out.Release()
 		tally, logits, replaced = tally.Add(t), append(logits, z...), append(replaced, y...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	metrics := runs.Values{}
 	if logits != nil {

@@ -17,6 +17,7 @@ import (
 type origins struct {
 	first  *Pretrained // training.init_from
 	frozen *Pretrained // replacements.checkpoint
+	stored *stored     // replacements.checkpoint of what was drawn before
 	trunk  *Trunk      // training.fork
 }
 
@@ -40,24 +41,38 @@ func loadOrigins(c metro.Config) (o origins, err error) {
 			return o, usererr.New("training.init_from: %w", err)
 		}
 	}
-	if o.frozen, err = load("replacements.checkpoint", c.Replacements.Checkpoint); err != nil {
+	if c.Replacements.Source == metro.SourceStored {
+		o.stored, err = loadStored(c.Replacements.Checkpoint)
+	} else {
+		o.frozen, err = load("replacements.checkpoint", c.Replacements.Checkpoint)
+	}
+	if err != nil {
 		return o, err
 	}
-	if o.first != nil && o.frozen != nil && o.first.Tokenizer.Hash() != o.frozen.Tokenizer.Hash() {
+	if own := o.drawnBy(); o.first != nil && own != nil && o.first.Tokenizer.Hash() != own.Hash() {
 		return o, usererr.New("training.init_from %s and replacements.checkpoint %s have different tokenizers; both models must read the same tokens",
-			o.first.Dir, o.frozen.Dir)
+			o.first.Dir, c.Replacements.Checkpoint)
 	}
 	return o, nil
 }
 
-// tokenizer returns the one that came with the weights, or nil.
-func (o origins) tokenizer() tokens.Tokenizer {
-	for _, p := range []*Pretrained{o.first, o.frozen} {
-		if p != nil {
-			return p.Tokenizer
-		}
+// drawnBy is the tokenizer of what samples are drawn by, if that was trained before; else nil.
+func (o origins) drawnBy() tokens.Tokenizer {
+	switch {
+	case o.frozen != nil:
+		return o.frozen.Tokenizer
+	case o.stored != nil:
+		return o.stored.tokenizer
 	}
 	return nil
+}
+
+// tokenizer returns the one that came with the weights, or nil.
+func (o origins) tokenizer() tokens.Tokenizer {
+	if o.first != nil {
+		return o.first.Tokenizer
+	}
+	return o.drawnBy()
 }
 
 // vocab returns the size of the tables that the weights come in, which may be larger than the tokenizer; 0 if there are none.
@@ -67,12 +82,21 @@ func (o origins) vocab() int {
 			return p.Model.Vocab
 		}
 	}
+	if o.stored != nil {
+		return o.stored.Vocab
+	}
 	return 0
 }
 
 // hashes names the weights by their content, for a run's identity.
 func (o origins) hashes() (map[string]string, error) {
 	var hashes map[string]string
+	add := func(path, hash string) {
+		if hashes == nil {
+			hashes = map[string]string{}
+		}
+		hashes[path] = hash
+	}
 	for path, p := range map[string]*Pretrained{"training.init_from": o.first, "replacements.checkpoint": o.frozen} {
 		if p == nil {
 			continue
@@ -81,16 +105,13 @@ func (o origins) hashes() (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if hashes == nil {
-			hashes = map[string]string{}
-		}
-		hashes[path] = hash
+		add(path, hash)
+	}
+	if o.stored != nil {
+		add("replacements.checkpoint", o.stored.Hash)
 	}
 	if o.trunk != nil {
-		if hashes == nil {
-			hashes = map[string]string{}
-		}
-		hashes[forkPath] = o.trunk.Hash
+		add(forkPath, o.trunk.Hash)
 	}
 	return hashes, nil
 }

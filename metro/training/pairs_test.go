@@ -55,7 +55,7 @@ var numbers = map[string]string{
 	"generator.feed_forward_options.balance_weight": "0.1", "generator.feed_forward_options.z_weight": "0.1",
 
 	"masking.rate": "0.3", "masking.final_rate": "0.1", "masking.rule": "80/10/10",
-	"replacements.temperature": "1.5", "replacements.temperature_decay": "0.1",
+	"replacements.temperature": "1.5", "replacements.temperature_decay": "0.1", "replacements.temperature_options.power": "3",
 	"objective.generator_weight": "2", "objective.rtd_weight": "2", "objective.clm_weight": "2", "objective.scl_weight": "2",
 
 	"optimizer.learning_rate": "1e-3", "optimizer.warmup_steps": "2", "optimizer.final_fraction": "0.5",
@@ -77,22 +77,24 @@ var elsewhere = map[string]string{
 	"task.pooling":         "a task's runs are those of package tasks",
 }
 
-// beside are the settings that a switch needs. DIR is the folder of a run of the base.
+// beside are the settings that a switch needs. DIR is the folder of a run of the base, and STORED what its generator draws for the base.
 var beside = map[string][]string{
-	"replacements.source=frozen":         {"sharing=none", "replacements.checkpoint=DIR"},
-	"replacements.temperature_decay=0.1": {"replacements.temperature=2", "replacements.temperature_schedule=exponential"},
-	"masking.electra_collisions=true":    {"masking.with_replacement=true"},
-	"objective.scl_weight=2":             {"objective.name=rtd_clm_scl"},
-	"generator.dropout=0.1":              {"replacements.dropout=train"},
-	"optimizer.layer_decay_rule=electra": {"optimizer.layer_decay=0.8"},
-	"optimizer.options.momentum=0.9":     {"optimizer.name=muon"},
-	"training.generator_steps=2":         {"sharing=none"},
-	"training.copy_generator=true":       {"sharing=none", "training.generator_steps=2"},
-	"growth.width=fpi":                   twiceAsWide,
-	"growth.width=aki":                   twiceAsWide,
-	"growth.noise=0.1":                   append([]string{"growth.width=fpi"}, twiceAsWide...),
-	"growth.optimizer=mapped":            append([]string{"growth.width=fpi"}, twiceAsWide...),
-	"growth.restart_generator=true":      append([]string{"growth.width=fpi"}, twiceAsWide...),
+	"replacements.source=frozen":               {"sharing=none", "replacements.checkpoint=DIR"},
+	"replacements.source=stored":               {"replacements.checkpoint=STORED"},
+	"replacements.temperature_options.power=3": {"replacements.temperature=2", "replacements.temperature_schedule=polynomial"},
+	"replacements.temperature_decay=0.1":       {"replacements.temperature=2", "replacements.temperature_schedule=exponential"},
+	"masking.electra_collisions=true":          {"masking.with_replacement=true"},
+	"objective.scl_weight=2":                   {"objective.name=rtd_clm_scl"},
+	"generator.dropout=0.1":                    {"replacements.dropout=train"},
+	"optimizer.layer_decay_rule=electra":       {"optimizer.layer_decay=0.8"},
+	"optimizer.options.momentum=0.9":           {"optimizer.name=muon"},
+	"training.generator_steps=2":               {"sharing=none"},
+	"training.copy_generator=true":             {"sharing=none", "training.generator_steps=2"},
+	"growth.width=fpi":                         twiceAsWide,
+	"growth.width=aki":                         twiceAsWide,
+	"growth.noise=0.1":                         append([]string{"growth.width=fpi"}, twiceAsWide...),
+	"growth.optimizer=mapped":                  append([]string{"growth.width=fpi"}, twiceAsWide...),
+	"growth.restart_generator=true":            append([]string{"growth.width=fpi"}, twiceAsWide...),
 }
 
 // twiceAsWide begins with the base, grown.
@@ -127,6 +129,7 @@ var exceptions = map[string]string{
 	"training.copy_generator=true × export":  differs + "what begins with the folders copies the generator again",
 	"training.ema=0.9 × export":              differs + "what begins with the folders averages from those weights on",
 	"growth.restart_generator=true × export": differs + "what begins with the folders draws the generator again",
+	"replacements.source=stored × freeze":    "has no generator",
 	"replacements.source=unigram × freeze":   "has no generator",
 	"replacements.source=uniform × freeze":   "has no generator",
 }
@@ -206,6 +209,7 @@ type pairTable struct {
 	runner      *training.Runner // of the switch at hand: one of the two
 	shared, own *training.Runner // of the switches that leave the base's graph as it is, whose programs serve them all, and of the others
 	base        string           // folder of a run without any switch
+	stored      string           // folder of what its generator draws for the base
 	root        string           // of the folders of the tests, whose names must not look like a refusal's
 }
 
@@ -239,7 +243,9 @@ func TestPairsOfSwitches(t *testing.T) {
 	require.NoError(t, err)
 	p.shared.Corpus, p.own.Corpus = small, small
 	p.runner = p.shared
-	p.base = p.train(t, pairConfig(t)).Run.Dir
+	p.base, p.stored = p.train(t, pairConfig(t)).Run.Dir, filepath.Join(p.root, "drawn")
+	_, err = p.shared.Corrupt(t.Context(), p.base, pairConfig(t), p.stored, nil)
+	require.NoError(t, err)
 	pairs := map[string]bool{}
 	for _, setting := range switches(t) {
 		for _, a := range axes {
@@ -264,7 +270,7 @@ func (p *pairTable) meet(t *testing.T, setting string) {
 	path, _, _ := strings.Cut(setting, "=")
 	var settings, paths []string
 	for _, a := range append(slices.Clone(beside[setting]), setting) {
-		settings = append(settings, strings.ReplaceAll(a, "DIR", p.base))
+		settings = append(settings, strings.NewReplacer("DIR", p.base, "STORED", p.stored).Replace(a))
 		field, _, _ := strings.Cut(a, "=")
 		paths = append(paths, field)
 	}

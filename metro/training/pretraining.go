@@ -11,6 +11,7 @@ import (
 	"github.com/gomlx/gomlx/ml/model"
 
 	"metrolab/metro"
+	"metrolab/metro/corruptions"
 	"metrolab/metro/data"
 	"metrolab/metro/runs"
 	"metrolab/metro/tokens"
@@ -22,7 +23,8 @@ type Pretraining struct {
 	loader  data.Loader
 	heldOut *HeldOut
 	origins origins
-	dataset *data.Dataset // nil where the caller makes the batches
+	dataset *data.Dataset       // nil where the caller makes the batches
+	stored  *corruptions.Reader // what was drawn before; nil where samples are drawn in the step
 }
 
 // NewPretraining pretrains m on batches that the caller makes, with weights that are drawn: for programs that run steps of
@@ -51,7 +53,7 @@ func (w *Pretraining) GraphKey() string {
 	m := w.model
 	key := fmt.Sprintf("pretraining/%s/%d/%d/%d", m.Config.GraphKey(), m.Vocab, m.PadID, m.SepID)
 	switch m.Config.Replacements.Source {
-	case metro.SourceJoint, metro.SourceFrozen:
+	case metro.SourceJoint, metro.SourceFrozen, metro.SourceStored:
 		return key
 	}
 	return fmt.Sprint(key, m.LogUnigram, m.LogUniform)
@@ -102,7 +104,7 @@ func (w *Pretraining) scalarNodes(v *Node) metro.Scalars {
 
 // Forward implements [Workload]. More is, if there is RTD, its logits, its labels and the original tokens.
 func (w *Pretraining) Forward(scope *model.Scope, in []*Node, scalars, key *Node, micro *metro.MicroBatch) Output {
-	batch := batchNodes(in)
+	batch := batchNodes(w.model.Config, in)
 	batch.Key, batch.Micro = key, micro
 	pass := w.model.Forward(scope, batch, w.scalarNodes(scalars))
 	out := Output{Loss: pass.Loss}
@@ -118,6 +120,9 @@ func (w *Pretraining) Batch(step int) (Batch, error) {
 	l := w.loader
 	l.Masking.Rate = w.model.Config.MaskRate(step + 1)
 	b, err := l.Batch(step)
+	if err == nil && w.stored != nil {
+		b.Samples, err = w.stored.Step(step, b.Positions, b.Weights)
+	}
 	return w.Host(b), err
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"metrolab/internal/usererr"
 	"metrolab/metro"
+	"metrolab/metro/corruptions"
 	"metrolab/metro/data"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
@@ -38,6 +39,7 @@ type Runner struct {
 	datasets    cache[*data.Dataset]
 	frozenTexts cache[*data.FrozenText]
 	heldOuts    cache[*HeldOut]
+	corruptions cache[*corruptions.Reader]
 
 	mu   sync.Mutex
 	idle []*Program // at most mostIdle, the last used at the end
@@ -185,6 +187,11 @@ func (r *Runner) pretraining(ctx context.Context, config metro.Config) (RunIdent
 	if identity.Weights, err = o.hashes(); err != nil {
 		return RunIdentity{}, nil, err
 	}
+	if o.stored != nil {
+		if err := o.stored.fits(identity); err != nil {
+			return RunIdentity{}, nil, err
+		}
+	}
 	if trunk != nil {
 		if err := trunk.fits(identity); err != nil {
 			return RunIdentity{}, nil, err
@@ -251,6 +258,11 @@ func (r *Runner) newPretraining(config metro.Config, d *data.Dataset, o origins)
 	w.model = metro.Model{Config: config, Vocab: max(d.Vocab, o.vocab()), PadID: d.PadID, SepID: d.Tokenizer.Special().SEP, LogUniform: d.LogUniform()}
 	if w.model.LogUnigram, err = d.LogUnigram(); err != nil {
 		return nil, err
+	}
+	if o.stored != nil {
+		if w.stored, err = r.openStored(o.stored); err != nil {
+			return nil, err
+		}
 	}
 	for m := &w.model; len(m.LogUniform) < m.Vocab; { // rows of a table that no token has
 		m.LogUniform, m.LogUnigram = append(m.LogUniform, neverDrawn), append(m.LogUnigram, neverDrawn)
@@ -362,6 +374,9 @@ func (r *Runner) Close() error {
 	var errs []error
 	for _, d := range r.datasets.drain() {
 		errs = append(errs, d.Close())
+	}
+	for _, c := range r.corruptions.drain() {
+		errs = append(errs, c.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package corruptions
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+
+	"golang.org/x/exp/mmap"
+
+	"metrolab/internal/usererr"
+)
+
+// About is what the index of a folder says.
+type About struct {
+	Made
+	Hash  string // of the index, which holds the checksums of all shards: equal hashes, equal corruptions
+	Bytes int64  // of the shards
+}
+
+// Look reads the index of the corruptions in dir. A folder that holds none, or not all of them yet, is the user's error.
+func Look(dir string) (About, error) {
+	ix, err := look(dir)
+	if err != nil {
+		return About{}, err
+	}
+	return About{Made: ix.Made, Hash: ix.Sum, Bytes: int64(ix.rows()) * int64(ix.rowSize())}, nil
+}
+
+func look(dir string) (index, error) {
+	ix, err := readIndex(filepath.Join(dir, indexFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		if part, err := readIndex(filepath.Join(dir, partialFile)); err == nil {
+			return ix, usererr.New("the corruptions in %s have %d of %d rows; give the metro corrupt command again, which goes on", dir, part.rows(), part.Made.Rows())
+		}
+		return ix, usererr.New("%s holds no corruptions: there is no %s in it; metro corrupt writes such a folder", dir, indexFile)
+	}
+	if err == nil && ix.rows() != ix.Made.Rows() {
+		err = fmt.Errorf("%s says %d rows in its shards, and %d in all", filepath.Join(dir, indexFile), ix.rows(), ix.Made.Rows())
+	}
+	if err != nil {
+		return ix, damaged(dir, err)
+	}
+	return ix, nil
+}
+
+// damaged says what can be done about it.
+func damaged(dir string, err error) error {
+	if errors.Is(err, os.ErrPermission) {
+		return usererr.New("%w", err)
+	}
+	return usererr.New("the corruptions in %s are damaged: %w; give the metro corrupt command that made them again, which mends them", dir, err)
+}
+
+// Reader reads corruptions, which are mapped into memory where the system can do that. It may be used from several goroutines.
+type Reader struct {
+	About
+	dir string
+	ix  index
+
+	mu     sync.RWMutex // a map that is closed must not be read
+	shards []*mmap.ReaderAt
+	closed bool
+}
+
+// Open opens the corruptions in dir, after a look at their checksums. The caller closes them.
+func Open(dir string) (*Reader, error) {
+	about, err := Look(dir)
+	if err != nil {
+		return nil, err
+	}
+	ix, err := look(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reader{About: about, dir: dir, ix: ix}
+	for i, s := range ix.Shards {
+		path := shardPath(dir, i)
+		m, err := mmap.Open(path)
+		if err == nil {
+			r.shards = append(r.shards, m)
+			err = s.check(path, m, s.Rows*ix.rowSize())
+		}
+		if err != nil {
+			return nil, errors.Join(damaged(dir, err), r.Close())
+		}
+	}
+	return r, nil
+}
+
+// verify compares a shard's file with its checksum.
+func (s shard) verify(path string) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	return s.same(path, raw)
+}
+
+func (s shard) check(path string, m *mmap.ReaderAt, size int) error {
+	if m.Len() != size {
+		return fmt.Errorf("%s has %d bytes, its index says %d", path, m.Len(), size)
+	}
+	raw := make([]byte, size)
+	if _, err := m.ReadAt(raw, 0); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return s.same(path, raw)
+}
+
+func (s shard) same(path string, raw []byte) error {
+	sum := sha256.Sum256(raw)
+	if got := hex.EncodeToString(sum[:]); got != s.SHA256 {
+		return fmt.Errorf("the SHA-256 of %s is %.12s…, its index says %.12s…", path, got, s.SHA256)
+	}
+	return nil
+}
+
+// Step returns what was drawn for the rows of a training step, 0, 1, …: samples, [B, P]. Its positions must be those of the rows that
+// they are for, [B, P], where weights, [B, P], are not 0.
+func (r *Reader) Step(step int, positions []int32, weights []float32) ([]int32, error) {
+	if step < 0 || step >= r.Steps {
+		return nil, fmt.Errorf("step %d of %s: it has %d", step, r.dir, r.Steps)
+	}
+	return r.rows(step*r.Batch, positions, weights)
+}
+
+// HeldOutRows is [Reader.Step] of rows of the validation split, from one on.
+func (r *Reader) HeldOutRows(first int, positions []int32, weights []float32) ([]int32, error) {
+	if n := len(positions) / r.Slots; first < 0 || first+n > r.HeldOut {
+		return nil, fmt.Errorf("held-out rows %d to %d of %s: it has %d", first, first+n, r.dir, r.HeldOut)
+	}
+	return r.rows(r.Steps*r.Batch+first, positions, weights)
+}
+
+// rows reads from one row on.
+func (r *Reader) rows(row int, positions []int32, weights []float32) ([]int32, error) {
+	raw, err := r.read(row, len(positions)/r.Slots)
+	if err != nil {
+		return nil, err
+	}
+	samples := make([]int32, len(positions))
+	for i := range samples {
+		slot := raw[i*(positionSize+r.ix.Width):]
+		at, id := int32(binary.LittleEndian.Uint16(slot)), uint32(binary.LittleEndian.Uint16(slot[positionSize:]))
+		if r.ix.Width == 4 {
+			id = binary.LittleEndian.Uint32(slot[positionSize:])
+		}
+		want := positions[i]
+		if weights[i] == 0 {
+			want = noPosition
+		}
+		if at != want {
+			return nil, usererr.New("row %d of %s was drawn for other masked positions (%d where the run has %d): the text, the seed or the masks are not those that it was made with",
+				row+i/r.Slots, r.dir, at, positions[i])
+		}
+		if uint64(id) >= uint64(r.Vocab) {
+			return nil, damaged(r.dir, fmt.Errorf("row %d has the token %d, and the vocabulary has %d", row+i/r.Slots, id, r.Vocab))
+		}
+		samples[i] = int32(id)
+	}
+	return samples, nil
+}
+
+// read returns the bytes of n rows. What a disk fails to give, or a file that was cut meanwhile, is a fault of memory where files are
+// mapped, and would end the process.
+func (r *Reader) read(row, n int) (raw []byte, err error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.closed {
+		return nil, fmt.Errorf("read %s: %w", r.dir, os.ErrClosed)
+	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		p := recover()
+		if _, fault := p.(interface{ Addr() uintptr }); fault {
+			err = fmt.Errorf("read %s: a file is shorter than it was, or its disk fails", r.dir)
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	size := r.ix.rowSize()
+	raw = make([]byte, n*size)
+	for done := 0; done < n; {
+		i, at := (row+done)/r.ix.Length, (row+done)%r.ix.Length
+		some := min(n-done, r.ix.Shards[i].Rows-at)
+		if _, err := r.shards[i].ReadAt(raw[done*size:(done+some)*size], int64(at*size)); err != nil {
+			return nil, fmt.Errorf("read %s: %w", shardPath(r.dir, i), err)
+		}
+		done += some
+	}
+	return raw, nil
+}
+
+// Close releases the files.
+func (r *Reader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return fmt.Errorf("close %s: %w", r.dir, os.ErrClosed)
+	}
+	r.closed = true
+	var errs []error
+	for _, m := range r.shards {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
+}
