@@ -58,6 +58,17 @@ func TestCompressToFactors(t *testing.T) {
 	task := l.write("mine.yaml", "kind: classification\ntrain: rows.tsv\ntest: rows.tsv\ntext: text\nlabel: label\n")
 	_, said, code = l.inProcess(t.Context(), "finetune", "--model", in("factors"), "--task", task, "--out", in("tuned"), "--steps", "2", "--backend", "go")
 	require.Equal(t, exitDone, code, said)
+	input := l.write("in.jsonl", `{"text": "the readers"}`)
+	var answers [2]string
+	for i, from := range []string{"whole", "factors"} {
+		answers[i], said, code = l.inProcess(t.Context(), "predict", "--model", in(from), "--input", input)
+		require.Equal(t, exitDone, code, said)
+		_, said, code = l.inProcess(t.Context(), "grow", "--model", in(from), "--set", "main.width=32", "--out", in("grown of "+from), "--corpus", l.text, "--backend", "go")
+		require.Equal(t, exitDone, code, said)
+	}
+	require.NotEmpty(t, answers[0])
+	require.Equal(t, answers[0], answers[1])
+	require.Equal(t, l.read(in("grown of whole/discriminator/model.safetensors")), l.read(in("grown of factors/discriminator/model.safetensors")))
 	card, said, code := l.inProcess(t.Context(), "card", "--model", in("factors"))
 	require.Equal(t, exitDone, code, said)
 	require.Contains(t, card, "Of these, 1,024 in 2 matrices are stored as factors, 204 numbers, and multiplied when the model is read.\n")

@@ -281,7 +281,7 @@ func (o Options) fewer(s stack) error {
 	if most == 0 {
 		way = "leave factors out"
 	}
-	return usererr.New("factors of rank %d are %d numbers, no fewer than the %d of %s and what is stacked with it; %s", o.Rank, o.numbers(shape, o.Rank), whole, s[0].weight.Tensor(), way)
+	return usererr.New("factors of rank %d are %d numbers, no fewer than the %d of the %d × %d × %d stack of %s; %s", o.Rank, o.numbers(shape, o.Rank), whole, shape[0], shape[1], shape[2], s[0].weight.Tensor(), way)
 }
 
 // approximate reads a stack's matrices and approximates them.

@@ -219,8 +219,8 @@ func TestRefusals(t *testing.T) {
 		"is one, which across cannot stack":    {Method: MethodCP, Target: TargetAttention, Layers: "last", Across: true, Rank: 1},
 		"the embeddings are in no layer":       {Method: MethodCP, Target: TargetEmbeddings, Layers: "last", Rank: 1},
 		"noise has no factors":                 {Method: MethodNoise, Target: TargetAttention, Rank: 1, Factors: true},
-		"factors of rank 8 are 400 numbers, no fewer than the 256 of main.layer_0.attention.query.weights and what is stacked with it; take a rank of 5": {Method: MethodTucker, Target: TargetAttention, Rank: 8, Factors: true},
-		"factors of rank 8 are 512 numbers, no fewer than the 256 of main.layer_0.attention.query.weights and what is stacked with it; take a rank of 3": {Method: MethodSVD, Target: TargetAttention, Rank: 8, Factors: true},
+		"factors of rank 8 are 400 numbers, no fewer than the 256 of the 8 × 8 × 4 stack of main.layer_0.attention.query.weights; take a rank of 5": {Method: MethodTucker, Target: TargetAttention, Rank: 8, Factors: true},
+		"factors of rank 8 are 512 numbers, no fewer than the 256 of the 8 × 8 × 4 stack of main.layer_0.attention.query.weights; take a rank of 3": {Method: MethodSVD, Target: TargetAttention, Rank: 8, Factors: true},
 	} {
 		_, _, err := Compress(context.Background(), random(), o, nil)
 		require.ErrorContains(t, err, message)

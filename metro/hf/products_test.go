@@ -261,8 +261,8 @@ func TestDamagedFactors(t *testing.T) {
 	}{
 		{"there is no tensor products.0.core, a factor of " + first, drop("products.0.core")},
 		{"the ranks of its factors differ: rows [8 3], columns [12 2], slices [2 2], core [2 2 2]", resized("products.0.rows", 8, 3)},
-		{"its core are [8], of tucker they have 3 axes, none of them empty", resized("products.0.core", 8)},
-		{"its rows are [8 0], of tucker they have 2 axes, none of them empty", resized("products.0.rows", 8, 0)},
+		{"core has the shape [8], and of tucker it has 3 axes, none of them empty", resized("products.0.core", 8)},
+		{"rows has the shape [8 0], and of tucker it has 2 axes, none of them empty", resized("products.0.rows", 8, 0)},
 		{"tensor " + first + " is [12 7], by config.json it must be [12 8]", resized("products.0.rows", 7, 2)},
 		{"products.0 is for 3 matrices, and config.json names 2", resized("products.0.slices", 3, 2)},
 		{"there is a tensor products.1.rows [2 2], a factor of no product that config.json names", extra("products.1.rows", 2, 2)},
@@ -313,6 +313,17 @@ func TestFactorsThatAreNotFinite(t *testing.T) {
 	f = load(t, f.Dir)
 	_, err := weights.Hash(f)
 	require.ErrorContains(t, err, "tensor products.2.rows: 1 of 16 values are no finite numbers, such as NaN")
+}
+
+// A folder that was written once, with all three methods, is the same weights to the bit for every version and on every machine.
+func TestFactorsAsTheyWereWritten(t *testing.T) {
+	f := load(t, "testdata/factors")
+	stored, err := weights.StoredAs(f)
+	require.NoError(t, err)
+	require.Equal(t, weights.Stored{Matrices: 12, Numbers: 4*96 + 8*64, Factors: 3*(8+12+4+1) + (3*3*4 + 3*(8+8) + 4*4) + 4*2*(8+8)}, stored)
+	hash, err := weights.Hash(f)
+	require.NoError(t, err)
+	require.Equal(t, "16eb6fef2ad13f9ad72f10cd43b2f3187e7be6b24376e70409e85d5944875e27", hash)
 }
 
 // Whatever config.json says of products of the tensors that there are, it is refused, or every matrix has the size that is promised.

@@ -49,7 +49,7 @@ func TestParseSettings(t *testing.T) {
 
 // Whatever is accepted has a shape that the rest can rely on, and survives being written.
 func FuzzSettings(f *testing.F) {
-	for _, name := range []string{"electra/generator", "electra-odd/discriminator", "bert"} {
+	for _, name := range []string{"electra/generator", "electra-odd/discriminator", "bert", "factors/discriminator"} {
 		data, err := os.ReadFile(filepath.Join("testdata", name, settingsFile))
 		if err != nil {
 			f.Fatal(err)
@@ -72,8 +72,8 @@ func FuzzSettings(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again.encoder() != e {
-			t.Fatalf("%+v became %+v", e, again.encoder())
+		if again.encoder() != e || len(again.products()) != len(s.products()) {
+			t.Fatalf("%+v became %+v", s, again)
 		}
 	})
 }

@@ -84,7 +84,7 @@ func (p *Product) Check() error {
 			axes = 3
 		}
 		if len(f.Shape) != axes || slices.Min(f.Shape) < 1 {
-			return fmt.Errorf("its %s are %v, of %s they have %d axes, none of them empty", name, f.Shape, p.Method, axes)
+			return fmt.Errorf("%s has the shape %v, and of %s it has %d axes, none of them empty", name, f.Shape, p.Method, axes)
 		}
 		shape[name] = f.Shape
 	}

@@ -77,12 +77,12 @@ func TestProductsAreChecked(t *testing.T) {
 		return factors
 	}
 	for want, p := range map[string]weights.Product{
-		`the method is "lu"`: {Method: "lu"},
-		"it has no columns":  {Method: weights.ProductSVD, Factors: shapes(map[string][]int{"rows": {2, 2}})},
-		"its rows are [2]":   {Method: weights.ProductSVD, Factors: shapes(map[string][]int{"rows": {2}, "columns": {2, 2}})},
+		`the method is "lu"`:     {Method: "lu"},
+		"it has no columns":      {Method: weights.ProductSVD, Factors: shapes(map[string][]int{"rows": {2, 2}})},
+		"rows has the shape [2]": {Method: weights.ProductSVD, Factors: shapes(map[string][]int{"rows": {2}, "columns": {2, 2}})},
 		"the ranks of its factors differ: rows [2 2], columns [2 3]":                         {Method: weights.ProductSVD, Factors: shapes(map[string][]int{"rows": {2, 2}, "columns": {2, 3}})},
 		"the ranks of its factors differ: rows [2 2], columns [2 2], slices [2 1], core [2]": {Method: weights.ProductCP, Factors: shapes(map[string][]int{"rows": {2, 2}, "columns": {2, 2}, "slices": {2, 1}, "core": {2}})},
-		"its core are [2 2 2], of cp":                                                        {Method: weights.ProductCP, Factors: shapes(map[string][]int{"rows": {2, 2}, "columns": {2, 2}, "slices": {2, 2}, "core": {2, 2, 2}})},
+		"core has the shape [2 2 2], and of cp it has 1 axes":                                {Method: weights.ProductCP, Factors: shapes(map[string][]int{"rows": {2, 2}, "columns": {2, 2}, "slices": {2, 2}, "core": {2, 2, 2}})},
 	} {
 		require.ErrorContains(t, p.Check(), want)
 	}
