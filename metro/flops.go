@@ -92,16 +92,16 @@ func (s stepSizes) count() FLOPs {
 			f.Sampling = s.trunk(OwnerGenerator, forward) + s.vocabularyHead(generator, s.slots())
 		}
 	}
-	views := 1.0
-	contrast := s.inv.HeadOf(OwnerMain, HeadSCL)
-	if len(contrast) > 0 {
-		views = 2
+	for _, length := range s.c.MainRuns() {
+		run := s
+		run.c.Data.SeqLen = length
+		f.Main += run.trunk(OwnerMain, learning)
 	}
-	f.Main = views * s.trunk(OwnerMain, learning)
+	contrast := s.inv.HeadOf(OwnerMain, HeadSCL)
 	vectors := 2 * float64(s.rows) * dense(contrast)
 	all := 2 * float64(s.rows*s.parts)
-	f.Heads = learning * (s.tokens()*dense(s.inv.HeadOf(OwnerMain, HeadRTD)) +
-		s.vocabularyHead(s.inv.HeadOf(OwnerMain, HeadCLM), s.slots()) +
+	f.Heads = learning * (float64(s.c.HeadRuns())*(s.tokens()*dense(s.inv.HeadOf(OwnerMain, HeadRTD))+
+		s.vocabularyHead(s.inv.HeadOf(OwnerMain, HeadCLM), s.slots())) +
 		s.vocabularyHead(s.inv.HeadOf(OwnerMain, HeadLM), s.predicted()) + vectors)
 	if len(contrast) > 0 {
 		f.Heads += learning * 2 * all * all * float64(s.c.Main.Width) // each vector by each other

@@ -45,6 +45,7 @@ var switches = []string{
 	"training.activation_checkpointing=true",
 	"main.dropout=0.3 generator.dropout=0.3 replacements.dropout=train",
 	"main.dropout=0.3 generator.dropout=0.3 replacements.dropout=eval objective.name=rtd_clm_scl",
+	"main.dropout=0.3 embeddings.token_types=2 positions.rows=16 objective.name=rtd_clm_mist objective.options.form=mix objective.options.targets=shuffled objective.options.weight=3",
 }
 
 // Every gradient of every objective, and of the default one under every switch, against differences in f64.

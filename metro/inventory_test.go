@@ -105,6 +105,7 @@ func TestInventoryOfObjectives(t *testing.T) {
 		{"objective.name=all_token_lm", "sharing=token"}:                 {"head", "lm", "rtd"},
 		{"objective.name=rtd_clm_scl", "sharing=token"}:                  {"clm", "head", "rtd", "scl"},
 		{"objective.name=rtd_clm_scl", "objective.clm=without_copy"}:     {"clm", "head", "scl"},
+		{"objective.name=rtd_clm_mist", "sharing=token"}:                 {"clm", "head", "rtd"},
 		{"objective.name=rtd", "objective.clm=without_copy"}:             {"head", "rtd"},
 		{"objective.name=rtd_clm", "evaluation.metrics=tie_cosine"}:      {"clm", "head", "rtd"},
 		{"objective.name=rtd_clm", "optimizer.groups=main: lr=0.5"}:      {"clm", "head", "rtd"},

@@ -69,12 +69,15 @@ func (p *Pass) measures() []measure {
 		list = append(list, p.generatorMeasures()...)
 	}
 	if p.Built("RTDLogits") != nil {
-		list = append(list, p.rtdMeasures()...)
+		list = append(list, p.rtdMeasures("", p.RTDLogits(), p.Replaced())...)
 	}
 	for _, head := range []struct{ part, name string }{{"CLMLogits", "clm"}, {"LMLogits", "lm"}} {
 		if logits := p.Built(head.part); logits != nil {
 			list = append(list, p.correctiveMeasures(head.name, logits)...)
 		}
+	}
+	if p.Built("secondStates") != nil {
+		list = append(list, p.secondMeasures()...)
 	}
 	list = append(list, p.expertsMeasures()...)
 	for _, name := range p.Model.Config.Evaluation.metrics() {
@@ -96,14 +99,15 @@ func (p *Pass) generatorMeasures() []measure {
 	}
 }
 
-func (p *Pass) rtdMeasures() []measure {
-	replaced, original := And(p.NonPad, p.Replaced()), And(p.NonPad, Not(p.Replaced()))
-	flagged := GreaterThan(p.RTDLogits(), ZerosLike(p.RTDLogits()))
+// rtdMeasures is what logits, [B, S], say of labels, [B, S] bool; prefix begins the names.
+func (p *Pass) rtdMeasures(prefix string, logits, labels *Node) []measure {
+	replaced, original := And(p.NonPad, labels), And(p.NonPad, Not(labels))
+	flagged := GreaterThan(logits, ZerosLike(logits))
 	truePositives, falsePositives := p.count(And(flagged, replaced)), p.count(And(flagged, original))
 	return []measure{
-		{"rtd_precision", truePositives, Add(truePositives, falsePositives)},
-		{"rtd_recall_replaced", truePositives, p.count(replaced)},
-		{"rtd_recall_original", Sub(p.count(original), falsePositives), p.count(original)},
+		{prefix + "rtd_precision", truePositives, Add(truePositives, falsePositives)},
+		{prefix + "rtd_recall_replaced", truePositives, p.count(replaced)},
+		{prefix + "rtd_recall_original", Sub(p.count(original), falsePositives), p.count(original)},
 	}
 }
 

@@ -54,6 +54,7 @@ var objectives = newRegistry("objective",
 	ObjectiveEntry{Part{Name: "all_token_lm", Version: 1}, allTokenLM, true, train(HeadRTD, HeadLM), true},
 	ObjectiveEntry{Part{Name: "rtd_clm", Version: 1}, rtdCLM, true, corrective(), true},
 	ObjectiveEntry{Part{Name: "rtd_clm_scl", Version: 1}, rtdCLMSCL, true, corrective(HeadSCL), true},
+	ObjectiveEntry{mistPart, rtdCLMMIST, true, corrective(), true},
 )
 
 // RegisterObjective makes an objective of one's own available as objective.name, in configs, in studies and on the

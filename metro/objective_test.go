@@ -33,7 +33,13 @@ var everyObjective = []struct {
 	{"objective.name=rtd_clm objective.clm=mixture_flow", "generator rtd clm"},
 	{"objective.name=rtd_clm objective.clm=without_copy", "generator clm"},
 	{"objective.name=rtd_clm_scl objective.clm=mixture", "generator rtd clm scl"},
+	{"objective.name=rtd_clm_mist objective.options.threshold=0.4", "generator rtd clm second_rtd second_clm"},
+	{"objective.name=rtd_clm_mist objective.options.form=target_only objective.clm=without_copy", "generator clm second_clm"},
+	{"objective.name=rtd_clm_mist objective.options.form=mix positions.rows=64 objective.clm=mixture_flow", "generator rtd clm second_rtd second_clm"},
 }
+
+// twiceTheRows is what all have where they share a store, of a position table that suits the longest rows that one of them reads.
+const twiceTheRows = "positions.rows=64"
 
 // The table above has every registered objective of this package and every form.
 func TestEveryObjectiveIsTested(t *testing.T) {
@@ -56,7 +62,7 @@ func TestEveryObjectiveIsTested(t *testing.T) {
 func TestTerms(t *testing.T) {
 	be := backendtest.Go(t)
 	weights := []string{"objective.generator_weight=2", "objective.rtd_weight=3", "objective.clm_weight=5", "objective.scl_weight=7"}
-	weightOf := map[string]float64{"generator": 2, "rtd": 3, "lm": 5, "clm": 5, "scl": 7}
+	weightOf := map[string]float64{"generator": 2, "rtd": 3, "lm": 5, "clm": 5, "scl": 7, "second_rtd": 3, "second_clm": 5}
 	for _, o := range everyObjective {
 		for _, source := range []string{"joint", "unigram"} {
 			m := small(t, slices.Concat(weights, strings.Fields(o.set), []string{"replacements.source=" + source})...)
@@ -107,7 +113,7 @@ func TestObjectivesMakeWhatTheyUse(t *testing.T) {
 func TestBackendsAgree(t *testing.T) {
 	var models []metro.Model
 	for _, o := range everyObjective {
-		models = append(models, small(t, strings.Fields(o.set)...))
+		models = append(models, small(t, append(strings.Fields(o.set), twiceTheRows)...))
 	}
 	weights := shaken(backendtest.Go(t), models...)
 	losses := func(t *testing.T, be compute.Backend, build func(p *metro.Pass) []*Node, m metro.Model) []float32 {
@@ -128,7 +134,7 @@ func TestBackendsAgree(t *testing.T) {
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
 		got := losses(t, be, func(p *metro.Pass) (all []*Node) {
 			for _, m := range models {
-				all = append(all, each(p.TermsOf(m.Config.Objective.Name, m.Config.Objective.CLM))...)
+				all = append(all, each(p.TermsOf(m.Config.Objective))...)
 			}
 			return all
 		}, models[0])

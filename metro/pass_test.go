@@ -118,9 +118,9 @@ func TestLossesAtStepZero(t *testing.T) {
 				switch name {
 				case "generator":
 					require.InDelta(t, plain, got, 0.05, o.set)
-				case "rtd":
+				case "rtd", "second_rtd":
 					require.InDelta(t, math.Ln2, got, 1e-12, o.set)
-				case "clm":
+				case "clm", "second_clm":
 					require.InDelta(t, clm[m.Config.Objective.CLM], got, 0.05, o.set)
 				case "lm":
 					require.InDelta(t, lm, got, 0.05, o.set)

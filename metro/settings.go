@@ -158,6 +158,7 @@ var idleRules = []struct {
 	{"generator.feed_forward_options.balance_weight", Config.frozenGenerator, "a frozen generator's gates do not learn"},
 	{"generator.feed_forward_options.z_weight", Config.frozenGenerator, "a frozen generator's gates do not learn"},
 	{"objective.rtd_weight", func(c Config) bool { return c.Objective.Name == "all_token_lm" }, "objective.name=all_token_lm has no term of RTD"},
+	{mistThreshold, Config.overwritesAll, "the second pass asks RTD where to write under form=overwrite alone, and not under targets=oracle"},
 	{"optimizer.final_fraction", func(c Config) bool {
 		return c.Optimizer.Schedule == ScheduleThen && c.Training.GeneratorSteps == 0 && c.Optimizer.WarmupSteps >= c.Training.Steps
 	}, "all of training.steps is warm-up"},

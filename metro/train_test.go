@@ -85,7 +85,7 @@ func newTrainer(t *testing.T, be compute.Backend, m metro.Model, others ...metro
 		p := forward(m, scope, in[:6])
 		losses := []*Node{p.Loss}
 		for _, other := range others {
-			losses = append(losses, weighted(p.TermsOf(other.Config.Objective.Name, other.Config.Objective.CLM)))
+			losses = append(losses, weighted(p.TermsOf(other.Config.Objective)))
 		}
 		loss := ReduceAllSum(Mul(Stack(losses, 0), chosen))
 		training.Optimize(scope.Store(), loss, rates, m.ReadBy(loss.Graph(), scope.Store()), m.Config)
@@ -135,7 +135,7 @@ func TestEachObjectiveTrains(t *testing.T) {
 	t.Run("xla", func(t *testing.T) {
 		var models []metro.Model
 		for _, o := range everyObjective {
-			models = append(models, micro(t, o.set))
+			models = append(models, micro(t, o.set+" "+twiceTheRows))
 		}
 		all := newTrainer(t, backendtest.XLA(t), models[0], models[1:]...)
 		for i, o := range everyObjective {

@@ -34,6 +34,7 @@ func (c Config) Validate() error {
 		v.masking(c.Masking)
 		v.replacements(c.Replacements)
 		v.objective(c)
+		v.second(c)
 	}
 	v.optimizer(c)
 	v.training(c)

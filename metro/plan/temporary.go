@@ -69,37 +69,36 @@ type buffers struct {
 // buffersOf counts those of c, whose rows are those of one device.
 func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 	const float = 4
-	rows, length := float64(c.Training.BatchSize/max(1, c.Training.Accumulate)), float64(c.Data.SeqLen)
+	rows := float64(c.Training.BatchSize / max(1, c.Training.Accumulate))
 	b := buffers{checkpointing: c.Training.ActivationCheckpointing}
-	add := func(reader metro.Owner, times float64) {
-		e := c.Main
+	add := func(reader metro.Owner, tokens int) { // of a row
+		c, e, length := c, c.Main, float64(tokens)
+		c.Data.SeqLen = tokens
 		if reader == metro.OwnerGenerator {
 			e = c.Generator
 		}
 		hidden, inner := float*rows*length*float64(e.Width), float*rows*length*float64(e.FFN)
 		if r, ok := c.Routed(reader, true); ok { // guesses: nothing was compiled that they could be fitted to
 			inner = float * r.All * float64(e.FFN)
-			b.routed += times * float64(e.Layers) * float * (2*r.Carriers + 2*r.All*float64(e.Width))
+			b.routed += float64(e.Layers) * float * (2*r.Carriers + 2*r.All*float64(e.Width))
 		}
 		attention := float * rows * float64(e.Heads) * length * length
-		n := times * float64(e.Layers)
+		n := float64(e.Layers)
 		b.hidden, b.inner, b.attention = b.hidden+n*hidden, b.inner+n*inner, b.attention+n*attention
 		if one := [3]float64{hidden, inner, attention}; one[0]+one[1]+one[2] > b.layer[0]+b.layer[1]+b.layer[2] {
 			b.layer = one
 		}
 	}
-	views := 1.0
-	if len(inv.HeadOf(metro.OwnerMain, metro.HeadSCL)) > 0 {
-		views = 2
+	for _, tokens := range c.MainRuns() {
+		add(metro.OwnerMain, tokens)
 	}
-	add(metro.OwnerMain, views)
 	generator := inv.HeadOf(metro.OwnerGenerator, metro.HeadGenerator)
 	switch {
 	case len(generator) == 0 || generator[0].Frozen: // keeps nothing
 	case c.Sharing == metro.SharingAll:
-		add(metro.OwnerMain, 1)
+		add(metro.OwnerMain, c.Data.SeqLen)
 	default:
-		add(metro.OwnerGenerator, 1)
+		add(metro.OwnerGenerator, c.Data.SeqLen)
 	}
 	var vocabulary []float64 // positions of the heads that end in a product with the token table
 	slots := rows * float64(c.MaskedPositions())
@@ -107,11 +106,13 @@ func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 		vocabulary = append(vocabulary, slots)
 	}
 	if len(inv.HeadOf(metro.OwnerMain, metro.HeadCLM)) > 0 {
-		vocabulary = append(vocabulary, slots)
+		for range c.HeadRuns() {
+			vocabulary = append(vocabulary, slots)
+		}
 	}
 	if len(inv.HeadOf(metro.OwnerMain, metro.HeadLM)) > 0 {
 		if c.Objective.Name == "all_token_lm" {
-			slots = rows * length
+			slots = rows * float64(c.Data.SeqLen)
 		}
 		vocabulary = append(vocabulary, slots)
 	}

@@ -56,6 +56,7 @@ var numbers = map[string]string{
 
 	"masking.rate": "0.3", "masking.final_rate": "0.1", "masking.rule": "80/10/10",
 	"replacements.temperature": "1.5", "replacements.temperature_decay": "0.1", "replacements.temperature_options.power": "3",
+	"objective.options.form": "mix", "objective.options.targets": "shuffled", "objective.options.weight": "0.5", "objective.options.threshold": "0.2",
 	"objective.generator_weight": "2", "objective.rtd_weight": "2", "objective.clm_weight": "2", "objective.scl_weight": "2",
 
 	"optimizer.learning_rate": "1e-3", "optimizer.warmup_steps": "2", "optimizer.final_fraction": "0.5",
@@ -85,6 +86,10 @@ var beside = map[string][]string{
 	"replacements.temperature_decay=0.1":       {"replacements.temperature=2", "replacements.temperature_schedule=exponential"},
 	"masking.electra_collisions=true":          {"masking.with_replacement=true"},
 	"objective.scl_weight=2":                   {"objective.name=rtd_clm_scl"},
+	"objective.options.form=mix":               {"objective.name=rtd_clm_mist", "positions.rows=16"},
+	"objective.options.targets=shuffled":       {"objective.name=rtd_clm_mist"},
+	"objective.options.weight=0.5":             {"objective.name=rtd_clm_mist"},
+	"objective.options.threshold=0.2":          {"objective.name=rtd_clm_mist"},
 	"generator.dropout=0.1":                    {"replacements.dropout=train"},
 	"optimizer.layer_decay_rule=electra":       {"optimizer.layer_decay=0.8"},
 	"optimizer.options.momentum=0.9":           {"optimizer.name=muon"},

@@ -33,6 +33,8 @@ const (
 	lm         = " lm_loss lm_accuracy_replaced lm_accuracy_unchanged"
 	joint      = always + generator + guess + corrupted
 	everything = joint + rtdLoss + rtd + clm
+	second     = " second_rtd_loss second_clm_loss corrected_accuracy second_replaced_fraction second_rtd_precision second_rtd_recall_replaced second_rtd_recall_original" +
+		" second_clm_accuracy_replaced second_clm_accuracy_unchanged"
 )
 
 func init() {
@@ -60,6 +62,8 @@ func TestPartsRun(t *testing.T) {
 		"rtd_masked":         {[]string{"objective.name=rtd_masked"}, joint + rtdLoss + rtd},
 		"all_token_lm":       {[]string{"objective.name=all_token_lm"}, joint + rtd + lm},
 		"rtd_clm_scl":        {[]string{"objective.name=rtd_clm_scl"}, everything + " scl_loss"},
+		"rtd_clm_mist":       {[]string{"objective.name=rtd_clm_mist", "objective.options.threshold=0.1"}, everything + second},
+		"mist, mixed":        {[]string{"objective.name=rtd_clm_mist", "objective.options.form=mix", "positions.rows=32", "objective.options.targets=shuffled"}, everything + second},
 		"clm without copy":   {[]string{"objective.clm=without_copy"}, joint + clm},
 		"clm mixture":        {[]string{"objective.clm=mixture"}, everything},
 		"unigram":            {[]string{"replacements.source=unigram"}, always + corrupted + rtdLoss + rtd + clm},
