@@ -76,7 +76,7 @@ func card(p training.Pretrained) (string, error) {
 		return "", err
 	}
 	if stored.Matrices > 0 {
-		fmt.Fprintf(&b, "Of these, %s in %d matrices are stored as factors, %s numbers, and multiplied when the model is read.\n",
+		fmt.Fprintf(&b, "Of these, %s in %d matrices are stored as factors of %s numbers, and multiplied when the model is read.\n",
 			humanize.Comma(int64(stored.Numbers)), stored.Matrices, humanize.Comma(int64(stored.Factors)))
 	}
 	fmt.Fprintf(&b, "\n- Licence: %s\n- For whom, and for what: %s\n- Not for, and known faults: %s\n", toFill, toFill, toFill)

@@ -19,7 +19,7 @@ func exportCommand() *cobra.Command {
 of ELECTRA's shape (learned absolute positions, no relative bias, post-LN, a projected RTD head, a normalised generator head)
 loads in transformers as ElectraForPreTraining and ElectraForMaskedLM. Whatever has more than that is written under the
 model_type "metro", which transformers does not know, and the command says why. The folder can be read back: metro predict,
-finetune and pretrain --init-from take it.`,
+finetune and pretrain --init-from take it. Matrices that metro compress has stored as factors are written whole.`,
 		Example: `  metro export --model runs/electra-small-0123456789 --out my-electra`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

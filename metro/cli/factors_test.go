@@ -71,12 +71,12 @@ func TestCompressToFactors(t *testing.T) {
 	require.Equal(t, l.read(in("grown of whole/discriminator/model.safetensors")), l.read(in("grown of factors/discriminator/model.safetensors")))
 	card, said, code := l.inProcess(t.Context(), "card", "--model", in("factors"))
 	require.Equal(t, exitDone, code, said)
-	require.Contains(t, card, "Of these, 1,024 in 2 matrices are stored as factors, 204 numbers, and multiplied when the model is read.\n")
+	require.Contains(t, card, "Of these, 1,024 in 2 matrices are stored as factors of 204 numbers, and multiplied when the model is read.\n")
 
 	twice, said, code := compress(in("factors"), in("twice"), "--target", "attention", "--method", "svd", "--rank", "3", "--factors")
 	require.Equal(t, exitDone, code, said)
-	require.Contains(t, twice, "6 matrices as factors")
-	require.Contains(t, said, "2 matrices, 1024 numbers, are stored as factors, 204 numbers")
+	require.Contains(t, twice, "matrices as factors (6)")
+	require.Contains(t, said, "multiplied when they are read: 2 (204 numbers in place of 1024)")
 
 	for message, more := range map[string][]string{
 		"noise has no factors that could be stored":                   {"--rank", "2", "--method", "noise"},

@@ -266,24 +266,6 @@ type approximation struct {
 	slices map[string]weights.Slice // the same as factors, none of noise
 }
 
-// fewer is the user's error if factors are to be stored that are no fewer numbers than the matrices of s.
-func (o Options) fewer(s stack) error {
-	shape := [3]int{s[0].weight.Shape[0], s[0].weight.Shape[1], len(s)}
-	whole := shape[0] * shape[1] * shape[2]
-	if !o.Factors || o.numbers(shape, o.Rank) < whole {
-		return nil
-	}
-	most := o.Rank
-	for most > 0 && o.numbers(shape, most) >= whole {
-		most--
-	}
-	way := fmt.Sprintf("take a rank of %d or less, or leave factors out", most)
-	if most == 0 {
-		way = "leave factors out"
-	}
-	return usererr.New("factors of rank %d are %d numbers, no fewer than the %d of the %d × %d × %d stack of %s; %s", o.Rank, o.numbers(shape, o.Rank), whole, shape[0], shape[1], shape[2], s[0].weight.Tensor(), way)
-}
-
 // approximate reads a stack's matrices and approximates them.
 func (o Options) approximate(src weights.Source, s stack) (a approximation, err error) {
 	t, err := s.read(src)

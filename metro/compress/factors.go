@@ -3,8 +3,11 @@
 package compress
 
 import (
+	"fmt"
+
 	"gonum.org/v1/gonum/mat"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro/weights"
 )
 
@@ -43,6 +46,24 @@ func (o Options) numbers(shape [3]int, rank int) int {
 		return rank*rank*matrices + rank*(rows+columns) + matrices*matrices
 	}
 	return rank * (rows + columns + matrices + 1)
+}
+
+// fewer is the user's error if factors are to be stored that are no fewer numbers than the matrices of s.
+func (o Options) fewer(s stack) error {
+	shape := [3]int{s[0].weight.Shape[0], s[0].weight.Shape[1], len(s)}
+	whole := shape[0] * shape[1] * shape[2]
+	if !o.Factors || o.numbers(shape, o.Rank) < whole {
+		return nil
+	}
+	most := o.Rank
+	for most > 0 && o.numbers(shape, most) >= whole {
+		most--
+	}
+	way := fmt.Sprintf("take a rank of %d or less, or leave factors out", most)
+	if most == 0 {
+		way = "leave factors out"
+	}
+	return usererr.New("factors of rank %d are %d numbers, no fewer than the %d of the %d × %d × %d stack of %s; %s", o.Rank, o.numbers(shape, o.Rank), whole, shape[0], shape[1], shape[2], s[0].weight.Tensor(), way)
 }
 
 // truncated is a tensor of one slice by its greatest singular values, which go to the rows.

@@ -112,7 +112,7 @@ func (c *contents) stored() string {
 	for _, s := range c.slices {
 		n += elements(s.info.Shape)
 	}
-	return fmt.Sprintf("%d matrices, %d numbers, are stored as factors, %d numbers, and multiplied when they are read", len(c.slices), n, c.factors)
+	return fmt.Sprintf("matrices that are stored as factors, and multiplied when they are read: %d (%d numbers in place of %d)", len(c.slices), c.factors, n)
 }
 
 // floats are the elements of a tensor in passing, as of [safetensors.Floats].

@@ -61,7 +61,7 @@ func (l *exportedModel) findProducts(c metro.Config, vocab int, slicesOf map[str
 		}
 	}
 	if matrices > 0 {
-		l.reasons = append(l.reasons, fmt.Sprintf("%d matrices as factors", matrices))
+		l.reasons = append(l.reasons, fmt.Sprintf("matrices as factors (%d)", matrices))
 	}
 }
 

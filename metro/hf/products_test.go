@@ -123,7 +123,7 @@ func TestFactorsAreTheProduct(t *testing.T) {
 			stored, err := weights.StoredAs(factors)
 			require.NoError(t, err)
 			require.Equal(t, []int{before, after}, []int{stored.Numbers, stored.Factors})
-			require.Contains(t, factors.Notes[0], fmt.Sprintf("%d numbers, are stored as factors, %d numbers", before, after))
+			require.Contains(t, factors.Notes[0], fmt.Sprintf("(%d numbers in place of %d)", after, before))
 
 			touched := map[string]bool{}
 			for _, p := range parts {
@@ -147,7 +147,7 @@ func TestFactorsAreNotElectras(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	notes, err := ExportFactors(dir, testTokenizer(t), low)
 	require.NoError(t, err)
-	require.Equal(t, []string{"discriminator: not an ELECTRA model, because it has 8 matrices as factors; only metrolab reads it"}, notes)
+	require.Equal(t, []string{"discriminator: not an ELECTRA model, because it has matrices as factors (8); only metrolab reads it"}, notes)
 	f := load(t, dir)
 	require.Equal(t, metroType, f.main.settings.ModelType)
 	require.Empty(t, f.main.settings.Architectures)

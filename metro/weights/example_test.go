@@ -41,3 +41,21 @@ func Example() {
 	// <nil>
 	// ../hf/testdata/electra-odd holds another model than the config asks for: generator.layers is 1 there and 3 in the config
 }
+
+// Two matrices of 2 × 3 have one row and one column in common, and a number each: with a weight, 8 numbers in the place of 12.
+func ExampleProduct() {
+	p := &weights.Product{Method: weights.ProductCP, Factors: map[string]weights.Factor{
+		weights.FactorRows:    {Shape: []int{2, 1}, Values: []float32{1, 2}},
+		weights.FactorColumns: {Shape: []int{3, 1}, Values: []float32{1, 0, -1}},
+		weights.FactorSlices:  {Shape: []int{2, 1}, Values: []float32{1, 10}},
+		weights.FactorCore:    {Shape: []int{1}, Values: []float32{2}},
+	}}
+	fmt.Println(p.Check(), p.Shape(), p.Numbers())
+	matrix := make([]float32, 6)
+	fmt.Println(weights.Slice{Product: p, Index: 1}.Read(matrix), matrix)
+	fmt.Println(weights.Slice{Product: p, Index: 1, Transposed: true}.Read(matrix), matrix)
+	// Output:
+	// <nil> [2 3 2] 8
+	// <nil> [20 0 -20 40 0 -40]
+	// <nil> [20 40 0 0 -20 -40]
+}
