@@ -129,10 +129,19 @@ func (p *Pass) draw(logits *Node) *Node {
 // model whose variables are those of a head of full language modelling, the main model. It reads nothing else.
 func (m Model) Draw(scope *model.Scope, batch Batch, s Scalars) *Node {
 	p := m.pass(scope, batch, s)
-	if m.hasHead(scope.Store(), HeadLM) {
-		return p.draw(p.LMLogits(p.AtPositions(p.MaskedStates())))
+	return p.draw(p.maskedLogits())
+}
+
+// MaskedLogits returns what [Model.Draw] draws from, before the temperature, [B, P, V].
+func (m Model) MaskedLogits(scope *model.Scope, batch Batch, s Scalars) *Node {
+	return m.pass(scope, batch, s).maskedLogits()
+}
+
+func (p *Pass) maskedLogits() *Node {
+	if p.Model.hasHead(p.scope.Store(), HeadLM) {
+		return p.LMLogits(p.AtPositions(p.MaskedStates()))
 	}
-	return p.draw(p.SamplingLogits())
+	return p.SamplingLogits()
 }
 
 // Corrupted returns the rows with the samples written in, [B, S] int32: what the main model reads.

@@ -4,6 +4,7 @@ package corruptions_test
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -205,4 +206,77 @@ func Example() {
 	samples, err := r.Step(0, []int32{4, 9, 4, 9}, []float32{1, 1, 1, 1})
 	fmt.Println(samples, r.Bytes, "bytes", err)
 	// Output: [17 256 17 256] 24 bytes <nil>
+}
+
+// What is kept of a distribution is that distribution where all is kept, at every temperature, and its likeliest part where less is.
+func TestDistributions(t *testing.T) {
+	logits := []float32{0.5, 2, -1, 3, 0, 1, 1, -20}
+	frequencies := []float32{-1, -2, -3, -1, -2, -3, -1, -1e9}
+	for _, temperature := range []float64{0.5, 1, 2, 4} {
+		want, sum := make([]float64, len(logits)), 0.0
+		for i, l := range logits {
+			want[i] = math.Exp(float64(l) / temperature)
+			sum += want[i]
+		}
+		for i := range want {
+			want[i] /= sum
+		}
+		require.InDeltaSlice(t, want, corruptions.Of(logits, len(logits)).At(temperature, frequencies), 1e-3)
+	}
+	d := corruptions.Of(logits, 3)
+	require.Equal(t, []int32{3, 1, 5}, d.IDs)
+	p, rest := d.At(1, frequencies), 0.0
+	for _, i := range []int{0, 2, 4, 6} {
+		rest += p[i]
+	}
+	require.InDelta(t, float64(d.Tail), rest, 1e-6)
+	require.InDelta(t, math.Exp(-1)/math.Exp(-3), p[0]/p[2], 1e-6, "as their frequencies")
+	require.Zero(t, p[7])
+
+	for i, u := range []float64{0, 0.24, 0.26, 0.99} {
+		require.EqualValues(t, []int{1, 1, 2, 2}[i], corruptions.Draw([]float64{0, 0.25, 0.75, 0}, u))
+	}
+	require.EqualValues(t, 2, corruptions.Draw([]float64{0, 0.25, 0.7, 0}, 0.999), "rounding draws nothing of probability 0")
+
+	loss := corruptions.LossOf([][]float32{logits}, []corruptions.Distribution{corruptions.Of(logits, len(logits))}, frequencies)
+	require.NoError(t, loss.Allows(1))
+	require.NoError(t, loss.Allows(1.3))
+	require.ErrorContains(t, loss.Allows(9), "from 0.5 to 4, not at 9")
+	require.ErrorContains(t, corruptions.Loss{"1": 0.1, "1.25": 0.2}.Allows(1.1), "at temperature 1 the logits that were kept are 0.1 nats")
+	require.Error(t, corruptions.Loss{}.Allows(1), "what was not measured is not allowed")
+}
+
+// Logits are read as they were written, but for 16 bits.
+func TestLogitsAreKept(t *testing.T) {
+	dir, m := filepath.Join(t.TempDir(), "c"), made(300)
+	m.Steps, m.HeldOut, m.Top = 1, 0, 2
+	w, err := corruptions.Create(dir, m)
+	require.NoError(t, err)
+	w.SetLoss(corruptions.Loss{"1": 2e-4})
+	positions, weights := []int32{1, 2, 0, 4, 5, 6}, []float32{1, 1, 0, 1, 1, 1}
+	var kept []corruptions.Distribution
+	for i := range positions {
+		d := corruptions.Distribution{IDs: []int32{int32(i), 299}, LogP: []float32{-0.5, -4}, Tail: 0.25}
+		if weights[i] == 0 {
+			d = corruptions.Distribution{}
+		}
+		kept = append(kept, d)
+	}
+	require.NoError(t, w.AddDistributions(positions, kept, weights))
+	require.NoError(t, w.Finish())
+	r, err := corruptions.Open(dir)
+	require.NoError(t, err)
+	defer r.Close()
+	require.Equal(t, corruptions.Loss{"1": 2e-4}, r.Loss)
+	got, err := r.Distributions(0, positions, weights)
+	require.NoError(t, err)
+	for i, d := range kept {
+		if weights[i] > 0 {
+			require.Equal(t, d, got[i])
+		}
+	}
+	_, err = r.Step(0, positions, weights)
+	require.ErrorContains(t, err, "holds logits")
+	_, err = r.Distributions(1, positions, weights)
+	require.Error(t, err)
 }

@@ -30,6 +30,10 @@ type Made struct {
 	Batch   int `json:"batch_size"` // B, rows of a step
 	Slots   int `json:"slots"`      // P, of a row
 	HeldOut int `json:"held_out"`   // rows of the validation split
+
+	// Top is the number of logits of a slot that are kept, in the place of a sample: then the rows are a [Distribution] a slot,
+	// from which any temperature draws. 0 keeps samples.
+	Top int `json:"top,omitempty"`
 }
 
 // Mixed is a text that is mixed into the corpus.
@@ -45,6 +49,7 @@ func (m Made) Rows() int { return m.Steps*m.Batch + m.HeldOut }
 type index struct {
 	Format string  `json:"format"`
 	Made   Made    `json:"made"`
+	Loss   Loss    `json:"loss,omitempty"`
 	Width  int     `json:"id_bytes"`
 	Length int     `json:"shard_rows"` // of every shard but the last
 	Shards []shard `json:"shards"`
@@ -78,7 +83,14 @@ func newIndex(m Made) index {
 }
 
 // rowSize is in bytes.
-func (ix index) rowSize() int { return ix.Made.Slots * (positionSize + ix.Width) }
+func (ix index) rowSize() int { return ix.Made.Slots * ix.slotSize() }
+
+func (ix index) slotSize() int {
+	if top := ix.Made.Top; top > 0 {
+		return positionSize + tailSize + top*(ix.Width+halfSize)
+	}
+	return positionSize + ix.Width
+}
 
 func (ix index) rows() (n int) {
 	for _, s := range ix.Shards {
@@ -137,6 +149,9 @@ func decode(raw []byte) (index, error) {
 	whole := func(n int) bool { return n >= 1 && n <= math.MaxInt32 }
 	if !whole(m.Vocab) || !whole(m.Steps) || !whole(m.Batch) || !whole(m.Slots) || m.HeldOut < 0 || m.HeldOut > math.MaxInt32 {
 		return index{}, fmt.Errorf("says %d steps of %d rows of %d slots over %d tokens, and %d rows held out", m.Steps, m.Batch, m.Slots, m.Vocab, m.HeldOut)
+	}
+	if m.Top < 0 || m.Top > m.Vocab {
+		return index{}, fmt.Errorf("says the logits of %d of %d tokens", m.Top, m.Vocab)
 	}
 	if same := newIndex(m); ix.Width != same.Width || !whole(ix.Length) {
 		return index{}, fmt.Errorf("says shards of %d rows, with ids of %d bytes", ix.Length, ix.Width)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -17,12 +18,15 @@ import (
 
 	"golang.org/x/exp/mmap"
 
+	"github.com/gomlx/compute/dtypes/float16"
+
 	"metrolab/internal/usererr"
 )
 
 // About is what the index of a folder says.
 type About struct {
 	Made
+	Loss  Loss   // of logits that were kept
 	Hash  string // of the index, which holds the checksums of all shards: equal hashes, equal corruptions
 	Bytes int64  // of the shards
 }
@@ -33,7 +37,7 @@ func Look(dir string) (About, error) {
 	if err != nil {
 		return About{}, err
 	}
-	return About{Made: ix.Made, Hash: ix.Sum, Bytes: int64(ix.rows()) * int64(ix.rowSize())}, nil
+	return About{Made: ix.Made, Loss: ix.Loss, Hash: ix.Sum, Bytes: int64(ix.rows()) * int64(ix.rowSize())}, nil
 }
 
 func look(dir string) (index, error) {
@@ -131,7 +135,7 @@ func (r *Reader) Step(step int, positions []int32, weights []float32) ([]int32, 
 	if step < 0 || step >= r.Steps {
 		return nil, fmt.Errorf("step %d of %s: it has %d", step, r.dir, r.Steps)
 	}
-	return r.rows(step*r.Batch, positions, weights)
+	return r.samples(step*r.Batch, positions, weights)
 }
 
 // HeldOutRows is [Reader.Step] of rows of the validation split, from one on.
@@ -139,36 +143,77 @@ func (r *Reader) HeldOutRows(first int, positions []int32, weights []float32) ([
 	if n := len(positions) / r.Slots; first < 0 || first+n > r.HeldOut {
 		return nil, fmt.Errorf("held-out rows %d to %d of %s: it has %d", first, first+n, r.dir, r.HeldOut)
 	}
-	return r.rows(r.Steps*r.Batch+first, positions, weights)
+	return r.samples(r.Steps*r.Batch+first, positions, weights)
 }
 
-// rows reads from one row on.
-func (r *Reader) rows(row int, positions []int32, weights []float32) ([]int32, error) {
-	raw, err := r.read(row, len(positions)/r.Slots)
-	if err != nil {
-		return nil, err
+// samples reads from one row on.
+func (r *Reader) samples(row int, positions []int32, weights []float32) ([]int32, error) {
+	if r.Top > 0 {
+		return nil, usererr.New("%s holds logits, from which nothing is drawn yet; name it as --source of metro corrupt", r.dir)
 	}
 	samples := make([]int32, len(positions))
-	for i := range samples {
-		slot := raw[i*(positionSize+r.ix.Width):]
-		at, id := int32(binary.LittleEndian.Uint16(slot)), uint32(binary.LittleEndian.Uint16(slot[positionSize:]))
-		if r.ix.Width == 4 {
-			id = binary.LittleEndian.Uint32(slot[positionSize:])
+	err := r.slots(row, positions, weights, func(i int, slot []byte) (err error) {
+		samples[i], err = r.id(slot)
+		return err
+	})
+	return samples, err
+}
+
+// Distributions returns what was kept of the logits of rows, from one on, whose positions and weights are those of
+// [Reader.Step]. The rows of the validation split come behind those of all steps.
+func (r *Reader) Distributions(row int, positions []int32, weights []float32) ([]Distribution, error) {
+	if n := len(positions) / r.Slots; r.Top == 0 || row < 0 || row+n > r.Rows() {
+		return nil, fmt.Errorf("logits of rows %d to %d of %s: it has %d logits a slot of %d rows", row, row+n, r.dir, r.Top, r.Rows())
+	}
+	list := make([]Distribution, len(positions))
+	err := r.slots(row, positions, weights, func(i int, slot []byte) (err error) {
+		d := Distribution{Tail: math.Float32frombits(binary.LittleEndian.Uint32(slot)), IDs: make([]int32, r.Top), LogP: make([]float32, r.Top)}
+		slot = slot[tailSize:]
+		for k := range r.Top {
+			if d.IDs[k], err = r.id(slot); err != nil {
+				return err
+			}
+			d.LogP[k] = float16.FromBits(binary.LittleEndian.Uint16(slot[r.ix.Width:])).Float32()
+			slot = slot[r.ix.Width+halfSize:]
 		}
-		want := positions[i]
+		list[i] = d
+		return nil
+	})
+	return list, err
+}
+
+// slots visits the slots of rows from one on, whose positions must be those that they were made for.
+func (r *Reader) slots(row int, positions []int32, weights []float32, visit func(i int, slot []byte) error) error {
+	raw, err := r.read(row, len(positions)/r.Slots)
+	if err != nil {
+		return err
+	}
+	for i, want := range positions {
+		slot := raw[i*r.ix.slotSize():]
 		if weights[i] == 0 {
 			want = noPosition
 		}
-		if at != want {
-			return nil, usererr.New("row %d of %s was drawn for other masked positions (%d where the run has %d): the text, the seed or the masks are not those that it was made with",
+		if at := int32(binary.LittleEndian.Uint16(slot)); at != want {
+			return usererr.New("row %d of %s was drawn for other masked positions (%d where the run has %d): the text, the seed or the masks are not those that it was made with",
 				row+i/r.Slots, r.dir, at, positions[i])
 		}
-		if uint64(id) >= uint64(r.Vocab) {
-			return nil, damaged(r.dir, fmt.Errorf("row %d has the token %d, and the vocabulary has %d", row+i/r.Slots, id, r.Vocab))
+		if err := visit(i, slot[positionSize:]); err != nil {
+			return damaged(r.dir, fmt.Errorf("row %d: %w", row+i/r.Slots, err))
 		}
-		samples[i] = int32(id)
 	}
-	return samples, nil
+	return nil
+}
+
+// id reads a token, which must be in the vocabulary.
+func (r *Reader) id(raw []byte) (int32, error) {
+	id := uint32(binary.LittleEndian.Uint16(raw))
+	if r.ix.Width == 4 {
+		id = binary.LittleEndian.Uint32(raw)
+	}
+	if uint64(id) >= uint64(r.Vocab) {
+		return 0, fmt.Errorf("it has the token %d, and the vocabulary has %d", id, r.Vocab)
+	}
+	return int32(id), nil
 }
 
 // read returns the bytes of n rows. What a disk fails to give, or a file that was cut meanwhile, is a fault of memory where files are

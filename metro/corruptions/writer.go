@@ -8,9 +8,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+
+	"github.com/gomlx/compute/dtypes/float16"
 
 	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
@@ -40,6 +43,7 @@ func Create(dir string, made Made) (*Writer, error) {
 		if path := difference(ix.Made, made); path != "" {
 			return nil, usererr.New("%s holds other corruptions: %s; write to another folder", dir, path)
 		}
+		w.ix.Loss = ix.Loss
 		w.ix.Length, w.ix.Shards, w.done = ix.Length, ix.Shards, file == indexFile
 		return w, w.keepWhole()
 	}
@@ -106,17 +110,43 @@ func (w *Writer) Done() bool { return w.done }
 
 // Add writes further rows: positions and samples, [n, P], weights, [n, P], being 0 at slots that hold nothing.
 func (w *Writer) Add(positions, samples []int32, weights []float32) error {
-	for i, at := range positions {
+	return w.slots(positions, weights, func(i int) {
 		id := samples[i]
 		if weights[i] == 0 {
-			at, id = noPosition, 0
+			id = 0
+		}
+		w.id(id)
+	})
+}
+
+// AddDistributions is [Writer.Add] where logits are kept, [n, P]; of slots that hold nothing, the zero Distribution will do.
+func (w *Writer) AddDistributions(positions []int32, slots []Distribution, weights []float32) error {
+	return w.slots(positions, weights, func(i int) {
+		d := slots[i]
+		w.rows = binary.LittleEndian.AppendUint32(w.rows, math.Float32bits(d.Tail))
+		for k := range w.ix.Made.Top {
+			if k < len(d.IDs) {
+				w.id(d.IDs[k])
+				w.rows = binary.LittleEndian.AppendUint16(w.rows, float16.FromFloat32(d.LogP[k]).Bits())
+			} else {
+				w.id(0)
+				w.rows = binary.LittleEndian.AppendUint16(w.rows, 0)
+			}
+		}
+	})
+}
+
+// SetLoss writes down what is lost by leaving logits out.
+func (w *Writer) SetLoss(loss Loss) { w.ix.Loss = loss }
+
+// slots writes a position for each slot, and what add adds to it.
+func (w *Writer) slots(positions []int32, weights []float32, add func(i int)) error {
+	for i, at := range positions {
+		if weights[i] == 0 {
+			at = noPosition
 		}
 		w.rows = binary.LittleEndian.AppendUint16(w.rows, uint16(at))
-		if w.ix.Width == 2 {
-			w.rows = binary.LittleEndian.AppendUint16(w.rows, uint16(id))
-		} else {
-			w.rows = binary.LittleEndian.AppendUint32(w.rows, uint32(id))
-		}
+		add(i)
 		if len(w.rows) == w.ix.Length*w.ix.rowSize() {
 			if err := w.cut(); err != nil {
 				return err
@@ -124,6 +154,14 @@ func (w *Writer) Add(positions, samples []int32, weights []float32) error {
 		}
 	}
 	return nil
+}
+
+func (w *Writer) id(id int32) {
+	if w.ix.Width == 2 {
+		w.rows = binary.LittleEndian.AppendUint16(w.rows, uint16(id))
+	} else {
+		w.rows = binary.LittleEndian.AppendUint32(w.rows, uint32(id))
+	}
 }
 
 // Finish writes the rest, and the index.

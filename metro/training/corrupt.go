@@ -103,18 +103,27 @@ func mixed(run RunIdentity) (texts []corruptions.Mixed) {
 // a head; it brings its tokenizer and, whatever config says, its shape. Samples are those that config would draw with
 // replacements.source=frozen.
 //
+// With top above 0 it keeps the logits of so many tokens in the place of samples (see [corruptions.Distribution]). A folder of those
+// is a source too, which draws at any temperature without a generator; where too much was left out for that
+// ([corruptions.Loss.Allows]), it is refused.
+//
 // What dir holds of these corruptions already is kept, and nothing else may lie there. report (nil for none) hears of rows. If ctx
 // ends, the error wraps [ErrInterrupted], and the same call goes on.
-func (r *Runner) Corrupt(ctx context.Context, source string, config metro.Config, dir string, report func(done, total int)) (corruptions.About, error) {
-	d, err := r.openDrawing(ctx, source, config)
+func (r *Runner) Corrupt(ctx context.Context, source string, config metro.Config, dir string, top int, report func(done, total int)) (corruptions.About, error) {
+	d, err := r.openDrawing(ctx, source, config, top)
 	if err != nil {
 		return corruptions.About{}, err
 	}
 	defer d.close()
+	loss, err := d.measure()
+	if err != nil {
+		return corruptions.About{}, err
+	}
 	w, err := corruptions.Create(dir, d.made)
 	if err != nil {
 		return corruptions.About{}, err
 	}
+	w.SetLoss(loss)
 	if !w.Done() {
 		if err := d.tokenizer.Save(filepath.Join(dir, runs.TokenizerFile)); err != nil {
 			return corruptions.About{}, err
@@ -126,7 +135,7 @@ func (r *Runner) Corrupt(ctx context.Context, source string, config metro.Config
 	return corruptions.Look(dir)
 }
 
-// drawingRun is a frozen generator, and the rows that it draws for.
+// drawingRun is a frozen generator, or what was kept of its logits, and the rows that it draws for.
 type drawingRun struct {
 	model     metro.Model
 	workload  *Pretraining // of the rows; it is not trained
@@ -134,52 +143,101 @@ type drawingRun struct {
 	tokenizer tokens.Tokenizer
 	made      corruptions.Made
 
-	training, validation *model.Exec // with dropout, if training would draw so, and without
+	logits               *corruptions.Reader // that were kept; nil for a generator
+	training, validation *model.Exec         // the generator, with dropout if training would draw so, and without
 	closes               func()
 }
 
 func (d *drawingRun) close() {
-	d.training.Finalize()
-	d.validation.Finalize()
-	d.closes()
+	if d.logits == nil {
+		d.training.Finalize()
+		d.validation.Finalize()
+		d.closes()
+	}
 }
 
-func (r *Runner) openDrawing(ctx context.Context, source string, config metro.Config) (*drawingRun, error) {
-	p, err := LoadPretrained(source)
+func (r *Runner) openDrawing(ctx context.Context, source string, config metro.Config, top int) (*drawingRun, error) {
+	d := &drawingRun{}
+	c := config
+	c.Replacements.Source, c.Replacements.Checkpoint, c.Sharing = metro.SourceFrozen, source, metro.SharingNone
+	c.Training.Accumulate, c.Training.InitFrom, c.Growth, c.Training.Fork = 1, "", metro.Neutral().Growth, ""
+	o, p, err := drawnFrom(source)
 	if err != nil {
 		return nil, err
 	}
-	c := p.Shape(config)
-	c.Data, c.Generator.Dropout, c.Positions.WithinDocuments = config.Data, config.Generator.Dropout, config.Positions.WithinDocuments
-	c.Replacements.Source, c.Replacements.Checkpoint, c.Sharing = metro.SourceFrozen, source, metro.SharingNone
-	c.Training.Accumulate, c.Training.InitFrom, c.Growth, c.Training.Fork = 1, "", metro.Neutral().Growth, ""
+	if p != nil {
+		shaped := p.Shape(c)
+		c.Embeddings, c.Main, c.Generator, c.Objective = shaped.Embeddings, shaped.Main, shaped.Generator, shaped.Objective
+		c.Generator.Dropout, c.Positions = config.Generator.Dropout, shaped.Positions
+		c.Positions.WithinDocuments = config.Positions.WithinDocuments
+	}
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	if why := c.Idle("replacements.temperature"); why != "" {
 		return nil, usererr.New("there is nothing to draw: %s", why)
 	}
-	dataset, err := r.dataset(ctx, c.Data, p.Tokenizer, nil)
+	d.tokenizer = o.tokenizer()
+	dataset, err := r.dataset(ctx, c.Data, d.tokenizer, nil)
 	if err != nil {
 		return nil, err
 	}
-	d := &drawingRun{tokenizer: p.Tokenizer}
-	if d.workload, err = r.newPretraining(c, dataset, origins{frozen: &p}); err != nil {
+	run := r.Identity(c)
+	run.Corpus, run.Tokenizer = dataset.Corpus.Hash, d.tokenizer.Hash()
+	for _, m := range dataset.Mixed {
+		run.Mixture = append(run.Mixture, MixedText{Corpus: m.Corpus.Hash, Share: m.Share})
+	}
+	if d.workload, err = r.newPretraining(c, dataset, o); err != nil {
 		return nil, err
 	}
 	d.model, d.heldOut = d.workload.model, d.workload.heldOut
-	hash, err := p.Hash()
-	if err != nil {
+	d.logits, d.workload.stored = d.workload.stored, nil
+	d.made = corruptions.Made{
+		Corpus: run.Corpus, Mixture: mixed(run), Tokenizer: run.Tokenizer, Settings: drawing(c), Backend: r.BackendKind, Numerics: NumericsVersion,
+		Vocab: d.model.Vocab, Steps: c.Training.Steps, Batch: c.Training.BatchSize, Slots: c.MaskedPositions(), HeldOut: c.Evaluation.Rows, Top: top,
+	}
+	if top > 0 { // what is drawn from them decides
+		maps.DeleteFunc(d.made.Settings, func(path, _ string) bool {
+			return strings.HasPrefix(path, "replacements.temperature") || path == "replacements.disallow_correct"
+		})
+	}
+	if p == nil {
+		d.made.Generator = "logits " + o.stored.Hash
+		return d, d.checkLogits(o.stored, run, top)
+	}
+	if d.made.Generator, err = p.Hash(); err != nil {
 		return nil, err
 	}
-	d.made = corruptions.Made{
-		Generator: hash, Corpus: dataset.Corpus.Hash, Tokenizer: p.Tokenizer.Hash(), Settings: drawing(c), Backend: r.BackendKind, Numerics: NumericsVersion,
-		Vocab: d.model.Vocab, Steps: c.Training.Steps, Batch: c.Training.BatchSize, Slots: c.MaskedPositions(), HeldOut: c.Evaluation.Rows,
+	return d, d.compile(r, *p)
+}
+
+// drawnFrom opens a source of corruptions: a trained model, or logits that were kept.
+func drawnFrom(source string) (origins, *Pretrained, error) {
+	if _, err := corruptions.Look(source); err == nil {
+		s, err := loadStored(source)
+		return origins{stored: s}, nil, err
 	}
-	for _, m := range dataset.Mixed {
-		d.made.Mixture = append(d.made.Mixture, corruptions.Mixed{Corpus: m.Corpus.Hash, Share: m.Share})
+	p, err := LoadPretrained(source)
+	return origins{frozen: &p}, &p, err
+}
+
+// checkLogits looks whether logits that were kept are of the rows of run, and enough for its temperatures.
+func (d *drawingRun) checkLogits(s *stored, run RunIdentity, top int) error {
+	switch {
+	case s.Top == 0:
+		return usererr.New("%s holds samples, which were drawn already; a source is a trained model, or a folder of logits (metro corrupt --top)", s.dir)
+	case top > 0:
+		return usererr.New("%s holds the logits of %d tokens; others are kept of a trained model", s.dir, s.Top)
 	}
-	return d, d.compile(r, p)
+	if err := s.fits(run); err != nil {
+		return err
+	}
+	for step := 1; step <= d.made.Steps; step++ {
+		if err := s.Loss.Allows(run.Config.TemperatureAt(step)); err != nil {
+			return usererr.New("%s: %w", s.dir, err)
+		}
+	}
+	return nil
 }
 
 // compile makes the graph that draws, over the weights of p.
@@ -190,11 +248,13 @@ func (d *drawingRun) compile(r *Runner, p Pretrained) error {
 	}
 	defer src.Close()
 	described := metro.Describe(d.model.Config, d.model.Vocab)
-	inv := described.Of(metro.OwnerGenerator)
-	if held := weights.Held(src, described); len(held.HeadOf(metro.OwnerGenerator, metro.HeadGenerator)) == 0 {
-		if inv = append(described.Of(metro.OwnerMain).Encoder(), held.HeadOf(metro.OwnerMain, metro.HeadLM)...); len(held.HeadOf(metro.OwnerMain, metro.HeadLM)) == 0 {
+	held, inv := weights.Held(src, described), described.Of(metro.OwnerGenerator)
+	if len(held.HeadOf(metro.OwnerGenerator, metro.HeadGenerator)) == 0 {
+		head := held.HeadOf(metro.OwnerMain, metro.HeadLM)
+		if len(head) == 0 {
 			return usererr.New("%s has no masked language model, neither a generator nor a main model with such a head; name a run that trained one", p.Dir)
 		}
+		inv = append(described.Of(metro.OwnerMain).Encoder(), head...)
 	}
 	store := model.NewStore()
 	inv.Fill(store)
@@ -206,18 +266,22 @@ func (d *drawingRun) compile(r *Runner, p Pretrained) error {
 		return err
 	}
 	d.closes = closes
-	draw := func(trains bool) (*model.Exec, error) {
+	exec := func(trains bool) (*model.Exec, error) {
 		return model.NewExec(engine, store, func(scope *model.Scope, in []*Node) []*Node {
 			batch := batchNodes(d.model.Config, in[2:])
 			if trains {
 				batch.Key = in[0]
 			}
-			samples := d.model.Draw(scope, batch, d.workload.scalarNodes(in[1]))
-			return []*Node{samples, Neg(samples), ConvertDType(ReduceAllSum(in[0]), samples.DType())} // pure Go fails where a node is newer than all outputs
+			said := d.model.Draw
+			if d.made.Top > 0 {
+				said = d.model.MaskedLogits
+			}
+			out := said(scope, batch, d.workload.scalarNodes(in[1]))
+			return []*Node{out, Neg(out), ReduceAllSum(in[0])} // pure Go fails where a node is newer than all outputs
 		})
 	}
-	if d.training, err = draw(true); err == nil {
-		d.validation, err = draw(false)
+	if d.training, err = exec(true); err == nil {
+		d.validation, err = exec(false)
 	}
 	return err
 }
@@ -228,13 +292,8 @@ func (d *drawingRun) write(ctx context.Context, w *corruptions.Writer, report fu
 		if ctx.Err() != nil {
 			return ErrInterrupted
 		}
-		if done := w.Rows() - first; done < len(batch.Rows) { // else all of them are written
-			samples, err := d.draw(batch, step)
-			if err != nil {
-				return err
-			}
-			slots := max(done, 0) * d.made.Slots
-			if err := w.Add(batch.Positions[slots:], samples[slots:], batch.Weights[slots:]); err != nil {
+		if done := max(0, w.Rows()-first); done < len(batch.Rows) { // else all of them are written
+			if err := d.add(w, first, batch, step, done*d.made.Slots); err != nil {
 				return err
 			}
 		}
@@ -260,17 +319,38 @@ func (d *drawingRun) write(ctx context.Context, w *corruptions.Writer, report fu
 	return w.Finish()
 }
 
-// draw draws for the rows of a training step or, of the validation split, for those of step 0: without dropout, at the last step's
-// temperature.
-func (d *drawingRun) draw(batch data.Batch, step int) ([]int32, error) {
+// add writes what is drawn for, or kept of, the rows of a batch from a slot on.
+func (d *drawingRun) add(w *corruptions.Writer, first int, batch data.Batch, step, slot int) error {
+	var samples []int32
+	var err error
+	switch {
+	case d.made.Top > 0:
+		kept, _, err := d.keep(batch, step)
+		if err != nil {
+			return err
+		}
+		return w.AddDistributions(batch.Positions[slot:], kept[slot:], batch.Weights[slot:])
+	case d.logits != nil:
+		samples, err = d.drawFromLogits(first, batch, step)
+	default:
+		samples, err = say(d, batch, step, tensors.CopyFlatData[int32])
+	}
+	if err != nil {
+		return err
+	}
+	return w.Add(batch.Positions[slot:], samples[slot:], batch.Weights[slot:])
+}
+
+// say runs the generator on the rows of a training step or, of the validation split, on those of step 0: without dropout, at the last
+// step's temperature.
+func say[T any](d *drawingRun, batch data.Batch, step int, read func(*tensors.Tensor) ([]T, error)) ([]T, error) {
 	c, exec := d.model.Config, d.training
 	c.Training.BatchSize = len(batch.Rows)
-	at := step
 	if step == 0 {
-		at, exec = c.Training.Steps, d.validation
+		exec = d.validation
 	}
 	a, b := randstream.Key(c.Seed, "dropout", step)
-	scalars := d.workload.Scalars(at)
+	scalars := d.workload.Scalars(d.at(step))
 	in := []any{tensors.FromFlatDataAndDimensions([]uint64{a, b, 0}, dropoutWords), tensors.FromFlatDataAndDimensions(scalars, len(scalars))}
 	for _, t := range (hostBatch{batch, c}).Part(0) {
 		in = append(in, t)
@@ -279,9 +359,95 @@ func (d *drawingRun) draw(batch data.Batch, step int) ([]int32, error) {
 	if err != nil {
 		return nil, fmt.Errorf("draw corruptions: %w", err)
 	}
-	samples, err := tensors.CopyFlatData[int32](out[0])
+	said, err := read(out[0])
 	for _, t := range out {
 		t.MustFinalizeAll()
 	}
-	return samples, err
+	return said, err
+}
+
+// at is the step whose temperature the rows of a step have: those of the validation split, step 0, have the last one's.
+func (d *drawingRun) at(step int) int { return cmp.Or(step, d.made.Steps) }
+
+// keep returns what is kept of the logits of a batch, and the logits.
+func (d *drawingRun) keep(batch data.Batch, step int) (kept []corruptions.Distribution, logits [][]float32, err error) {
+	all, err := say(d, batch, step, tensors.CopyFlatData[float32])
+	if err != nil {
+		return nil, nil, err
+	}
+	kept, logits = make([]corruptions.Distribution, len(batch.Positions)), slices.Collect(slices.Chunk(all, d.made.Vocab))
+	for i, l := range logits {
+		if batch.Weights[i] > 0 {
+			kept[i] = corruptions.Of(l, d.made.Top)
+		}
+	}
+	return kept, logits, nil
+}
+
+// measuredSlots is on how many slots it is measured what is lost by leaving logits out.
+const measuredSlots = 256
+
+// measure finds out what is lost by leaving logits out, on slots of the first steps. Too much at temperature 1 is the user's error.
+func (d *drawingRun) measure() (corruptions.Loss, error) {
+	if d.made.Top == 0 {
+		return nil, nil
+	}
+	var all [][]float32
+	var kept []corruptions.Distribution
+	for step := 0; step < d.made.Steps && len(all) < measuredSlots; step++ {
+		batch, err := d.workload.Batch(step)
+		if err != nil {
+			return nil, err
+		}
+		these, logits, err := d.keep(batch.(hostBatch).Batch, step+1)
+		if err != nil {
+			return nil, err
+		}
+		for i, weight := range batch.(hostBatch).Weights {
+			if weight > 0 && len(all) < measuredSlots {
+				all, kept = append(all, logits[i]), append(kept, these[i])
+			}
+		}
+	}
+	loss := corruptions.LossOf(all, kept, d.frequencies())
+	return loss, loss.Allows(1)
+}
+
+// frequencies are those of the tokens in the training text, as logarithms; one that the text does not have, a special one say, has that
+// of the rarest.
+func (d *drawingRun) frequencies() []float32 {
+	list := slices.Clone(d.model.LogUnigram)
+	rarest := float32(0)
+	for _, f := range list {
+		if f > neverDrawn/2 {
+			rarest = min(rarest, f)
+		}
+	}
+	for i, f := range list {
+		list[i] = max(f, rarest)
+	}
+	return list
+}
+
+// drawFromLogits draws from logits that were kept.
+func (d *drawingRun) drawFromLogits(first int, batch data.Batch, step int) ([]int32, error) {
+	slots, err := d.logits.Distributions(first, batch.Positions, batch.Weights)
+	if err != nil {
+		return nil, err
+	}
+	c, temperature := d.model.Config, d.model.Config.TemperatureAt(d.at(step))
+	samples, frequencies := make([]int32, len(slots)), d.frequencies()
+	for i, slot := range slots {
+		if batch.Weights[i] == 0 {
+			continue
+		}
+		p, u := slot.At(temperature, frequencies), float64(batch.Uniforms[i])
+		if c.Replacements.DisallowCorrect {
+			original := batch.Tokens[i/d.made.Slots*c.Data.SeqLen+int(batch.Positions[i])]
+			u *= 1 - p[original]
+			p[original] = 0
+		}
+		samples[i] = corruptions.Draw(p, u)
+	}
+	return samples, nil
 }

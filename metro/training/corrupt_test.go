@@ -12,6 +12,7 @@ import (
 
 	"github.com/gomlx/compute"
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/stat/distuv"
 
 	"metrolab/internal/backendtest"
 	"metrolab/internal/usererr"
@@ -24,7 +25,7 @@ import (
 func drawnFor(t *testing.T, be compute.Backend, source string, c metro.Config) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "corruptions")
-	about, err := runner(t, be).Corrupt(t.Context(), source, c, dir, nil)
+	about, err := runner(t, be).Corrupt(t.Context(), source, c, dir, 0, nil)
 	require.NoError(t, err)
 	require.Equal(t, c.Training.Steps*c.Training.BatchSize+c.Evaluation.Rows, about.Rows())
 	return dir
@@ -43,7 +44,6 @@ func TestStoredEqualsFrozen(t *testing.T) {
 		"masks fall, spans":   {"masking.final_rate=0.05", "masking.pattern=span", "masking.rule=80/10/10"},
 		"never the original":  {"replacements.disallow_correct=true", "masking.with_replacement=true"},
 		"dropout in samples":  {"generator.dropout=0.3", "replacements.dropout=train"},
-		"none in samples":     {"generator.dropout=0.3", "replacements.dropout=eval"},
 		"in parts":            {"training.accumulate=2", "training.batch_size=8", "generator.dropout=0.3", "replacements.dropout=train"},
 		"contrast":            {"objective.name=rtd_clm_scl"},
 		"within documents":    {"positions.within_documents=true"},
@@ -123,7 +123,7 @@ func TestCorruptGoesOn(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "stopped")
 	for stops := range 3 {
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := r.Corrupt(ctx, source.Dir, c, dir, func(done, total int) {
+		_, err := r.Corrupt(ctx, source.Dir, c, dir, 0, func(done, total int) {
 			if done > (stops+1)*total/5 {
 				cancel()
 			}
@@ -133,7 +133,7 @@ func TestCorruptGoesOn(t *testing.T) {
 		require.ErrorContains(t, refusedOn(t, storedBy(dir)...), "rows; give the metro corrupt command again, which goes on")
 	}
 	damage(t, filepath.Join(dir, "00001.rows"))
-	_, err := r.Corrupt(t.Context(), source.Dir, c, dir, nil)
+	_, err := r.Corrupt(t.Context(), source.Dir, c, dir, 0, nil)
 	require.NoError(t, err)
 	require.Equal(t, contents(t, whole), contents(t, dir))
 	after, _ := checkpointed(t, source)
@@ -193,10 +193,10 @@ func TestCorruptionsOfOtherRowsAreRefused(t *testing.T) {
 		}
 		require.ErrorContains(t, refusedOn(t, append(settings, assignment)...), want)
 	}
-	_, err := runner(t, be).Corrupt(t.Context(), source, assigned(t, "training.steps=10", "replacements.temperature=2"), dir, nil)
+	_, err := runner(t, be).Corrupt(t.Context(), source, assigned(t, "training.steps=10", "replacements.temperature=2"), dir, 0, nil)
 	require.True(t, usererr.Is(err))
 	require.ErrorContains(t, err, "holds other corruptions: replacements.temperature is not set there, and 2 here; write to another folder")
-	_, err = runner(t, be).Corrupt(t.Context(), source, assigned(t, "objective.name=mlm"), filepath.Join(t.TempDir(), "x"), nil)
+	_, err = runner(t, be).Corrupt(t.Context(), source, assigned(t, "objective.name=mlm"), filepath.Join(t.TempDir(), "x"), 0, nil)
 	require.ErrorContains(t, err, "there is nothing to draw: objective.name=mlm replaces no tokens")
 	damage(t, filepath.Join(dir, "00000.rows"))
 	require.ErrorContains(t, refusedOn(t, storedBy(dir, "training.steps=10")...), "are damaged: the SHA-256 of")
@@ -218,4 +218,90 @@ func TestCorruptBySchedulesAndLanguageModels(t *testing.T) {
 		}
 		require.Equal(t, first, files, schedule)
 	}
+}
+
+// Logits that were kept draw what their generator does: all of them nearly every sample alike, at any temperature, since only their
+// rounding is lost; and too few of them are refused, with how much is lost.
+func TestLogitsDraw(t *testing.T) {
+	be, source := backendtest.Go(t), trained(t).Run.Dir
+	r, c := runner(t, be), assigned(t, "training.steps=40", "masking.rate=0.5")
+	keep := func(top int) (string, error) {
+		dir := filepath.Join(t.TempDir(), "logits")
+		_, err := r.Corrupt(t.Context(), source, c, dir, top, nil)
+		return dir, err
+	}
+	p, err := training.LoadPretrained(source)
+	require.NoError(t, err)
+	logits, err := keep(p.Model.Vocab)
+	require.NoError(t, err)
+	about, err := corruptions.Look(logits)
+	require.NoError(t, err)
+	for temperature, lost := range about.Loss {
+		require.Less(t, lost, 1e-5, temperature)
+	}
+	for _, settings := range [][]string{
+		{"replacements.temperature=2", "replacements.temperature_schedule=linear"}, {"replacements.temperature=0.6"}, {"replacements.disallow_correct=true"},
+	} {
+		with := c
+		for _, a := range settings {
+			require.NoError(t, with.Set(a))
+		}
+		direct, kept := drawnFor(t, be, source, with), drawnFor(t, be, logits, with)
+		same, all := 0, 0
+		for name, want := range contents(t, direct) {
+			if strings.HasSuffix(name, ".rows") {
+				got := contents(t, kept)[name]
+				for i := 0; i < len(want); i += 4 {
+					all++
+					if want[i:i+4] == got[i:i+4] {
+						same++
+					}
+				}
+			}
+		}
+		require.Greater(t, float64(same)/float64(all), 0.99, settings)
+		require.ErrorContains(t, refusedOn(t, storedBy(logits, "training.steps=40", "masking.rate=0.5")...), "holds logits, from which nothing is drawn yet")
+	}
+	_, err = keep(4)
+	require.True(t, usererr.Is(err))
+	require.ErrorContains(t, err, "at temperature 1 the logits that were kept are")
+	require.ErrorContains(t, err, "keep more of them (--top)")
+	for settings, want := range map[string]string{
+		"replacements.temperature=5": "draw at temperatures from 0.5 to 4, not at 5",
+		"seed=77":                    "were made with seed=",
+	} {
+		with := c
+		require.NoError(t, with.Set(settings))
+		_, err := r.Corrupt(t.Context(), logits, with, filepath.Join(t.TempDir(), "x"), 0, nil)
+		require.True(t, usererr.Is(err))
+		require.ErrorContains(t, err, want)
+	}
+	drawn := drawnFor(t, be, logits, c)
+	_, err = r.Corrupt(t.Context(), drawn, c, filepath.Join(t.TempDir(), "x"), 0, nil)
+	require.ErrorContains(t, err, "holds samples, which were drawn already")
+	_, err = r.Corrupt(t.Context(), logits, c, filepath.Join(t.TempDir(), "x"), 9, nil)
+	require.ErrorContains(t, err, "others are kept of a trained model")
+}
+
+// At a very high temperature every token is drawn alike.
+func TestHighTemperatureIsUniform(t *testing.T) {
+	source := trained(t).Run.Dir
+	dir := drawnFor(t, backendtest.Go(t), source, assigned(t, "training.steps=200", "masking.rate=0.5", "replacements.temperature=10000"))
+	about, err := corruptions.Look(dir)
+	require.NoError(t, err)
+	counts, all := make([]float64, about.Vocab), 0.0
+	for name, rows := range contents(t, dir) {
+		for i := 0; strings.HasSuffix(name, ".rows") && i < len(rows); i += 4 {
+			if rows[i] != 255 || rows[i+1] != 255 { // a slot that is in use
+				counts[int(rows[i+2])|int(rows[i+3])<<8]++
+				all++
+			}
+		}
+	}
+	chi := 0.0
+	for _, n := range counts {
+		chi += (n - all/float64(len(counts))) * (n - all/float64(len(counts))) / (all / float64(len(counts)))
+	}
+	low, high := distuv.ChiSquared{K: float64(len(counts) - 1)}.Quantile(1e-4), distuv.ChiSquared{K: float64(len(counts) - 1)}.Quantile(1-1e-4)
+	require.True(t, low < chi && chi < high, "χ² %g of %d tokens, %g draws", chi, len(counts), all)
 }

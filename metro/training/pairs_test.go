@@ -249,7 +249,7 @@ func TestPairsOfSwitches(t *testing.T) {
 	p.shared.Corpus, p.own.Corpus = small, small
 	p.runner = p.shared
 	p.base, p.stored = p.train(t, pairConfig(t)).Run.Dir, filepath.Join(p.root, "drawn")
-	_, err = p.shared.Corrupt(t.Context(), p.base, pairConfig(t), p.stored, nil)
+	_, err = p.shared.Corrupt(t.Context(), p.base, pairConfig(t), p.stored, 0, nil)
 	require.NoError(t, err)
 	pairs := map[string]bool{}
 	for _, setting := range switches(t) {
