@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gomlx/compute/dtypes/float16"
+
 	"metrolab/internal/atomicfile"
 	"metrolab/internal/safetensors"
 	"metrolab/internal/usererr"
@@ -31,11 +33,32 @@ import (
 // notes say, in a sentence each, why that was so and which tensors were left out. Matrices that src has as factors are multiplied;
 // see [ExportFactors].
 func Export(dir string, t tokens.Tokenizer, src weights.Source) (notes []string, err error) {
-	return export(dir, t, src, nil)
+	return export(dir, t, src, nil, full)
 }
 
+// ExportHalf is [Export] in half precision: each weight is rounded to 16 bits (IEEE's binary16, of 10 bits of mantissa), and
+// model.safetensors is half as large. transformers reads it too. A weight above 65,504, the greatest of these numbers, is the
+// user's error.
+func ExportHalf(dir string, t tokens.Tokenizer, src weights.Source) (notes []string, err error) {
+	return export(dir, t, src, nil, half)
+}
+
+// precision is how a number is written.
+type precision struct {
+	dtype  string
+	append func(raw []byte, x float32) []byte
+	most   float64 // greatest number
+}
+
+var (
+	full = precision{"F32", func(raw []byte, x float32) []byte { return binary.LittleEndian.AppendUint32(raw, math.Float32bits(x)) }, math.Inf(1)}
+	half = precision{"F16", func(raw []byte, x float32) []byte {
+		return binary.LittleEndian.AppendUint16(raw, float16.FromFloat32(x).Bits())
+	}, 65504}
+)
+
 // export writes those tensors of src that are in slices as factors.
-func export(dir string, t tokens.Tokenizer, src weights.Source, slices map[string]weights.Slice) (notes []string, err error) {
+func export(dir string, t tokens.Tokenizer, src weights.Source, slices map[string]weights.Slice, as precision) (notes []string, err error) {
 	shapes := weights.Shapes(src)
 	parts, err := planExport(src.Model().Config, t, shapes, slices)
 	if err != nil {
@@ -46,7 +69,7 @@ func export(dir string, t tokens.Tokenizer, src weights.Source, slices map[strin
 	}
 	err = atomicfile.WriteDir(dir, func(temp string) error {
 		for _, p := range parts {
-			if err := p.write(filepath.Join(temp, p.name), t, src); err != nil {
+			if err := p.write(filepath.Join(temp, p.name), t, src, as); err != nil {
 				return err
 			}
 		}
@@ -91,7 +114,7 @@ func leftOut(shapes map[string][]int) string {
 	return fmt.Sprintf("%d tensors have no place in a folder and were left out, such as %s", len(names), strings.Join(names[:min(3, len(names))], ", "))
 }
 
-func (o outgoing) write(dir string, t tokens.Tokenizer, src weights.Source) error {
+func (o outgoing) write(dir string, t tokens.Tokenizer, src weights.Source, as precision) error {
 	if err := t.SaveFolder(dir, o.settings.MaxPositions); err != nil {
 		return err
 	}
@@ -100,20 +123,20 @@ func (o outgoing) write(dir string, t tokens.Tokenizer, src weights.Source) erro
 	}
 	infos, byName := []safetensors.Info(nil), map[string]joint{}
 	for _, j := range o.whole() {
-		infos = append(infos, safetensors.Info{Name: j.theirs, DType: "F32", Shape: j.theirShape()})
+		infos = append(infos, safetensors.Info{Name: j.theirs, DType: as.dtype, Shape: j.theirShape()})
 		byName[j.theirs] = j
 	}
 	more, factors := o.factors()
 	// transformers wants to be told that the tensors are PyTorch's.
 	return safetensors.WriteFile(filepath.Join(dir, weightsFile), append(infos, more...), map[string]string{"format": "pt"}, func(info safetensors.Info, w io.Writer) error {
 		if values, ok := factors[info.Name]; ok {
-			return writeFloats(w, len(values), func(i int) float32 { return values[i] })
+			return as.write(w, len(values), func(i int) float32 { return values[i] })
 		}
-		return byName[info.Name].write(w, src)
+		return byName[info.Name].write(w, src, as)
 	})
 }
 
-func (j joint) write(w io.Writer, src weights.Source) error {
+func (j joint) write(w io.Writer, src weights.Source, as precision) error {
 	values := make([]float32, elements(j.shape))
 	if j.ours != "" {
 		if err := src.Read(j.ours, values); err != nil {
@@ -130,21 +153,25 @@ func (j joint) write(w io.Writer, src weights.Source) error {
 		}
 	}
 	if !j.transposed {
-		return writeFloats(w, len(values), func(i int) float32 { return values[i] })
+		return as.write(w, len(values), func(i int) float32 { return values[i] })
 	}
 	rows, columns := j.sides()
 	size := rows * columns
-	return writeFloats(w, len(values), func(i int) float32 {
+	return as.write(w, len(values), func(i int) float32 {
 		first, i := i/size*size, i%size
 		return values[first+i%rows*columns+i/rows]
 	})
 }
 
-// writeFloats writes n little-endian float32.
-func writeFloats(w io.Writer, n int, at func(int) float32) error {
+// write writes n numbers, little-endian.
+func (p precision) write(w io.Writer, n int, at func(int) float32) error {
 	buffer := make([]byte, 0, 4*chunk)
 	for i := range n {
-		buffer = binary.LittleEndian.AppendUint32(buffer, math.Float32bits(at(i)))
+		x := at(i)
+		if math.Abs(float64(x)) > p.most {
+			return usererr.New("a weight of %g is beyond %g, the greatest number of half precision; write it in full", x, p.most)
+		}
+		buffer = p.append(buffer, x)
 		if len(buffer) == cap(buffer) || i == n-1 {
 			if _, err := w.Write(buffer); err != nil {
 				return err

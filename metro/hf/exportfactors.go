@@ -27,7 +27,7 @@ func ExportFactors(dir string, t tokens.Tokenizer, src weights.Source) (notes []
 			found[tensor.Name] = s
 		}
 	}
-	return export(dir, t, src, found)
+	return export(dir, t, src, found, full)
 }
 
 // factored is a product on its way into a folder.

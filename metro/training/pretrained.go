@@ -256,7 +256,14 @@ func (p Pretrained) Hash() (string, error) {
 
 // Export writes the model as Hugging Face folders into dir; see [hf.Export]. The notes say what ELECTRA has no place for. What
 // fails is the user's to mend.
-func (p Pretrained) Export(dir string) (notes []string, err error) {
+func (p Pretrained) Export(dir string) (notes []string, err error) { return p.export(dir, hf.Export) }
+
+// ExportHalf is [Pretrained.Export] in half precision; see [hf.ExportHalf].
+func (p Pretrained) ExportHalf(dir string) (notes []string, err error) {
+	return p.export(dir, hf.ExportHalf)
+}
+
+func (p Pretrained) export(dir string, write func(string, tokens.Tokenizer, weights.Source) ([]string, error)) (notes []string, err error) {
 	if err := p.NeedMain(); err != nil {
 		return nil, err
 	}
@@ -265,7 +272,7 @@ func (p Pretrained) Export(dir string) (notes []string, err error) {
 		return nil, err
 	}
 	defer src.Close()
-	if notes, err = hf.Export(dir, p.Tokenizer, src); err != nil {
+	if notes, err = write(dir, p.Tokenizer, src); err != nil {
 		return nil, usererr.New("%w", err) // weights that cannot be read, or a folder that cannot be written
 	}
 	return notes, nil
