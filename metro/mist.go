@@ -90,7 +90,7 @@ func (p *Pass) pseudoTargets() *Node {
 // guesses are the corrective model's first choices at the masked positions, [B, P] int32. Whole numbers have no gradient.
 func (p *Pass) guesses() *Node { return ArgMax(StopGradient(p.CLMLogits()), -1, dtypes.Int32) }
 
-// fromOtherRows gives the rows of x, [B, …, P], each another's, by changing the places of every two. So a step in parts of even
+// fromOtherRows gives the rows of x, [B, P], each another's, by changing the places of every two. So a step in parts of even
 // numbers of rows is that of the whole batch. A last row that has no other beside it, which only happens where held-out rows are
 // measured, gets its own of the next slot.
 func fromOtherRows(x *Node) *Node {

@@ -5,6 +5,7 @@ package plan
 import (
 	_ "embed"
 	"encoding/json"
+	"slices"
 
 	"metrolab/layers"
 	"metrolab/metro"
@@ -66,12 +67,16 @@ type buffers struct {
 	checkpointing                               bool
 }
 
+// ofTwoPasses is how much of the shorter of two passes that no gradient joins is there when a step needs most: XLA has done a part of
+// the one when it begins with the other. It is by eye, from four steps that XLA compiled for the processor.
+const ofTwoPasses = 0.6
+
 // buffersOf counts those of c, whose rows are those of one device.
 func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 	const float = 4
 	rows := float64(c.Training.BatchSize / max(1, c.Training.Accumulate))
 	b := buffers{checkpointing: c.Training.ActivationCheckpointing}
-	add := func(reader metro.Owner, tokens int) { // of a row
+	add := func(reader metro.Owner, tokens int, n float64) { // of a row, and how much of the run is kept
 		c, e, length := c, c.Main, float64(tokens)
 		c.Data.SeqLen = tokens
 		if reader == metro.OwnerGenerator {
@@ -80,25 +85,31 @@ func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 		hidden, inner := float*rows*length*float64(e.Width), float*rows*length*float64(e.FFN)
 		if r, ok := c.Routed(reader, true); ok { // guesses: nothing was compiled that they could be fitted to
 			inner = float * r.All * float64(e.FFN)
-			b.routed += float64(e.Layers) * float * (2*r.Carriers + 2*r.All*float64(e.Width))
+			b.routed += n * float64(e.Layers) * float * (2*r.Carriers + 2*r.All*float64(e.Width))
 		}
 		attention := float * rows * float64(e.Heads) * length * length
-		n := float64(e.Layers)
+		n *= float64(e.Layers)
 		b.hidden, b.inner, b.attention = b.hidden+n*hidden, b.inner+n*inner, b.attention+n*attention
 		if one := [3]float64{hidden, inner, attention}; one[0]+one[1]+one[2] > b.layer[0]+b.layer[1]+b.layer[2] {
 			b.layer = one
 		}
 	}
-	for _, tokens := range c.MainRuns() {
-		add(metro.OwnerMain, tokens)
+	lengths := c.MainRuns()
+	slices.Sort(lengths)
+	for i, tokens := range lengths {
+		share := 1.0
+		if c.HeadRuns() > 1 && i == 0 {
+			share = ofTwoPasses
+		}
+		add(metro.OwnerMain, tokens, share)
 	}
 	generator := inv.HeadOf(metro.OwnerGenerator, metro.HeadGenerator)
 	switch {
 	case len(generator) == 0 || generator[0].Frozen: // keeps nothing
 	case c.Sharing == metro.SharingAll:
-		add(metro.OwnerMain, c.Data.SeqLen)
+		add(metro.OwnerMain, c.Data.SeqLen, 1)
 	default:
-		add(metro.OwnerGenerator, c.Data.SeqLen)
+		add(metro.OwnerGenerator, c.Data.SeqLen, 1)
 	}
 	var vocabulary []float64 // positions of the heads that end in a product with the token table
 	slots := rows * float64(c.MaskedPositions())
@@ -106,9 +117,7 @@ func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 		vocabulary = append(vocabulary, slots)
 	}
 	if len(inv.HeadOf(metro.OwnerMain, metro.HeadCLM)) > 0 {
-		for range c.HeadRuns() {
-			vocabulary = append(vocabulary, slots)
-		}
+		vocabulary = append(vocabulary, slots)
 	}
 	if len(inv.HeadOf(metro.OwnerMain, metro.HeadLM)) > 0 {
 		if c.Objective.Name == "all_token_lm" {
@@ -122,7 +131,7 @@ func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 	for _, w := range inv.Learning() {
 		switch bytes := float64(float * w.Size()); {
 		case w.Role == layers.RoleTable && len(w.Shape) > 0 && w.Shape[0] == c.Data.VocabSize:
-			b.table += bytes * float64(max(1, len(vocabulary)))
+			b.table += bytes * float64(max(1, len(vocabulary)+c.HeadRuns()-1))
 		default:
 			b.gradients += bytes
 		}
@@ -158,13 +167,16 @@ func Temporaries(c metro.Config, compiler Compiler) (float64, error) {
 }
 
 // Evidence is the number of compiled steps that the estimate for c was fitted to: those of its precision and, if it checkpoints
-// activations, with checkpointing. Where there are none, as with experts, it is a guess.
+// activations, with checkpointing. Where there are none, as with experts or a second pass, it is a guess.
 func Evidence(c metro.Config, compiler Compiler) int {
 	k := fitted[compiler][precision(c)]
 	for _, reader := range []metro.Owner{metro.OwnerMain, metro.OwnerGenerator} {
 		if _, ok := c.Experts(reader); ok {
 			return 0
 		}
+	}
+	if c.HeadRuns() > 1 {
+		return 0
 	}
 	if c.Training.ActivationCheckpointing {
 		return k.Checkpointed
