@@ -16,6 +16,7 @@ type SelfAttention struct {
 	Dropout    float64     // of the attention weights
 	Init       Initializer // of the dense weights
 	InitOutput Initializer // of the output map's; nil = Init
+	Adapter    Adapter     // of its maps
 }
 
 // Apply computes softmax(QKᵀ/√(H/N) + bias)·V from x, [B, S, H], head by head, then a dense map back to H.
@@ -44,7 +45,8 @@ func (a SelfAttention) Apply(scope *model.Scope, x, bias, key *Node) *Node {
 	}
 	weights := Dropout(scope.In("weights"), widened(logits, softmax), key, a.Dropout)
 	mixed := Product(scope, "bnqk,bknd->bqnd", weights, v)
-	return Dense(scope.In("output"), Reshape(mixed, b, s, h), h, orElse(a.InitOutput, a.Init))
+	mixed = Reshape(mixed, b, s, h)
+	return a.Adapter.added("output", mixed, Dense(scope.In("output"), mixed, h, orElse(a.InitOutput, a.Init)))
 }
 
 // project maps x to queries, keys and values, [B, S, N, H/N] each, by one product.
@@ -56,10 +58,11 @@ func (a SelfAttention) project(scope *model.Scope, x *Node) (q, k, v *Node) {
 		maps, biases = append(maps, weights[0].Node(in, x)), append(biases, weights[1].Node(in, x))
 	}
 	all := rowsTimes(scope, x, Concatenate(maps, 1), Concatenate(biases, 0), nil) // [B, S, 3H]
-	part := func(i int) *Node {
-		return Reshape(Slice(all, AxisRange(), AxisRange(), AxisRange(i*h, (i+1)*h)), b, s, a.Heads, h/a.Heads)
+	part := func(i int, name string) *Node {
+		mapped := a.Adapter.added(name, x, Slice(all, AxisRange(), AxisRange(), AxisRange(i*h, (i+1)*h)))
+		return Reshape(mapped, b, s, a.Heads, h/a.Heads)
 	}
-	return part(0), part(1), part(2)
+	return part(0, "query"), part(1, "key"), part(2, "value")
 }
 
 // Weights lists the weights of a over states of a width.

@@ -22,6 +22,7 @@ type Block struct {
 	Recompute    bool              // trade time for memory: see Apply
 	Init         Initializer       // of the dense weights
 	InitResidual Initializer       // of the two that write into x, the last of either sub-layer; nil = Init
+	Adapter      Adapter           // of the layer
 }
 
 // Apply runs one layer on x, [B, S, H]. Each of its two sub-layers f, attention and [FeedForward], is
@@ -35,6 +36,7 @@ type Block struct {
 // Chen et al., 2016): less memory for one more forward pass. Dropout masks are drawn once, so loss and gradients are those
 // of a layer without it.
 func (b Block) Apply(scope *model.Scope, x, bias, key *Node) *Node {
+	x, bias = b.Adapter.reads(x, bias)
 	if b.Recompute {
 		x = x.Checkpoint()
 	}
@@ -62,7 +64,7 @@ func (b Block) Weights(width int) []Weight {
 }
 
 func (b Block) attention() SelfAttention {
-	return SelfAttention{Heads: b.Heads, Dropout: b.Dropout, Init: b.Init, InitOutput: b.InitResidual}
+	return SelfAttention{Heads: b.Heads, Dropout: b.Dropout, Init: b.Init, InitOutput: b.InitResidual, Adapter: b.Adapter}
 }
 
 func (b Block) feedForward() FeedForward {
@@ -95,9 +97,13 @@ func LayerName(i int) string { return "layer_" + strconv.Itoa(i) }
 // Layer i has the attention bias biases[i]: nil, or the same node for all, or one per layer. The result is the state
 // [B, S, H] after every layer. The last is the encoder's output: under PreNorm, where nothing has normalised it, it has
 // passed a layer normalisation of its own, in the scope final_norm.
-func Encoder(scope *model.Scope, x *Node, biases []*Node, key *Node, block Block) []*Node {
+// adapters are those of the layers, none or one each.
+func Encoder(scope *model.Scope, x *Node, biases []*Node, key *Node, block Block, adapters ...Adapter) []*Node {
 	states := make([]*Node, len(biases))
 	for i, bias := range biases {
+		if len(adapters) > 0 {
+			block.Adapter = adapters[i]
+		}
 		x = block.Apply(scope.In("%s", LayerName(i)), x, bias, key)
 		states[i] = x
 	}

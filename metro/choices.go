@@ -40,6 +40,7 @@ func Choices() map[string][]string {
 		"growth.depth":                      {DepthStack, DepthInterpolate, DepthZero},
 		"training.matmul":                   {MatMulFloat32, MatMulTF32, MatMulBFloat16},
 		"training.activations":              {ActivationsFloat32, ActivationsBFloat16},
+		"task.adaptation":                   append([]string{AdaptationFull}, adaptations.names()...),
 	}
 	for name, values := range encoder {
 		choices["main."+name], choices["generator."+name] = values, values

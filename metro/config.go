@@ -392,6 +392,9 @@ type Task struct {
 	Data        string `json:"data" since:"2" class:"data" neutral:"" path:"true" when:"task.name!="`  // the file or folder with the task's examples; "" where the task brings its own
 	FromScratch bool   `json:"from_scratch" since:"2" class:"data" neutral:"false" when:"task.name!="` // leave the pretrained weights out: the control
 	Pooling     string `json:"pooling" since:"2" class:"graph" neutral:"" when:"task.name!="`          // what a head that sees a whole row reads: "" or PoolingCLS
+	Adaptation  string `json:"adaptation" since:"2" class:"graph" neutral:"" when:"task.name!="`       // what learns beside the task's head: AdaptationFull, …
+
+	AdaptationOptions Options `json:"adaptation_options,omitzero"`
 }
 
 // PoolingCLS is a value of Task.Pooling: the state of [CLS], a dense layer with GELU, dropout, and a linear map, as in ELECTRA's

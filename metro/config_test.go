@@ -130,6 +130,7 @@ var invalid = map[string]string{
 	"task.data=mine.jsonl":                 `task.data is "mine.jsonl", but without task.name nothing reads it`,
 	"task.from_scratch=true":               "task.from_scratch is the control of a task; it needs task.name",
 	"task.pooling=cls":                     "task.pooling is what a task's head reads; it needs task.name",
+	"task.adaptation=head":                 "task.adaptation is what a fine-tuning trains; it needs task.name",
 	"evaluation.rows=0":                    "evaluation.rows must be positive, it is 0",
 	"evaluation.metrics=loss,speed":        `evaluation.metrics: there is no metric "speed"; registered are`,
 	"training.keep_at=1801":                "training.keep_at must be a step, at most training.steps (1800), or 0 for none; it is 1801",

@@ -23,6 +23,7 @@ const embeddingStd = 0.02
 // what is returned has that of the weights.
 func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad, biasScale, key *Node) []*Node {
 	c, owner := m.Config.encoderOf(reader), m.Config.ownersFor(reader)
+	adapting := m.adapting(scope, reader, tokens, nonPad, biasScale)
 	norm := scope.At("%s", owner.norm)
 	scope = scope.At("%s", owner.body)
 	x := t.embedder.Embed(scope, t.token, tokens)
@@ -31,7 +32,8 @@ func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad
 			x = Add(x, table)
 		}
 	}
-	x = layers.LayerNorm(norm.In("embedding_norm"), x, c.Epsilon)
+	text := x
+	x = layers.LayerNorm(norm.In("embedding_norm"), adapting.prompted(x), c.Epsilon)
 	full := x
 	x = ConvertDType(x, m.Config.activationDType(full.DType()))
 	x = layers.Dropout(scope.In("embedding_dropout"), x, key, c.Dropout)
@@ -44,11 +46,11 @@ func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad
 	} else {
 		real = LogicalAny(nonPad, 1) // padding is what not even its own document may read
 	}
-	biases := m.attentionBiases(scope, c, full, nonPad, biasScale)
+	biases := m.attentionBiases(scope, c, text, nonPad, biasScale)
 	block := m.block(reader, real)
-	states := append([]*Node{x}, layers.Encoder(scope, x, biases, key, block)...)
+	states := append([]*Node{x}, layers.Encoder(scope, x, biases, key, block, adapting.layers(c)...)...)
 	for i, state := range states {
-		states[i] = ConvertDType(state, full.DType())
+		states[i] = ConvertDType(withoutSlots(state, text.Shape().Dim(1)), full.DType())
 	}
 	return states
 }

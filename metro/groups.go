@@ -136,6 +136,9 @@ func (inv Inventory) nearestPrefix(prefix string) string {
 	best, distance := "", len(prefix)
 	for _, w := range inv {
 		if w.Frozen && prefix+"/" == w.Path()[1:][:min(len(prefix)+1, len(w.Path())-1)] {
+			if w.Owner != OwnerGenerator {
+				return "; task.adaptation leaves them as they are"
+			}
 			return "; the frozen generator's do not learn"
 		}
 		parts := strings.Split(w.Path()[1:], "/")

@@ -31,6 +31,7 @@ const (
 	HeadCLM       = "clm"
 	HeadLM        = "lm"
 	HeadSCL       = "scl"
+	HeadAdapter   = "adapter" // what task.adaptation puts beside the main model's weights; it reads no states, and is a head to all else
 )
 
 // Place is what a weight is to a model that reads it, whatever is shared: a weight of the generator and one of the main model
@@ -52,7 +53,7 @@ type Weight struct {
 	Depth int // 0 embeddings, i+1 layer i, n+1 heads of an encoder of n layers; what follows the last layer has n
 
 	ByMain, ByGenerator bool // which models read it
-	Frozen              bool // it never learns: a frozen generator's
+	Frozen              bool // it never learns: a frozen generator's, or one that task.adaptation leaves as it is
 	Difference          bool // what the main model adds to a shared table; see [Disentangle]
 }
 
@@ -121,8 +122,11 @@ func Describe(c Config, vocab int) Inventory {
 			}
 		}
 	}
+	for _, w := range c.adapterWeights() {
+		add(w, OwnerMain)
+	}
 	for i, w := range inv {
-		inv[i].Frozen = c.source().Generator == GeneratorFrozen && w.Owner == OwnerGenerator
+		inv[i].Frozen = c.source().Generator == GeneratorFrozen && w.Owner == OwnerGenerator || c.leaves(w)
 	}
 	return inv
 }

@@ -127,6 +127,8 @@ func (c *Config) slots() []slot {
 			part: attentionBiases.part(c.Positions.Relative), values: &c.Positions.RelativeOptions, first: attentionBiases.ships(c.Positions.Relative)},
 		{kind: "schedule", path: "optimizer.schedule", options: "optimizer.schedule_options", name: c.Optimizer.Schedule, part: schedules.part(c.Optimizer.Schedule), values: &c.Optimizer.ScheduleOptions},
 	}
+	list = append(list, slot{kind: "adaptation", path: "task.adaptation", options: "task.adaptation_options", name: c.Task.Adaptation,
+		part: adaptations.part(c.Task.Adaptation), values: &c.Task.AdaptationOptions})
 	for _, e := range []struct {
 		path string
 		*Encoder

@@ -157,6 +157,8 @@ var idleRules = []struct {
 	{"main.feed_forward_options.z_weight", finetunes, "it is a setting of pretraining that fine-tuning does not look at"},
 	{"generator.feed_forward_options.balance_weight", Config.frozenGenerator, "a frozen generator's gates do not learn"},
 	{"generator.feed_forward_options.z_weight", Config.frozenGenerator, "a frozen generator's gates do not learn"},
+	{"optimizer.layer_decay", Config.LeavesLayers, "task.adaptation leaves the layers as they are, and what learns beside them has the whole rate"},
+	{"optimizer.layer_decay_rule", Config.LeavesLayers, "task.adaptation leaves the layers as they are, and what learns beside them has the whole rate"},
 	{"objective.rtd_weight", func(c Config) bool { return c.Objective.Name == "all_token_lm" }, "objective.name=all_token_lm has no term of RTD"},
 	{mistThreshold, Config.overwritesAll, "the second pass asks RTD where to write under form=overwrite alone, and not under targets=oracle"},
 	{"optimizer.final_fraction", func(c Config) bool {

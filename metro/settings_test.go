@@ -109,6 +109,7 @@ var idleUnder = map[string][]idleCase{
 	"task.data":          {{"", "a", "another task.name"}},
 	"task.from_scratch":  {{"", "", "another task.name"}},
 	"task.pooling":       {{"", "cls", "another task.name"}},
+	"task.adaptation":    {{"", "head", "another task.name"}},
 }
 
 type idleCase struct{ under, value, why string }

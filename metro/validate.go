@@ -42,6 +42,7 @@ func (c Config) Validate() error {
 		v.stages(c)
 	}
 	v.task(c)
+	v.adaptation(c)
 	if pretrains {
 		v.pairs(c)
 	}
@@ -332,6 +333,10 @@ func (v *validation) task(c Config) {
 		v.bad("task.pooling is what a task's head reads; it needs task.name")
 	case t.Pooling != "" && t.Pooling != PoolingCLS:
 		v.bad("task.pooling is %q; it can be %q, or empty for the mean of the states", t.Pooling, PoolingCLS)
+	case t.Name == "" && t.Adaptation != "":
+		v.bad("task.adaptation is what a fine-tuning trains; it needs task.name")
+	case t.Adaptation == "" && !t.AdaptationOptions.IsZero():
+		v.bad("task.adaptation_options are those of an adaptation, and task.adaptation names none")
 	case t.Name != "" && c.Training.InitFrom == "" && !t.FromScratch:
 		v.bad("task.name=%s is trained on a pretrained model; set training.init_from to the folder of one", t.Name)
 	}

@@ -45,7 +45,7 @@ func openRemade(dir, out string) (m remade, err error) {
 func openSource(dir string) (m remade, err error) {
 	m.Pretrained, err = during("reading the model", func() (training.Pretrained, error) { return training.LoadPretrained(dir) })
 	if err == nil {
-		err = errors.Join(m.NeedMain(), undiverged(m.Pretrained))
+		err = errors.Join(m.NeedPlain(), undiverged(m.Pretrained))
 	}
 	if err != nil {
 		return m, err

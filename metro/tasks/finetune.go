@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 
 	"metrolab/internal/usererr"
@@ -44,6 +45,10 @@ type Result struct {
 
 	FromScratch     bool `json:"from_scratch"`
 	PretrainedSteps int  `json:"pretrained_steps"` // of the checkpoint; 0 from scratch
+
+	Adaptation string `json:"adaptation,omitempty"` // what learns beside the head, with its options; empty for all weights
+	Trainable  int    `json:"trainable,omitempty"`  // numbers that learn, the head's among them; 0 in results from before there were adaptations
+	Weights    int    `json:"weights,omitempty"`    // numbers in all weights that are read, heads and what stands beside the model among them
 
 	Kind   string `json:"kind,omitempty"`   // as [About] has it; empty for texts that are cut into windows
 	Metric string `json:"metric,omitempty"` // by which models are compared; see [Scores.Value]. Empty is balanced_accuracy
@@ -105,11 +110,14 @@ func Open(r *training.Runner, p training.Pretrained, t Task, o Options) (*traini
 	if err := t.Check(); err != nil {
 		return nil, err
 	}
-	if err := p.NeedMain(); err != nil {
+	if err := p.NeedPlain(); err != nil {
 		return nil, err
 	}
 	c, err := o.config(p, t)
 	if err != nil {
+		return nil, err
+	}
+	if err := needGenerator(p, c); err != nil {
 		return nil, err
 	}
 	identity := r.Identity(c)
@@ -122,10 +130,26 @@ func Open(r *training.Runner, p training.Pretrained, t Task, o Options) (*traini
 		identity.Weights = map[string]string{"training.init_from": hash}
 	}
 	name := "finetune-" + t.About().Name
+	if c.Task.Adaptation != metro.AdaptationFull {
+		name += "-" + c.Task.Adaptation
+	}
 	if o.FromScratch {
 		name += "-from-scratch"
 	}
 	return r.Assign(name, identity, func() (training.Workload, error) { return newFinetuning(p, t, c), nil })
+}
+
+// needGenerator returns the user's error if a fine-tuning reads the weights of a generator that p has not.
+func needGenerator(p training.Pretrained, c metro.Config) error {
+	reads, random := c.ReadsGenerator()
+	if !reads || random || c.Task.FromScratch {
+		return nil
+	}
+	heads, err := p.Heads()
+	if err == nil && !slices.Contains(heads, string(metro.OwnerGenerator)) {
+		return usererr.New("task.adaptation=%s reads the states of a generator, and %s holds none; name the folder of a run that trained one, or of a Hugging Face pair", c.Task.Adaptation, p.Dir)
+	}
+	return err
 }
 
 // config returns the config of pretraining with what fine-tuning has otherwise.
@@ -220,8 +244,8 @@ func (f *finetuning) describe(t training.Trained) Result {
 	baselines := f.baselines()
 	result := Result{
 		Task: about.Name, Source: about.Source, Classes: about.Classes, TrainTexts: about.TrainTexts, TestTexts: about.TestTexts,
-		FromScratch: c.Task.FromScratch,
-		Model:       f.scored.Model, BagOfWords: baselines.BagOfWords, TFIDF: baselines.TFIDF, Majority: baselines.Majority, Validation: f.scored.Validation,
+		FromScratch: c.Task.FromScratch, Adaptation: c.Adaptation(), Trainable: f.weights.Learning().Count(), Weights: f.weights.Count(),
+		Model: f.scored.Model, BagOfWords: baselines.BagOfWords, TFIDF: baselines.TFIDF, Majority: baselines.Majority, Validation: f.scored.Validation,
 		Steps: t.Steps, BatchSize: c.Training.BatchSize, LearningRate: c.Optimizer.LearningRate, Seed: c.Seed,
 		Passes: passes(c, f.train.examples(f.form.Texts)), Loss: t.LastLoss, Seconds: t.Seconds,
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"metrolab/internal/usererr"
+	"metrolab/metro"
 )
 
 // Recipe is how somebody has published that they fine-tune.
@@ -45,13 +46,17 @@ func (r Recipe) Apply(t Task, o *Options) Task {
 	}
 	o.Warmup = r.Warmup
 	taken := map[string]bool{}
+	adapted := metro.Config{Task: metro.Task{Name: t.About().Name}}
 	for _, a := range o.Set {
-		path, _, _ := strings.Cut(a, "=")
+		path, value, _ := strings.Cut(a, "=")
 		taken[strings.TrimSpace(path)] = true
+		if strings.TrimSpace(path) == "task.adaptation" {
+			adapted.Task.Adaptation = strings.TrimSpace(value)
+		}
 	}
 	for _, a := range r.Set {
 		path, _, _ := strings.Cut(a, "=")
-		if path == "task.pooling" && !t.Form(leastTokens).Pooled {
+		if path == "task.pooling" && !t.Form(leastTokens).Pooled || strings.HasPrefix(path, "optimizer.layer_decay") && adapted.LeavesLayers() {
 			continue
 		}
 		if !taken[path] {

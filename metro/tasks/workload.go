@@ -28,7 +28,8 @@ type finetuning struct {
 	train, asked *Rows
 	order        func(seed int64, k int) int
 	baselines    func() Baselines
-	scored       Scored // of the last evaluation
+	scored       Scored          // of the last evaluation
+	weights      metro.Inventory // that the model reads, as of then
 }
 
 func newFinetuning(p training.Pretrained, t Task, c metro.Config) *finetuning {
@@ -150,6 +151,11 @@ func (f *finetuning) Begin(p *training.Program) error {
 	if f.model.Config.Task.FromScratch {
 		return nil
 	}
+	if reads, random := f.model.Config.ReadsGenerator(); reads && !random {
+		if err := f.pretrained.RestoreGenerator(p.Store()); err != nil {
+			return err
+		}
+	}
 	return f.pretrained.Restore(p.Store())
 }
 
@@ -165,7 +171,7 @@ func (f *finetuning) Evaluate(p *training.Program) (runs.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.scored = f.task.Score(f.asked, answers)
+	f.scored, f.weights = f.task.Score(f.asked, answers), p.Weights()
 	values, about, baselines := runs.Values{}, f.task.About(), f.baselines()
 	for name, value := range f.scored.Model.values() {
 		values["test_"+name] = value

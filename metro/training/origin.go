@@ -37,7 +37,7 @@ func loadOrigins(c metro.Config) (o origins, err error) {
 		return o, err
 	}
 	if o.first != nil {
-		if err := errors.Join(o.first.NeedMain(), o.first.mayGrow(c)); err != nil {
+		if err := errors.Join(o.first.NeedPlain(), o.first.mayGrow(c)); err != nil {
 			return o, usererr.New("training.init_from: %w", err)
 		}
 	}

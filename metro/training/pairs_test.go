@@ -76,6 +76,7 @@ var elsewhere = map[string]string{
 	"task.name":            "a task's runs are those of package tasks",
 	"task.from_scratch":    "a task's runs are those of package tasks",
 	"task.pooling":         "a task's runs are those of package tasks",
+	"task.adaptation":      "a task's runs are those of package tasks; TestAdaptationsWithTheRest has each",
 }
 
 // beside are the settings that a switch needs. DIR is the folder of a run of the base, and STORED what its generator draws for the base.

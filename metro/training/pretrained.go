@@ -173,6 +173,15 @@ func withoutCheckpoint(dir string, t metro.Training) error {
 		dir, measured, t.Steps, min(t.CheckpointEvery, t.Steps))
 }
 
+// NeedPlain is [Pretrained.NeedMain], and the user's error if a fine-tuning has put weights beside the main model's, for those who
+// want the main model without them.
+func (p Pretrained) NeedPlain() error {
+	if name := p.Model.Config.Adapter(); name != "" {
+		return usererr.New("%s was fine-tuned with task.adaptation=%s, whose weights stand beside the main model's and are no part of it; name the model that it was fine-tuned from", p.Dir, name)
+	}
+	return p.NeedMain()
+}
+
 // IsRun reports whether the model is a run of this project, not a Hugging Face folder.
 func (p Pretrained) IsRun() bool { return p.Identity.NumericsVersion > 0 }
 
@@ -200,6 +209,11 @@ func shapedAs(c, trained metro.Config) metro.Config {
 // agree (see [weights.Agree]), and p must have all weights, else the error names what does not fit, and nothing has changed.
 func (p Pretrained) Restore(store *model.Store) error {
 	return p.restore(store, func(w metro.Weight) bool { return w.ByMain && w.Head == "" })
+}
+
+// RestoreGenerator sets the variables of store that belong to the generator alone, its head left out. See [Pretrained.Restore].
+func (p Pretrained) RestoreGenerator(store *model.Store) error {
+	return p.restore(store, func(w metro.Weight) bool { return w.ByGenerator && !w.ByMain && w.Head == "" })
 }
 
 // RestoreAll sets all variables of store, heads and generator included. See [Pretrained.Restore].
@@ -264,7 +278,7 @@ func (p Pretrained) ExportHalf(dir string) (notes []string, err error) {
 }
 
 func (p Pretrained) export(dir string, write func(string, tokens.Tokenizer, weights.Source) ([]string, error)) (notes []string, err error) {
-	if err := p.NeedMain(); err != nil {
+	if err := p.NeedPlain(); err != nil {
 		return nil, err
 	}
 	src, err := p.Source()

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/gomlx/compute"
-	"github.com/gomlx/compute/dtypes"
 	. "github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/gomlx/gomlx/ml/model"
@@ -29,6 +28,8 @@ type Program struct {
 	graphs   map[string]*compiled
 	devices  *devices // that share the rows of a batch; nil for one
 	closes   func()   // gives the backend back; nil if it is not the program's own
+
+	asksNothing bool // no part of a step must know anything of the others; known after the first
 }
 
 // compiled is a graph that is compiled at its first call. The names of its metrics are known once it is built; graphs of one
@@ -113,6 +114,9 @@ func (p *Program) Variables() []*model.Variable {
 	return byPath(append(list, p.averages(trained)...))
 }
 
+// Weights lists the weights that the graphs read, and says which of them learn; none before [Program.Start].
+func (p *Program) Weights() metro.Inventory { return p.weights }
+
 // Store holds the program's variables, for workloads that read or set them.
 func (p *Program) Store() *model.Store { return p.store }
 
@@ -136,11 +140,11 @@ func (p *Program) step(scope *model.Scope, in []*Node) ([]*Node, []string) {
 const accumulatorScope = "/accumulated"
 
 // gather finds out what the parts of a step must know of one another (see [metro.MicroBatch]): dropout key, part…, scalars and
-// rates → what one part is asked for, and a number that stands for nothing.
+// rates → what one part is asked for, and its loss, so that there is an output.
 func (p *Program) gather(scope *model.Scope, in []*Node) ([]*Node, []string) {
 	micro := &metro.MicroBatch{Count: p.model.Config.Training.Accumulate}
-	p.forward(scope, in[1:], in[0], micro)
-	return append(micro.Asked(), Scalar(in[0].Graph(), dtypes.Float32, 0)), nil
+	out, _ := p.forward(scope, in[1:], in[0], micro)
+	return append(micro.Asked(), out.Loss), nil
 }
 
 // accumulate adds the gradients of one part of a step to the accumulators, which the first part begins anew: dropout key,
@@ -288,6 +292,9 @@ func (p *Program) stepInParts(batch Batch, vector *tensors.Tensor, step int) (o 
 
 // gathered puts together what all parts of a step are asked for, each [parts, …].
 func (p *Program) gathered(inputs func(part int) []any) (all []any, err error) {
+	if p.asksNothing {
+		return nil, nil
+	}
 	parts := p.model.Config.Training.Accumulate
 	var values [][]float32
 	var dims [][]int
@@ -313,6 +320,7 @@ func (p *Program) gathered(inputs func(part int) []any) (all []any, err error) {
 			t.MustFinalizeAll()
 		}
 		if len(asked) == 0 {
+			p.asksNothing = true
 			return nil, nil
 		}
 	}
