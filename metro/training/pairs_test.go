@@ -113,6 +113,9 @@ var expertsSwitches = map[string][]string{
 }
 
 func init() {
+	for _, option := range []string{"rank", "alpha", "maps", "tokens", "mlp", "states", "first_layer", "random_generator"} {
+		elsewhere["task.adaptation_options."+option] = elsewhere["task.adaptation"]
+	}
 	for _, model := range []string{"main", "generator"} {
 		for setting, others := range expertsSwitches {
 			settings := []string{model + ".feed_forward=moe"}
