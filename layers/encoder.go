@@ -100,15 +100,29 @@ func LayerName(i int) string { return "layer_" + strconv.Itoa(i) }
 // adapters are those of the layers, none or one each.
 func Encoder(scope *model.Scope, x *Node, biases []*Node, key *Node, block Block, adapters ...Adapter) []*Node {
 	states := make([]*Node, len(biases))
-	for i, bias := range biases {
+	for i := range biases {
 		if len(adapters) > 0 {
 			block.Adapter = adapters[i]
 		}
-		x = block.Apply(scope.In("%s", LayerName(i)), x, bias, key)
+		x = EncoderLayer(scope, i, x, biases, key, block)
 		states[i] = x
 	}
-	if block.PreNorm && len(states) > 0 {
-		states[len(states)-1] = LayerNorm(scope.In("%s", FinalNorm), x, block.Epsilon)
+	if len(states) > 0 {
+		states[len(states)-1] = EncoderOutput(scope, x, block)
 	}
 	return states
+}
+
+// EncoderLayer is layer i of an [Encoder] on what the layer before it has left, x, [B, S, H]: its state, [B, S, H]. It is for those who
+// do something between layers.
+func EncoderLayer(scope *model.Scope, i int, x *Node, biases []*Node, key *Node, block Block) *Node {
+	return block.Apply(scope.In("%s", LayerName(i)), x, biases[i], key)
+}
+
+// EncoderOutput makes the output of an [Encoder] of the state after its last layer, [B, S, H].
+func EncoderOutput(scope *model.Scope, x *Node, block Block) *Node {
+	if !block.PreNorm {
+		return x
+	}
+	return LayerNorm(scope.In("%s", FinalNorm), x, block.Epsilon)
 }

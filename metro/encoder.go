@@ -22,37 +22,53 @@ const embeddingStd = 0.02
 // [Model.Visible] has made of the rows before they were corrupted. Between the layers states have the dtype that training.activations says;
 // what is returned has that of the weights.
 func (m Model) encode(scope *model.Scope, reader Owner, t tables, tokens, nonPad, biasScale, key *Node) []*Node {
-	c, owner := m.Config.encoderOf(reader), m.Config.ownersFor(reader)
 	adapting := m.adapting(scope, reader, tokens, nonPad, biasScale)
-	norm := scope.At("%s", owner.norm)
-	scope = scope.At("%s", owner.body)
-	x := t.embedder.Embed(scope, t.token, tokens)
+	x, text := m.embed(scope, reader, t, tokens, key, adapting)
+	biases, block := m.layersOn(scope, reader, text, tokens, nonPad, biasScale)
+	states := append([]*Node{x}, layers.Encoder(m.body(scope, reader), x, biases, key, block, adapting.layers(m.Config.encoderOf(reader))...)...)
+	for i, state := range states {
+		states[i] = ConvertDType(withoutSlots(state, text.Shape().Dim(1)), text.DType())
+	}
+	return states
+}
+
+// body is the scope of the layers of one of the models.
+func (m Model) body(scope *model.Scope, reader Owner) *model.Scope {
+	return scope.At("%s", m.Config.ownersFor(reader).body)
+}
+
+// embed is what the first layer of one of the models reads, x, and the sum of the tables' rows, [B, S, E], as it was before.
+func (m Model) embed(scope *model.Scope, reader Owner, t tables, tokens, key *Node, adapting *adapting) (x, text *Node) {
+	c := m.Config.encoderOf(reader)
+	norm := scope.At("%s", m.Config.ownersFor(reader).norm)
+	scope = m.body(scope, reader)
+	x = t.embedder.Embed(scope, t.token, tokens)
 	for _, table := range []*Node{t.position, t.tokenType} {
 		if table != nil {
 			x = Add(x, table)
 		}
 	}
-	text := x
+	text = x
 	x = layers.LayerNorm(norm.In("embedding_norm"), adapting.prompted(x), c.Epsilon)
-	full := x
-	x = ConvertDType(x, m.Config.activationDType(full.DType()))
+	x = ConvertDType(x, m.Config.activationDType(text.DType()))
 	x = layers.Dropout(scope.In("embedding_dropout"), x, key, c.Dropout)
 	if x.Shape().Dim(-1) != c.Width {
 		x = layers.Dense(scope.In("embedding_projection"), x, c.Width, c.initializer())
 	}
+	return x, text
+}
+
+// layersOn are the attention biases and the shape of the layers of one of the models, on rows of tokens; see [Model.encode]. Of x,
+// [B, S, …], they read the shape and the dtype, which is that of the weights.
+func (m Model) layersOn(scope *model.Scope, reader Owner, x, tokens, nonPad, biasScale *Node) ([]*Node, layers.Block) {
 	real := nonPad
 	if nonPad.Rank() == 2 {
 		nonPad = m.Visible(tokens, nonPad)
 	} else {
 		real = LogicalAny(nonPad, 1) // padding is what not even its own document may read
 	}
-	biases := m.attentionBiases(scope, c, text, nonPad, biasScale)
-	block := m.block(reader, real)
-	states := append([]*Node{x}, layers.Encoder(scope, x, biases, key, block, adapting.layers(c)...)...)
-	for i, state := range states {
-		states[i] = ConvertDType(withoutSlots(state, text.Shape().Dim(1)), full.DType())
-	}
-	return states
+	biases := m.attentionBiases(m.body(scope, reader), m.Config.encoderOf(reader), x, nonPad, biasScale)
+	return biases, m.block(reader, real)
 }
 
 // encoderWeights lists the weights that the encoder of one of the models reads, in the order in which it reads them: tables,

@@ -100,7 +100,11 @@ func (s stepSizes) count() FLOPs {
 	contrast := s.inv.HeadOf(OwnerMain, HeadSCL)
 	vectors := 2 * float64(s.rows) * dense(contrast)
 	all := 2 * float64(s.rows*s.parts)
-	f.Heads = learning * (float64(s.c.HeadRuns())*(s.tokens()*dense(s.inv.HeadOf(OwnerMain, HeadRTD))+
+	detectors := s.inv.HeadOf(OwnerMain, HeadRTD)
+	for _, layer := range s.c.ExitLayers() {
+		detectors = append(detectors, s.inv.HeadOf(OwnerMain, ExitHead(layer))...)
+	}
+	f.Heads = learning * (float64(s.c.HeadRuns())*(s.tokens()*dense(detectors)+
 		s.vocabularyHead(s.inv.HeadOf(OwnerMain, HeadCLM), s.slots())) +
 		s.vocabularyHead(s.inv.HeadOf(OwnerMain, HeadLM), s.predicted()) + vectors)
 	if len(contrast) > 0 {

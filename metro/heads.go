@@ -3,6 +3,7 @@
 package metro
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gomlx/gomlx/ml/model"
@@ -17,7 +18,7 @@ type head struct {
 	weights func(c Config, vocab int) []layers.Weight
 }
 
-// heads are those of this package.
+// heads are those of this package that every config has; see [Config.heads].
 var heads = []head{
 	{OwnerMain, HeadCLM, func(c Config, vocab int) []layers.Weight {
 		return correctiveWeights(c.Main, c.EmbeddingWidth(), vocab)
@@ -36,6 +37,9 @@ var heads = []head{
 	}},
 }
 
+// heads are those of this package, with those that c puts below the last layer.
+func (c Config) heads() []head { return append(slices.Clip(heads), c.exitHeads()...) }
+
 func (h head) inventory(c Config, vocab int) (inv Inventory) {
 	for _, w := range h.weights(c, vocab) {
 		inv = append(inv, placed(w, h.owner, Place{Head: h.name, Layer: -1}, c.encoderOf(h.owner).Layers+1))
@@ -45,7 +49,7 @@ func (h head) inventory(c Config, vocab int) (inv Inventory) {
 
 // hasHead reports whether store has weights of a head of the main model.
 func (m Model) hasHead(store *model.Store, name string) bool {
-	for _, h := range heads {
+	for _, h := range m.Config.heads() {
 		if h.owner != OwnerMain || h.name != name {
 			continue
 		}

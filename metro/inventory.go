@@ -114,7 +114,7 @@ func Describe(c Config, vocab int) Inventory {
 		for _, w := range c.encoderWeights(reader, vocab) {
 			add(w, reader)
 		}
-		for _, h := range heads {
+		for _, h := range c.heads() {
 			if h.owner == reader {
 				for _, w := range h.inventory(c, vocab) {
 					add(w, reader)

@@ -100,6 +100,7 @@ func TestInventoryOfObjectives(t *testing.T) {
 	for assignments, want := range map[[2]string][]string{
 		{"objective.name=mlm", "sharing=token"}:                          {"lm"},
 		{"objective.name=replace_mlm", "sharing=token"}:                  {"head", "lm"},
+		{"objective.name=rtd_clm_exits", "main.layers=4"}:                {"clm", "head", "rtd", "rtd_1", "rtd_2", "rtd_3"},
 		{"objective.name=rtd", "replacements.source=uniform"}:            {"rtd"},
 		{"objective.name=rtd_masked", "sharing=token"}:                   {"head", "rtd"},
 		{"objective.name=all_token_lm", "sharing=token"}:                 {"head", "lm", "rtd"},

@@ -141,6 +141,7 @@ func TestMetricsOfEachObjective(t *testing.T) {
 		"rtd_clm_scl":  "loss rtd_loss scl_loss " + strings.Join([]string{generator, fraction, rtd, clm}, " "),
 		"rtd_clm_mist": "loss rtd_loss second_rtd_loss second_clm_loss corrected_accuracy second_replaced_fraction second_rtd_precision second_rtd_recall_replaced " +
 			"second_rtd_recall_original second_clm_accuracy_replaced second_clm_accuracy_unchanged " + strings.Join([]string{generator, fraction, rtd, clm}, " "),
+		"rtd_clm_exits": "loss rtd_loss early_rtd_loss " + strings.Join([]string{generator, fraction, rtd, clm}, " "),
 	}
 	be := backendtest.Go(t)
 	for name, metrics := range want {

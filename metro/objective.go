@@ -55,6 +55,7 @@ var objectives = newRegistry("objective",
 	ObjectiveEntry{Part{Name: "rtd_clm", Version: 1}, rtdCLM, true, corrective(), true},
 	ObjectiveEntry{Part{Name: "rtd_clm_scl", Version: 1}, rtdCLMSCL, true, corrective(HeadSCL), true},
 	ObjectiveEntry{mistPart, rtdCLMMIST, true, corrective(), true},
+	ObjectiveEntry{exitsPart, rtdCLMExits, true, exitsTrained, true},
 )
 
 // RegisterObjective makes an objective of one's own available as objective.name, in configs, in studies and on the

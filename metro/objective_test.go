@@ -36,6 +36,7 @@ var everyObjective = []struct {
 	{"objective.name=rtd_clm_mist objective.options.threshold=0.4", "generator rtd clm second_rtd second_clm"},
 	{"objective.name=rtd_clm_mist objective.options.form=target_only objective.clm=without_copy", "generator clm second_clm"},
 	{"objective.name=rtd_clm_mist objective.options.form=mix positions.rows=64 objective.clm=mixture_flow", "generator rtd clm second_rtd second_clm"},
+	{"objective.name=rtd_clm_exits main.layers=2 objective.clm=weighted", "generator rtd clm early_rtd"},
 }
 
 // twiceTheRows is what all have where they share a store, of a position table that suits the longest rows that one of them reads.
@@ -82,6 +83,9 @@ func TestTerms(t *testing.T) {
 			require.Equal(t, strings.Fields(want), names, o.set)
 			sum := 0.0
 			for i, name := range names {
+				if slices.Contains(names, "early_rtd") { // the weight of RTD is divided, 1 to 1/2
+					weightOf["rtd"], weightOf["early_rtd"] = 2, 1
+				}
 				sum += weightOf[name] * number(out[1+i])
 			}
 			require.InDelta(t, sum, number(out[0]), 1e-12, o.set)

@@ -26,6 +26,7 @@ type Pass struct {
 
 	scope   *model.Scope
 	built   map[string]*Node
+	layers  []*Node                 // see Layers
 	routing map[Owner][]moe.Routing // of each model's experts, a layer of a run through it after the other
 }
 
@@ -168,7 +169,16 @@ func (p *Pass) Replaced() *Node {
 
 // States returns the main model's states on the corrupted rows, [B, S, H].
 func (p *Pass) States() *Node {
-	return p.once("States", func() *Node { return p.Encode(p.Corrupted(), p.visible(), "") })
+	return p.once("States", func() *Node { return last(p.Layers()) })
+}
+
+// Layers returns the main model's states on the corrupted rows, [B, S, H]: what its first layer reads, and then after each layer. The
+// last are those of [Pass.States].
+func (p *Pass) Layers() []*Node {
+	if p.layers == nil {
+		p.layers = p.Model.MainLayers(p.scope, p.Corrupted(), p.visible(), p.Scalars.BiasScale, p.dropoutKey(""))
+	}
+	return p.layers
 }
 
 // MaskedStates returns the main model's states on the masked rows, [B, S, H]: what plain masked language modelling reads.

@@ -135,7 +135,7 @@ func TestEachObjectiveTrains(t *testing.T) {
 	t.Run("xla", func(t *testing.T) {
 		var models []metro.Model
 		for _, o := range everyObjective {
-			models = append(models, micro(t, o.set+" "+twiceTheRows))
+			models = append(models, micro(t, o.set+" main.layers=2 "+twiceTheRows))
 		}
 		all := newTrainer(t, backendtest.XLA(t), models[0], models[1:]...)
 		for i, o := range everyObjective {

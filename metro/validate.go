@@ -249,6 +249,7 @@ func (v *validation) objective(c Config) {
 	v.within("objective.rtd_weight", o.RTDWeight, 0, 1e6)
 	v.within("objective.clm_weight", o.CLMWeight, 0, 1e6)
 	v.within("objective.scl_weight", o.SCLWeight, 0, 1e6)
+	v.exits(c)
 }
 
 func (v *validation) optimizer(c Config) {

@@ -188,6 +188,9 @@ func mismatch(from, to metro.Config, o Options) error {
 			bad("%s is %v and would become %v, which is no growth", path, a, b)
 		}
 	}
+	if len(from.ExitLayers()) > 0 {
+		bad("RTD heads below the last layer (objective.name=%s) belong to a layer of so many, and are not grown", from.Objective.Name)
+	}
 	same("sharing", from.Sharing, to.Sharing)
 	same("embeddings.kind", from.Embeddings.Kind, to.Embeddings.Kind)
 	same("embeddings.token_types", from.Embeddings.TokenTypes, to.Embeddings.TokenTypes)

@@ -115,6 +115,13 @@ func TestExportAndBack(t *testing.T) {
 			config: with(func(c *metro.Config) { c.Objective.Name, c.Objective.CLM = "rtd_clm", metro.CLMSimplified }),
 		},
 		{
+			name: "early exits", main: "metro", generator: "electra", reason: "RTD heads below the last layer and a corrective language modelling head",
+			config: with(func(c *metro.Config) {
+				c.Main.Layers, c.Objective.CLM = 3, metro.CLMSimplified
+				*c, _ = c.WithExits("2")
+			}),
+		},
+		{
 			name: "sequence contrast", main: "metro", generator: "electra", reason: "a corrective language modelling head and a sequence contrast head",
 			config: with(func(c *metro.Config) { c.Objective.Name, c.Objective.CLM = "rtd_clm_scl", metro.CLMSimplified }),
 		},

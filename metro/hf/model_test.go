@@ -116,8 +116,12 @@ func outputs(t *testing.T, c metro.Config, vocab int, store *model.Store) []floa
 			Tokens: in[0], Masked: in[0], Positions: in[1], Weights: ConvertDType(ones, dtypes.Float32),
 			Uniforms: MulScalar(ConvertDType(ones, dtypes.Float32), 0.3), Rows: Const(g, []float32{0.2, 0.7}),
 		}
+		options := map[string]*Node{}
+		for _, path := range c.InputOptions() {
+			options[path] = Scalar(g, dtypes.Float32, c.Option(path).(float64))
+		}
 		pass := m.Forward(scope, batch, metro.Scalars{
-			GeneratorWeight: one, RTDWeight: one, CLMWeight: one, SCLWeight: one, BiasScale: one, Temperature: one,
+			GeneratorWeight: one, RTDWeight: one, CLMWeight: one, SCLWeight: one, BiasScale: one, Temperature: one, Options: options,
 		})
 		return []*Node{pass.Loss}
 	})

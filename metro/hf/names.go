@@ -4,6 +4,7 @@ package hf
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -100,11 +101,24 @@ var heads = map[string]head{
 	}, "sequence_predictions.dense.weight"},
 }
 
+// headsOf are heads and, of a model with RTD heads below its last layer, these.
+func headsOf(c metro.Config) map[string]head {
+	all := maps.Clone(heads)
+	for _, layer := range c.ExitLayers() {
+		name := metro.ExitHead(layer)
+		prefix := fmt.Sprintf("exit_predictions.%d.", layer)
+		all[name] = head{mainRole, name, map[string]string{
+			"transform": prefix + "dense", "output": prefix + "dense_prediction",
+		}, prefix + "dense_prediction.weight"}
+	}
+	return all
+}
+
 // weights are the head's in an inventory.
 func (h head) weights(inv metro.Inventory) metro.Inventory { return inv.HeadOf(h.role.owner(), h.name) }
 
-// theirName is the name of w in model.safetensors, "" if it has none.
-func theirName(prefix string, w metro.Weight) string {
+// theirName is the name of w in model.safetensors, "" if it has none; heads are those of [headsOf].
+func theirName(prefix string, w metro.Weight, heads map[string]head) string {
 	parts, kind := embeddingParts, kinds[w.Kind]
 	switch {
 	case w.Head != "":
@@ -129,8 +143,9 @@ func theirName(prefix string, w metro.Weight) string {
 
 // jointsOf are the tensors of one model of config c, an encoder with the named heads, under a prefix.
 func jointsOf(c metro.Config, vocab int, r role, heads []string, prefix string) (joints []joint) {
+	known := headsOf(c)
 	for _, w := range weightsOf(c, vocab, r, heads) {
-		joints = append(joints, joint{theirs: theirName(prefix, w), ours: w.Tensor(), shape: w.Shape, transposed: w.Kind == "weights"})
+		joints = append(joints, joint{theirs: theirName(prefix, w, known), ours: w.Tensor(), shape: w.Shape, transposed: w.Kind == "weights"})
 	}
 	return joints
 }
@@ -140,6 +155,7 @@ func jointsOf(c metro.Config, vocab int, r role, heads []string, prefix string) 
 func weightsOf(c metro.Config, vocab int, r role, names []string) metro.Inventory {
 	inv := metro.Describe(c, vocab).Of(r.owner())
 	list := inv.Encoder().Where(func(w metro.Weight) bool { return !w.Difference })
+	heads := headsOf(c)
 	for _, name := range names {
 		list = append(list, heads[name].weights(inv)...)
 	}

@@ -58,6 +58,7 @@ func openPart(dir string) (_ *part, err error) {
 		return nil, err
 	}
 	p.findRole()
+	heads := headsOf(p.config())
 	for _, name := range slices.Sorted(maps.Keys(heads)) {
 		if _, ok := p.lookup(heads[name].theirs); ok && heads[name].role == p.role {
 			p.heads = append(p.heads, name)
@@ -174,6 +175,9 @@ func (p *part) config() metro.Config {
 	c.Objective.RTDHead, c.Objective.GeneratorHead = metro.RTDHeadProjected, metro.GeneratorHeadNorm
 	if p.settings.ModelType == metroType {
 		c.Objective.RTDHead, c.Objective.GeneratorHead = p.settings.Metrolab.RTDHead, p.settings.Metrolab.GeneratorHead
+		if at := p.settings.Metrolab.Exits; at != "" {
+			c, _ = c.WithExits(at) // checked with the settings
+		}
 	}
 	return c
 }

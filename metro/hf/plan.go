@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"metrolab/internal/usererr"
@@ -87,6 +88,7 @@ type exportedModel struct {
 }
 
 func (l *exportedModel) findHeads(shapes map[string][]int, c metro.Config, vocab int) {
+	heads := headsOf(c)
 	for _, name := range slices.Sorted(maps.Keys(heads)) {
 		if heads[name].role == l.role && heads[name].isIn(shapes, c, vocab) {
 			l.heads = append(l.heads, name)
@@ -100,6 +102,17 @@ func (h head) isIn(shapes map[string][]int, c metro.Config, vocab int) bool {
 		_, ok := shapes[w.Tensor()]
 		return ok
 	})
+}
+
+// exits lists the layers below the last that have an RTD head, such as "1,2".
+func (l *exportedModel) exits(c metro.Config) string {
+	var at []string
+	for _, layer := range c.ExitLayers() {
+		if slices.Contains(l.heads, metro.ExitHead(layer)) {
+			at = append(at, strconv.Itoa(layer))
+		}
+	}
+	return strings.Join(at, ",")
 }
 
 func (l *exportedModel) folder() string {
@@ -140,6 +153,9 @@ func (l *exportedModel) settings(c metro.Config, vocab int, pad int32) settings 
 		if dense := metro.FeedForwardDense; cmp.Or(e.FeedForward, dense) != dense {
 			s.Metrolab.FeedForward = e.FeedForward
 		}
+		if l.role == mainRole {
+			s.Metrolab.Exits = l.exits(c)
+		}
 	case l.role == generatorRole:
 		s.Architectures = []string{"ElectraForMaskedLM"}
 	case slices.Contains(l.heads, "lm"): // its head would make it a generator
@@ -179,6 +195,7 @@ func beyondElectra(c metro.Config, e metro.Encoder, heads []string) []string {
 	add(e.Norm != metro.NormPost, "pre-LN layers")
 	add(cmp.Or(e.FeedForward, metro.FeedForwardDense) != metro.FeedForwardDense, "another map in its layers (feed_forward=%s)", e.FeedForward)
 	add(has("rtd") && c.Objective.RTDHead != metro.RTDHeadProjected, "an RTD head without a dense map (objective.rtd_head=%s)", c.Objective.RTDHead)
+	add(slices.ContainsFunc(c.ExitLayers(), func(layer int) bool { return has(metro.ExitHead(layer)) }), "RTD heads below the last layer")
 	add(has("clm"), "a corrective language modelling head")
 	add(has("scl"), "a sequence contrast head")
 	add(has("generator") && c.Objective.GeneratorHead != metro.GeneratorHeadNorm, "a generator head without layer normalisation")

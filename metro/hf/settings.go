@@ -72,6 +72,7 @@ type ours struct {
 	RTDHead       string          `json:"rtd_head,omitempty"`
 	GeneratorHead string          `json:"generator_head,omitempty"`
 	OutputScale   float64         `json:"output_scale,omitempty"`
+	Exits         string          `json:"exits,omitempty"` // layers below the last that have an RTD head, such as "1,2"
 
 	FeedForward        string        `json:"feed_forward,omitempty"` // "" for the dense map
 	FeedForwardOptions metro.Options `json:"feed_forward_options,omitzero"`
@@ -179,6 +180,11 @@ func (s *settings) check() error {
 	}
 	if err := s.Metrolab.check(); err != nil || s.ModelType != metroType {
 		return err
+	}
+	if at := s.Metrolab.Exits; at != "" {
+		if _, err := (metro.Config{Main: metro.Encoder{Layers: s.Layers}}).WithExits(at); err != nil {
+			return usererr.New("metrolab.exits: %w", err)
+		}
 	}
 	return s.Metrolab.checkShape()
 }

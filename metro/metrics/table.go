@@ -21,6 +21,8 @@ var table = []Metric{
 		Meaning: "cross-entropy of the generator at masked positions, nats"},
 	{Key: "rtd_loss", Label: "RTD loss", Format: ratio, Better: LowerIsBetter,
 		Meaning: "cross-entropy of the main model telling replaced from original tokens, nats"},
+	{Key: "early_rtd_loss", Label: "RTD loss of the lower heads", Format: ratio, Better: LowerIsBetter,
+		Meaning: "cross-entropy of the RTD heads below the main model's last layer, mean over them by their weights, nats"},
 	{Key: "clm_loss", Label: "CLM loss", Format: ratio, Better: LowerIsBetter,
 		Meaning: "loss of the main model's corrections at masked positions, nats"},
 	{Key: "lm_loss", Label: "LM loss", Format: ratio, Better: LowerIsBetter,

@@ -43,6 +43,9 @@ func loadHuggingFace(dir string) (Pretrained, error) {
 	c.Data.SeqLen, c.Main.Init = 0, ""
 	c = folder.Shape(c)
 	c.Main.Init, c.Main.InitScale = metro.InitTruncated, metro.InitScaleNone
+	if len(folder.Config.ExitLayers()) > 0 {
+		c.Objective.Name, c.Objective.Options = folder.Config.Objective.Name, folder.Config.Objective.Options
+	}
 	alone := folder.Config.Main.Width == 0
 	if alone {
 		c.Sharing = metro.SharingNone

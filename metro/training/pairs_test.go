@@ -58,6 +58,7 @@ var numbers = map[string]string{
 	"replacements.temperature": "1.5", "replacements.temperature_decay": "0.1", "replacements.temperature_options.power": "3",
 	"objective.options.form": "mix", "objective.options.targets": "shuffled", "objective.options.weight": "0.5", "objective.options.threshold": "0.2",
 	"objective.generator_weight": "2", "objective.rtd_weight": "2", "objective.clm_weight": "2", "objective.scl_weight": "2",
+	"objective.options.layers": "1", "objective.options.early_weight": "0.5", "objective.options.power": "0",
 
 	"optimizer.learning_rate": "1e-3", "optimizer.warmup_steps": "2", "optimizer.final_fraction": "0.5",
 	"optimizer.beta1": "0.8", "optimizer.beta2": "0.9", "optimizer.epsilon": "1e-7",
@@ -91,6 +92,10 @@ var beside = map[string][]string{
 	"objective.options.targets=shuffled":       {"objective.name=rtd_clm_mist"},
 	"objective.options.weight=0.5":             {"objective.name=rtd_clm_mist"},
 	"objective.options.threshold=0.2":          {"objective.name=rtd_clm_mist"},
+	"objective.name=rtd_clm_exits":             {"main.layers=2"},
+	"objective.options.layers=1":               {"main.layers=3", "objective.name=rtd_clm_exits"},
+	"objective.options.early_weight=0.5":       {"main.layers=2", "objective.name=rtd_clm_exits"},
+	"objective.options.power=0":                {"main.layers=3", "objective.name=rtd_clm_exits"},
 	"generator.dropout=0.1":                    {"replacements.dropout=train"},
 	"optimizer.layer_decay_rule=electra":       {"optimizer.layer_decay=0.8"},
 	"optimizer.options.momentum=0.9":           {"optimizer.name=muon"},

@@ -61,6 +61,7 @@ func TestPartsRun(t *testing.T) {
 		"rtd":                {[]string{"objective.name=rtd"}, joint + rtdLoss + rtd},
 		"rtd_masked":         {[]string{"objective.name=rtd_masked"}, joint + rtdLoss + rtd},
 		"all_token_lm":       {[]string{"objective.name=all_token_lm"}, joint + rtd + lm},
+		"rtd_clm_exits":      {[]string{"objective.name=rtd_clm_exits", "main.layers=2"}, everything + " early_rtd_loss"},
 		"rtd_clm_scl":        {[]string{"objective.name=rtd_clm_scl"}, everything + " scl_loss"},
 		"rtd_clm_mist":       {[]string{"objective.name=rtd_clm_mist", "objective.options.threshold=0.1"}, everything + second},
 		"mist, mixed":        {[]string{"objective.name=rtd_clm_mist", "objective.options.form=mix", "positions.rows=32", "objective.options.targets=shuffled"}, everything + second},
