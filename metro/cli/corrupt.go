@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,7 @@ nothing is drawn in training is ours.`,
   metro corrupt --recipe tiny --source logits --set replacements.temperature=1.5 --out warmer`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			given := f.set
 			f.set = append([]string{"sharing=none", "replacements.source=frozen", "replacements.checkpoint=" + source}, f.set...)
 			config, err := f.config(runs.Store{})
 			if err != nil {
@@ -62,7 +64,11 @@ nothing is drawn in training is ours.`,
 				return err
 			}
 			config = w.named(config)
-			if err := tokenize(cmd.Context(), runner, config); err != nil {
+			reading := config
+			if _, err := corruptions.Look(source); err == nil { // of logits, whose folder has the tokenizer
+				reading.Replacements.Source = metro.SourceStored
+			}
+			if err := tokenize(cmd.Context(), runner, reading); err != nil {
 				return err
 			}
 			bar := newBar("drawing")
@@ -72,11 +78,11 @@ nothing is drawn in training is ours.`,
 				return err
 			}
 			printCorruptions(cmd.OutOrStdout(), about, config, source)
-			next := fmt.Sprintf("pretrain --recipe %s --set replacements.source=stored --set replacements.checkpoint=%s", f.recipe, out)
+			next, more := "pretrain", " --set replacements.source=stored --set replacements.checkpoint="+out
 			if top > 0 {
-				next = fmt.Sprintf("corrupt --recipe %s --source %s --set replacements.temperature=T --out FOLDER", f.recipe, out)
+				next, more = "corrupt", " --source "+out+" --set replacements.temperature=T --out FOLDER"
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "\ndrawn: %s\nnext:  metro %s\n", out, next)
+			fmt.Fprintf(cmd.OutOrStdout(), "\ndrawn: %s\nnext:  metro %s%s%s\n", out, next, f.again(cmd, given), more)
 			return nil
 		},
 	}
@@ -91,6 +97,23 @@ nothing is drawn in training is ours.`,
 		}
 	}
 	return cmd
+}
+
+// again is how a command that reads the same rows is begun: with the recipe, text and seed of this one, and with what was set of those
+// that read, which is all but how samples are drawn.
+func (f *recipeFlags) again(cmd *cobra.Command, given []string) string {
+	words := " --recipe " + f.recipe
+	for _, flag := range []string{"corpus", "seed"} {
+		if cmd.Flags().Changed(flag) {
+			words += " --" + flag + " " + cmd.Flags().Lookup(flag).Value.String()
+		}
+	}
+	for _, a := range given {
+		if !strings.HasPrefix(strings.TrimSpace(a), "replacements.") && !strings.HasPrefix(strings.TrimSpace(a), "generator.") {
+			words += " --set " + a
+		}
+	}
+	return words
 }
 
 // checkTop is the user's error if logits are kept of none, or if a setting is given that only samples have.

@@ -196,6 +196,9 @@ func (r *Runner) openDrawing(ctx context.Context, source string, config metro.Co
 		Corpus: run.Corpus, Mixture: mixed(run), Tokenizer: run.Tokenizer, Settings: drawing(c), Backend: r.BackendKind, Numerics: NumericsVersion,
 		Vocab: d.model.Vocab, Steps: c.Training.Steps, Batch: c.Training.BatchSize, Slots: c.MaskedPositions(), HeldOut: c.Evaluation.Rows, Top: top,
 	}
+	if top > d.made.Vocab {
+		return nil, usererr.New("the logits of %d tokens are to be kept, and there are %d tokens", top, d.made.Vocab)
+	}
 	if top > 0 { // what is drawn from them decides
 		maps.DeleteFunc(d.made.Settings, func(path, _ string) bool {
 			return strings.HasPrefix(path, "replacements.temperature") || path == "replacements.disallow_correct"
