@@ -99,6 +99,12 @@ func demoSizes() GeneratorSizes {
 	return g
 }
 
+func demoShares() Shares {
+	return Shares{Name: "shares", Title: "How much must learn? (made-up numbers)", Outcome: "accuracy on the test texts", Shares: []Share{
+		{"full", 1, []float64{0.81, 0.84, 0.8}}, {"head", 1e-4, []float64{0.71, 0.7, 0.74}}, {"lora", 3e-3, []float64{0.8, 0.83, 0.82}},
+	}}
+}
+
 func demoCorrection() Correction {
 	rng := rand.New(rand.NewPCG(4, 4))
 	c := Correction{Name: "corrected", Title: "What the model would correct (made-up numbers)"}

@@ -8,7 +8,7 @@
 //   - [Curves] are runs over training with a band over seeds; [LossSpikes], [GradientNorms] and [TieCosine] are Curves
 //     with the words of one question.
 //   - [Forest] is paired differences to a baseline with their intervals and verdicts, [Bars] grouped bars with error bars,
-//     [GeneratorSizes] an outcome against the generator's size.
+//     [GeneratorSizes] an outcome against the generator's size, [Shares] against the share of the weights that learn.
 //   - [KaplanMeier] is how soon runs reach a target, with those that never do.
 //   - [Heatmap] is matrices as colors: [BiasMap], [AttentionMap]; [BiasProfile] is the bias of each head as a line.
 //   - [ROC] and [Calibration] are what a detector's probabilities are worth.

@@ -46,7 +46,7 @@ func allFigures(t *testing.T) map[string]func() (Figure, error) {
 		"ROC":         ROC{Name: "roc", Title: "ROC", Series: demoDetections(longNames[:3]...)}.Figure,
 		"calibration": Calibration{Name: "calibration", Title: "Calibration", Series: demoDetections(longNames[:3]...)}.Figure,
 		"waits":       demoWaits(longNames[:4]...).Figure, "one wait": demoWaits("METRO").Figure,
-		"sizes": demoSizes().Figure, "correction": demoCorrection().Figure, "timings": demoTimings().Figure,
+		"sizes": demoSizes().Figure, "shares": demoShares().Figure, "correction": demoCorrection().Figure, "timings": demoTimings().Figure,
 		"spikes": LossSpikes(Seconds, Series{"run", []Line{demoNoise(600, 200, 201, 450)}}).Figure,
 		"norms":  GradientNorms(Steps, 3, Series{"run", []Line{demoNoise(600, 300)}}).Figure,
 		"cosine": TieCosine(Tokens.OnLogScale(), Series{"run", []Line{{X: []float64{1, 2e3, 4e6}, Y: []float64{0.4, 0.1, -0.2}}}}).Figure,

@@ -42,6 +42,9 @@ func (c Calibration) Bundle() (display.Bundle, error) { return drawn(c.Figure())
 func (g GeneratorSizes) Bundle() (display.Bundle, error) { return drawn(g.Figure()) }
 
 // Bundle implements [display.Output] by the Figure.
+func (s Shares) Bundle() (display.Bundle, error) { return drawn(s.Figure()) }
+
+// Bundle implements [display.Output] by the Figure.
 func (c Correction) Bundle() (display.Bundle, error) { return drawn(c.Figure()) }
 
 // Bundle implements [display.Output] by the Figure.

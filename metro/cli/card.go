@@ -166,7 +166,7 @@ func finetuningsOf(b *strings.Builder, dir string) error {
 		}
 		seen[string(again)] = true
 		if first {
-			fmt.Fprintf(b, "\n## Fine-tuned\n\n| task | test texts | metric | model | words alone | most frequent answer | steps | seed |\n|---|---:|---|---:|---:|---:|---:|---:|\n")
+			fmt.Fprintf(b, "\n## Fine-tuned\n\n| task | learned | test texts | metric | model | words alone | most frequent answer | steps | seed |\n|---|---|---:|---|---:|---:|---:|---:|---:|\n")
 			first = false
 		}
 		metric, words := metricsOf(r)[0], r.TFIDF
@@ -177,7 +177,7 @@ func finetuningsOf(b *strings.Builder, dir string) error {
 		if r.FromScratch {
 			name += ", from scratch"
 		}
-		fmt.Fprintf(b, "| %s | %d | %s | %s | %s | %s | %d | %d |\n", name, r.TestTexts, spoken(metric), score(r.Model, metric), score(words, metric), score(r.Majority, metric), r.Steps, r.Seed)
+		fmt.Fprintf(b, "| %s | %s | %d | %s | %s | %s | %s | %d | %d |\n", name, learned(r), r.TestTexts, spoken(metric), score(r.Model, metric), score(words, metric), score(r.Majority, metric), r.Steps, r.Seed)
 	}
 	return nil
 }

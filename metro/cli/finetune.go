@@ -29,7 +29,8 @@ type finetuneFlags struct {
 	recipe, predictions                     string
 	skipBadRows, control, choose            bool
 	seeds                                   int
-	shots                                   []string
+	shots, adapt                            []string
+	plot                                    string
 	devices                                 deviceCount
 	options                                 tasks.Options
 }
@@ -39,7 +40,7 @@ func finetuneCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "finetune",
 		Short: "Fine-tune a pretrained main model on a task",
-		Long: `Trains all weights of a run's main model, with a new head, on a task, and prints what it scores on test texts beside
+		Long: `Trains a run's main model, with a new head, on a task, and prints what it scores on test texts beside
 what knows nothing of pretraining: always the most frequent answer, and a logistic regression on words. Without --task and --data
 the task is the probe: which of eight families of Go packages does a comment come from?
 
@@ -51,6 +52,10 @@ texts. Rows that cannot be read are listed with file, line and reason, and refus
 takes. --set training.eval_every=N measures every N steps, and the evaluation that is best on the validation texts is said beside
 the last. Every number but the median is of one run.
 
+--adapt says what learns beside the head, in the place of all weights: head (nothing), norms, bias, lora, prompt or connector, which
+puts the generator's states in; an option follows behind a colon (prompt:tokens=1). Of several, a table says what each scores and
+which share of the weights it trains, the head's among them, and --plot draws that.
+
 A fine-tuning is a run of its own beside the model's, with a checkpoint that Ctrl-C saves and the same command goes on from;
 asked for again, it is found. Its result is also kept in the model's folder, if that can be written: as finetune-TASK-….json,
 named after the run, and the latest as finetune-TASK.json.`,
@@ -61,6 +66,8 @@ named after the run, and the latest as finetune-TASK.json.`,
   metro finetune --model runs/tiny-0123456789 --task mine.yaml   what the file says
   metro finetune --model runs/tiny-0123456789 --task glue-cola --data ../glue --published electra --seeds 5 --control
   metro finetune --model runs/tiny-0123456789 --task mine.yaml --shots 8,64,all --seeds 3
+  metro finetune --model runs/tiny-0123456789 --adapt lora:rank=8
+  metro finetune --model runs/tiny-0123456789 --adapt full,head,prompt:tokens=1,norms,bias,lora --seeds 5 --plot adapt.png
   metro finetune --model runs/tiny-0123456789 --seed 1 --set optimizer.layer_decay=0.8
   metro finetune --model runs/tiny-0123456789 --devices 2        two devices share the rows of each step`,
 		Args: args(cobra.NoArgs),
@@ -83,6 +90,8 @@ named after the run, and the latest as finetune-TASK.json.`,
 	flags.StringVar(&f.recipe, "published", "", "fine-tune as has been published: "+strings.Join(recipeNames(), ", ")+"; other flags come before it")
 	flags.IntVar(&f.seeds, "seeds", 1, "fine-tunings at seeds that follow one another, of which median and spread are printed")
 	flags.StringSliceVar(&f.shots, "shots", nil, "few-label curve: numbers of training texts of each class, such as 8,64,all; --seeds draws of each")
+	flags.StringSliceVar(&f.adapt, "adapt", nil, "what learns beside the head: full, head, norms, bias, lora, prompt or connector; several, with commas between, are compared")
+	flags.StringVar(&f.plot, "plot", "", "PNG file to draw the scores of several --adapt in, against the share of the weights that learn")
 	flags.BoolVar(&f.control, "control", false, "train the same network from scratch too, and print it beside")
 	flags.BoolVar(&f.choose, "choose", false, "try a quarter, a half and the whole of pretraining's rate, and keep what is best on the validation texts")
 	flags.StringVar(&f.predictions, "predictions", "", "file to write what is said of each test text to, JSON lines")
@@ -124,12 +133,18 @@ func finetune(cmd *cobra.Command, f finetuneFlags) error {
 	about := task.About()
 	sayTask(about, task, model)
 	s := &tuning{cmd: cmd, flags: f, runner: runner, model: model, task: task}
+	if len(f.adapt) == 1 {
+		s.flags.options.Set = append(s.flags.options.Set, adaptationNamed(f.adapt[0]).set...)
+	}
 	if f.recipe != "" {
 		recipe, err := tasks.RecipeOf(f.recipe)
 		if err != nil {
 			return err
 		}
 		s.task = recipe.Apply(task, &s.flags.options)
+	}
+	if len(f.adapt) > 1 {
+		return s.adaptations()
 	}
 	if len(f.shots) > 0 {
 		return s.curve()
@@ -156,6 +171,9 @@ func (f finetuneFlags) root(model training.Pretrained) string {
 // folder that cannot be written is left alone; the run has the result.
 func keepBeside(model string, r tasks.Result) (paths []string) {
 	latest := "finetune-" + r.Task
+	if name, _, _ := strings.Cut(r.Adaptation, ":"); name != "" {
+		latest += "-" + name
+	}
 	if r.FromScratch {
 		latest += "-from-scratch"
 	}
@@ -181,6 +199,16 @@ func (f finetuneFlags) check(corpus bool) error {
 		return usererr.New("--control trains the network from scratch beside the pretrained one, and --from-scratch in its place; leave one of the two out")
 	case f.predictions != "" && (f.seeds > 1 || len(f.shots) > 0):
 		return usererr.New("--predictions are those of one fine-tuning; leave --seeds and --shots out")
+	case f.predictions != "" && len(f.adapt) > 1:
+		return usererr.New("--predictions are those of one fine-tuning; name one way of --adapt")
+	case len(f.shots) > 1 && len(f.adapt) > 1:
+		return usererr.New("--shots %s and --adapt %s are two comparisons; name one number of texts, or one way to learn", strings.Join(f.shots, ","), strings.Join(f.adapt, ","))
+	case f.plot != "" && len(f.adapt) < 2:
+		return usererr.New("--plot draws what several ways of --adapt score, with commas between them; there are %d", len(f.adapt))
+	case f.plot != "" && !strings.HasSuffix(f.plot, ".png"):
+		return usererr.New("the picture %s is written as PNG; give it a name that ends in .png", f.plot)
+	case len(f.adapt) > 0 && slices.ContainsFunc(f.options.Set, func(a string) bool { return strings.HasPrefix(strings.TrimSpace(a), "task.adaptation") }):
+		return usererr.New("--adapt and --set task.adaptation both say what learns; leave one of the two out")
 	case f.choose && (f.options.LearningRate != 0 || f.recipe != ""):
 		return usererr.New("--choose tries learning rates, and --learning-rate or --published says one; leave one of the two out")
 	case f.skipBadRows && f.task == "":

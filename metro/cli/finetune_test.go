@@ -46,6 +46,38 @@ func TestFinetuneOnATaskFile(t *testing.T) {
 	require.Equal(t, exitDone, code, said)
 	require.Equal(t, 6, strings.Count(stdout, "\n")-2, stdout)
 	require.Contains(t, stdout, "texts a class")
+	drawn := filepath.Join(l.dir, "adapt.png")
+	stdout, said, code = finetune("--adapt", "full,head,lora:rank=2,prompt:tokens=1", "--seeds", "2", "--shots", "4", "--control", "--plot", drawn)
+	require.Equal(t, exitDone, code, said)
+	for _, row := range []string{"head, from scratch", "lora:rank=2", "prompt:tokens=1", "full", "share, %", "TF-IDF and logistic regression: ", "picture: " + drawn} {
+		require.Contains(t, stdout, row)
+	}
+	require.Less(t, strings.Index(stdout, "head"), strings.Index(stdout, "full"), "the fewest first")
+	require.FileExists(t, drawn)
+	stdout, said, code = finetune("--adapt", "lora:rank=2")
+	require.Equal(t, exitDone, code, said)
+	require.Contains(t, stdout, "learned: lora:rank=2, ")
+	card, said, code := l.inProcess(t.Context(), "card", "--model", model)
+	require.Equal(t, exitDone, code, said)
+	require.Contains(t, card, "| mine | lora:rank=2, ")
+	for args, want := range map[string]string{
+		"--adapt tune":                               "task.adaptation must be one of",
+		"--adapt full,tune":                          "task.adaptation must be one of",
+		"--adapt head,head":                          "is given twice",
+		"--adapt head:rank=2":                        "has no options",
+		"--adapt full:rank=2":                        "has no options",
+		"--adapt lora:rank":                          "is not an assignment",
+		"--adapt head --set task.adaptation=bias":    "--adapt and --set task.adaptation both say what learns",
+		"--adapt head,bias --shots 2,4":              "are two comparisons",
+		"--adapt head,bias --predictions a":          "--predictions are those of one fine-tuning",
+		"--adapt head --plot a.png":                  "--plot draws what several ways",
+		"--adapt head,bias --plot a.jpg":             "give it a name that ends in .png",
+		"--adapt head --set optimizer.layer_decay=1": "task.adaptation leaves the layers as they are",
+	} {
+		_, said, code := finetune(strings.Fields(args)...)
+		require.Equal(t, exitUser, code, "%s: %s", args, said)
+		require.Contains(t, said, want, args)
+	}
 	for args, want := range map[string]string{
 		"--shots 30":                       `of the label "no" there are 12 training examples, and 30 are asked for`,
 		"--shots x":                        "--shots takes numbers",
@@ -94,7 +126,7 @@ func TestCard(t *testing.T) {
 	require.Equal(t, exitDone, code, said)
 	require.True(t, strings.HasPrefix(stdout, "---\nlibrary_name: metrolab\n"))
 	require.Contains(t, stdout, "- Licence: (to be filled in)")
-	require.Contains(t, stdout, "| mine | 7 | entity f1 | 0.500 | – | 0.250 | 3 | 0 |")
+	require.Contains(t, stdout, "| mine | all weights | 7 | entity f1 | 0.500 | – | 0.250 | 3 | 0 |")
 
 	_, said, code = l.inProcess(t.Context(), l.pretrain("runs", "go", 10)...)
 	require.Equal(t, exitDone, code, said)

@@ -80,6 +80,9 @@ func (s *tuning) once() error {
 		fmt.Fprintf(stderr, "%s texts are longer than what is read of one\n", humanize.Comma(int64(result.CutTexts)))
 	}
 	printScores(out, result, control)
+	if result.Adaptation != "" {
+		fmt.Fprintf(out, "\nlearned: %s\n", learned(result))
+	}
 	fmt.Fprintf(out, "\nrun:    %s\n", result.Run.Dir)
 	for _, path := range keepBeside(s.flags.model, result) {
 		fmt.Fprintf(out, "result: %s\n", path)
@@ -197,21 +200,35 @@ func (s *tuning) repeat() error {
 	return nil
 }
 
+// count reads one of --shots; 0 is all.
+func (s *tuning) count(shots string) (int, error) {
+	if shots == "all" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(shots)
+	if err != nil || n < 1 {
+		return 0, usererr.New("--shots takes numbers from 1, and all, with commas between; %q is neither", shots)
+	}
+	_, err = tasks.Few(s.task, n, 0)
+	return n, err
+}
+
+// few is the task with n training texts, of each class of a classification; 0 is all.
+func (s *tuning) few(n int, seed int64) (tasks.Task, error) {
+	if n == 0 {
+		return s.task, nil
+	}
+	return tasks.Few(s.task, n, seed)
+}
+
 // curve fine-tunes on few texts and on more, each number at several draws.
 func (s *tuning) curve() error {
 	counts := make([]int, len(s.flags.shots)) // 0 is all
 	for i, shots := range s.flags.shots {
-		if shots == "all" {
-			continue
-		}
-		n, err := strconv.Atoi(shots)
-		if err != nil || n < 1 {
-			return usererr.New("--shots takes numbers from 1, and all, with commas between; %q is neither", shots)
-		}
-		if _, err := tasks.Few(s.task, n, 0); err != nil {
+		var err error
+		if counts[i], err = s.count(shots); err != nil {
 			return err
 		}
-		counts[i] = n
 	}
 	s.plan(len(counts) * s.flags.seeds)
 	t := spreadTable("texts a class", s.task.About().Metric)
@@ -219,12 +236,7 @@ func (s *tuning) curve() error {
 		t.Columns[0].Name = "texts"
 	}
 	for i, n := range counts {
-		all, err := s.points(func(seed int64) (tasks.Task, error) {
-			if n == 0 {
-				return s.task, nil
-			}
-			return tasks.Few(s.task, n, seed)
-		})
+		all, err := s.points(func(seed int64) (tasks.Task, error) { return s.few(n, seed) })
 		if err != nil {
 			return err
 		}
