@@ -250,11 +250,12 @@ func TestEveryChoiceIsValid(t *testing.T) {
 		"replacements.source=stored": {"replacements.checkpoint=runs/a"},
 		"sharing=all":                {"generator.size=same"},
 		"main.norm=pre":              {"generator.norm=pre"},
+		"task.adaptation":            {"task.name=families", "training.init_from=a"},
 	}
 	for path, values := range metro.Choices() {
 		for _, value := range values {
 			c, assignment := tinyOf1800(), path+"="+value
-			for _, a := range append(needs[assignment], assignment) {
+			for _, a := range slices.Concat(needs[path], needs[assignment], []string{assignment}) {
 				require.NoError(t, c.Set(a))
 			}
 			require.NoError(t, c.Validate(), assignment)
