@@ -22,6 +22,7 @@ type answer struct {
 	IDs         []int32       `json:"ids"`
 	RTDLogits   []float32     `json:"rtd_logits,omitempty"`
 	RTDProb     []float64     `json:"rtd_prob,omitempty"`
+	ExitLayers  []int32       `json:"exit_layers,omitempty"`
 	Corrections [][]guessLine `json:"corrections,omitempty"`
 	Generator   [][]guessLine `json:"generator,omitempty"`
 	Hidden      [][]float32   `json:"hidden,omitempty"`
@@ -45,7 +46,7 @@ func answerOne(ctx context.Context, reader *tasks.Reader, model training.Pretrai
 		return a, err
 	}
 	r := readings[0]
-	a = answer{IDs: r.IDs, RTDLogits: r.RTDLogits, Hidden: r.Hidden}
+	a = answer{IDs: r.IDs, RTDLogits: r.RTDLogits, ExitLayers: r.ExitLayers, Hidden: r.Hidden}
 	if a.IDs == nil {
 		a.IDs = []int32{}
 	}

@@ -39,11 +39,18 @@ A text of any length is read in overlapping windows. [MASK] in it is the mask; t
 as [SEP], is unknown to the model, as it was in training. Ids are read as they are, special tokens included. The model is a
 run or a Hugging Face ELECTRA or BERT folder; one without a tokenizer reads ids alone, and its answers have no tokens.
 
+--exit 0.95 asks the detector alone, and lets a token leave it at the first layer whose RTD head is 0.95 sure, that it was replaced or
+that it was not; exit_layers says which that was. The model is one that was trained by objective.name=rtd_clm_exits. A batch is computed
+up to the layer behind which all its tokens have left or, with --exit-share, that part of them: only whole layers save time. At the end
+the command says how deep tokens went, which is theoretical, how many layers were computed, and what that took of the time that all layers
+take, measured in turns on the first texts. Above 1 no token leaves early.
+
 Each answer is written when it is there. If the command ends early, at a line that cannot be read, on a full disk, or by
 Ctrl-C, it says how many lines are answered. FILE of --output gets its name when all are, and is never overwritten; until
 then the answers are in a temporary file, and after an early end in FILE.partial.`,
 		Example: `  metro predict --model runs/tiny-0123456789 --input texts.jsonl > answers.jsonl
-  echo '{"text": "the reader [MASK] the file"}' | metro predict --model runs/tiny-0123456789 --input - --top-k 5`,
+  echo '{"text": "the reader [MASK] the file"}' | metro predict --model runs/tiny-0123456789 --input - --top-k 5
+  metro predict --model runs/tiny-0123456789 --input texts.jsonl --exit 0.95 --exit-share 0.9 > answers.jsonl`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return predict(cmd, f) },
 	}
@@ -54,6 +61,8 @@ then the answers are in a temporary file, and after an early end in FILE.partial
 	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
 	flags.IntVar(&f.options.TopK, "top-k", 1, "guesses a token")
 	flags.BoolVar(&f.options.Hidden, "hidden", false, "write the states of the last layer too")
+	flags.Float64Var(&f.options.Exit, "exit", 0, "let tokens leave the detector at the first RTD head that is as sure, such as 0.95")
+	flags.Float64Var(&f.options.Share, "exit-share", 1, "with --exit, stop a batch when this part of its tokens has left")
 	if err := cmd.MarkFlagRequired("input"); err != nil {
 		panic(err)
 	}
@@ -94,6 +103,12 @@ func predict(cmd *cobra.Command, f predictFlags) error {
 	if f.options.TopK < 1 {
 		return usererr.New("--top-k must be 1 or more, it is %d", f.options.TopK)
 	}
+	switch flags := cmd.Flags(); {
+	case flags.Changed("exit") && !(f.options.Exit > 0):
+		return usererr.New("--exit must be above 0, it is %g; tokens leave at the first head at 0.5 and less, and none does above 1", f.options.Exit)
+	case flags.Changed("exit-share") && !flags.Changed("exit"):
+		return usererr.New("--exit-share is about early exits; it needs --exit")
+	}
 	in := cmd.InOrStdin()
 	if f.input != "-" {
 		file, err := os.Open(f.input)
@@ -113,7 +128,27 @@ func predict(cmd *cobra.Command, f predictFlags) error {
 	if err == nil {
 		err = answerAll(cmd.Context(), reader, model, in, out)
 	}
-	return out.close(err)
+	if err = out.close(err); err != nil || f.options.Exit == 0 {
+		return err
+	}
+	return sayExits(reader)
+}
+
+// sayExits says what early exits have saved: of layers, in theory and in batches, and of time.
+func sayExits(reader *tasks.Reader) error {
+	e := reader.Exits()
+	if e.Tokens == 0 {
+		return nil
+	}
+	fmt.Fprintf(stderr, "mean depth %.2f of %d layers: %.1f %% of all token-layers, which is theoretical; computed were %.1f %% of all layers, in %d batches\n",
+		e.MeanDepth(), e.Layers, 100*e.Theoretical(), 100*e.Computed(), e.Batches)
+	ratios, err := during("timing early exits", reader.TimeExits)
+	if err != nil || len(ratios) == 0 {
+		return err
+	}
+	fmt.Fprintf(stderr, "measured time: %.2f of that of all layers (median of %d rounds in turns, %.2f to %.2f)\n",
+		ratios[len(ratios)/2], len(ratios), ratios[0], ratios[len(ratios)-1])
+	return nil
 }
 
 // watched reads a file and moves a bar with it, unless that would stand between what is printed.

@@ -33,17 +33,25 @@ const (
 	averaged = "ema_"
 )
 
+// lowerHead begins the keys of the calibration errors of RTD heads below the last layer, whose number follows.
+const lowerHead = "frozen_ece_"
+
 // baselines are what fine-tunings are compared with, by what their metrics begin with in the place of "test_".
 var baselines = map[string]string{
 	"test_majority_": "always the most frequent answer", "test_bag_of_words_": "a bag of words", "test_tfidf_": "TF-IDF features",
 }
 
 // Of returns what is known of the metric of that key. Of val_x that is what is known of x, on held-out text, unless the
-// table has a row for val_x itself; of ema_x that of x, of averaged weights; of
+// table has a row for val_x itself; of ema_x that of x, of averaged weights; of frozen_ece_2 that of frozen_ece, for the head at layer 2; of
 // dev_x that of test_x, on validation texts, and of a baseline's that of the metric; an unknown x_loss is a loss; and anything else is called by its key.
 func Of(key string) Metric {
 	if i := slices.IndexFunc(table, func(m Metric) bool { return m.Key == key }); i >= 0 {
 		return table[i]
+	}
+	if layer, ok := strings.CutPrefix(key, lowerHead); ok && layer != "" {
+		m := Of(strings.TrimSuffix(lowerHead, "_"))
+		m.Key, m.Label = key, "calibration error of the RTD head at layer "+layer
+		return m
 	}
 	if rest, ok := strings.CutPrefix(key, heldOut); ok && rest != "" {
 		m := Of(rest)

@@ -36,6 +36,7 @@ type Reader struct {
 	store   *model.Store
 	exec    *model.Exec
 	names   []string // of the outputs
+	exits   *exits   // nil where every token goes through all layers
 	guessed int      // guesses a token that the graph gives; what a caller asks for may be fewer
 }
 
@@ -43,6 +44,11 @@ type Reader struct {
 type ReaderOptions struct {
 	TopK   int  // guesses a token; 0 is 1
 	Hidden bool // states of the last layer too
+
+	// Exit, unless it is 0, lets a token leave the detector at the first RTD head that is as sure of it, and asks the detector alone: see
+	// [metro.Model.DetectEarly]. A batch stops at the layer behind which Share of its tokens have left, in (0, 1]; the others have the
+	// answers of the head there.
+	Exit, Share float64
 }
 
 // Reading is what a model says of one text. All slices have one entry a token; those that the model has no head for,
@@ -51,6 +57,7 @@ type Reading struct {
 	IDs         []int32
 	Spans       []tokens.Span // places in the text, in bytes; nil for rows of ids
 	RTDLogits   []float32     // positive = replaced
+	ExitLayers  []int32       // with early exits, the layer that the logit is of
 	Corrections [][]Guess     // of the main model: what stood there before
 	Generator   [][]Guess     // of the generator, at [MASK] alone, nil elsewhere; everywhere if no tokenizer says which is [MASK]
 	Hidden      [][]float32   // [H] each
@@ -72,6 +79,12 @@ func NewReader(be compute.Backend, p training.Pretrained, o ReaderOptions) (*Rea
 	if len(heads) == 0 && !o.Hidden {
 		return nil, usererr.New("%s has no head to answer with, neither RTD nor a language model's; ask for its states (--hidden), or fine-tune it", p.Dir)
 	}
+	if o.Exit != 0 {
+		if err := checkExits(p, heads, o); err != nil {
+			return nil, err
+		}
+		heads = []string{"rtd"}
+	}
 	noMain := p.NeedMain()
 	if o.Hidden && noMain != nil {
 		return nil, noMain
@@ -87,13 +100,23 @@ func NewReader(be compute.Backend, p training.Pretrained, o ReaderOptions) (*Rea
 		g := NewGraph(be, "variables")
 		defer g.Finalize()
 		model.SetStore(g, r.store)
-		r.graph(r.store.RootScope(), Parameter(g, "tokens", shapes.Make(dtypes.Int32, readerBatch, r.model.Config.Data.SeqLen)))
+		tokens := Parameter(g, "tokens", shapes.Make(dtypes.Int32, readerBatch, r.model.Config.Data.SeqLen))
+		r.graph(r.store.RootScope(), tokens)
+		if o.Exit != 0 {
+			scale := Scalar(g, dtypes.Float32, r.model.Config.Positions.Scale)
+			r.model.DetectAtHeads(r.store.RootScope(), tokens, scale)
+		}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the model of %s: %w", p.Dir, err)
 	}
 	if r.exec, err = model.NewExec(be, r.store, r.graph); err != nil {
 		return nil, fmt.Errorf("prepare the model of %s: %w", p.Dir, err)
+	}
+	if o.Exit != 0 {
+		if r.exits, err = newExits(be, r.store, r.model, o); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Dir, err)
+		}
 	}
 	return r, p.RestoreAll(r.store)
 }
@@ -219,6 +242,12 @@ func (r *Reader) read(ctx context.Context, windows []data.Window, readings []Rea
 		tokens := make([]int32, readerBatch*s)
 		for i := range readerBatch {
 			copy(tokens[i*s:], here[min(i, len(here)-1)].Tokens)
+		}
+		if r.exits != nil {
+			if err := r.readEarly(readings, here, tokens); err != nil {
+				return err
+			}
+			continue
 		}
 		out, err := r.exec.Call(tensors.FromFlatDataAndDimensions(tokens, readerBatch, s))
 		if err != nil {

@@ -169,6 +169,9 @@ func (h *HeldOut) Evaluate(p *Program) (runs.Values, error) {
 		}
 		metrics[name] = AUC(set.Answers(scores))
 	}
+	if err := w.measureExits(p, h.frozen[FrozenUnigram], metrics); err != nil {
+		return nil, fmt.Errorf("early exits: %w", err)
+	}
 	if h.sets[FrozenWords].Refused == "" {
 		scores, err := w.Detect(p, h.packed.Rows)
 		if err != nil {
@@ -242,11 +245,19 @@ func (h *HeldOut) validate(w *Pretraining, p *Program) (runs.Values, error) {
 
 // Detect scores the tokens of corrupted rows, [N, S] row-major; see [metro.Model.Detect].
 func (w *Pretraining) Detect(p *Program, rows []int32) ([]float32, error) {
-	c := w.model.Config
-	detect := func(scope *model.Scope, in []*Node) []*Node {
+	scores, err := w.over(p, rows, "detect", func(scope *model.Scope, in []*Node) []*Node {
 		return []*Node{p.model.Detect(scope, in[0], in[1])}
+	})
+	if err != nil {
+		return nil, err
 	}
-	var scores []float32
+	return scores[0], nil
+}
+
+// over runs the graph of a name on rows, [N, S] row-major, and returns its outputs, [N, S] each. It is given a group of rows, the scale
+// of the relative position bias, and more.
+func (w *Pretraining) over(p *Program, rows []int32, name string, build func(scope *model.Scope, in []*Node) []*Node, more ...any) (all [][]float32, err error) {
+	c := w.model.Config
 	size := group(c.Data.SeqLen) * c.Data.SeqLen
 	for at := 0; at < len(rows); at += size {
 		some := make([]int32, size) // the last rows are filled up with others, whose scores are dropped
@@ -254,18 +265,24 @@ func (w *Pretraining) Detect(p *Program, rows []int32) ([]float32, error) {
 		for k := n; k < size; k++ {
 			some[k] = some[k%n]
 		}
-		out, err := p.Call("detect", detect, slab(some, 0, group(c.Data.SeqLen), c.Data.SeqLen), tensors.FromScalar(float32(c.Positions.Scale)))
+		in := append([]any{slab(some, 0, group(c.Data.SeqLen), c.Data.SeqLen), tensors.FromScalar(float32(c.Positions.Scale))}, more...)
+		out, err := p.Call(name, build, in...)
 		if err != nil {
 			return nil, err
 		}
-		values, err := tensors.CopyFlatData[float32](out[0])
-		out[0].MustFinalizeAll()
-		if err != nil {
-			return nil, fmt.Errorf("detect: %w", err)
+		if all == nil {
+			all = make([][]float32, len(out))
 		}
-		scores = append(scores, values[:n]...)
+		for i, t := range out {
+			values, err := tensors.CopyFlatData[float32](t)
+			t.MustFinalizeAll()
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			all[i] = append(all[i], values[:n]...)
+		}
 	}
-	return scores, nil
+	return all, nil
 }
 
 func loader(c metro.Config, d *data.Dataset, rows *data.Rows) data.Loader {

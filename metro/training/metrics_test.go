@@ -107,6 +107,7 @@ func finetuned(t *testing.T, r *training.Runner, dir string, task tasks.Task) *r
 func known(key string) bool {
 	return slices.ContainsFunc(metrics.All(), func(m metrics.Metric) bool {
 		own := m.Key == key || m.Key == strings.TrimPrefix(key, "val_") || m.Key == "test_"+strings.TrimPrefix(key, "dev_")
+		own = own || m.Key == "frozen_ece" && strings.HasPrefix(key, "frozen_ece_")
 		for _, prefix := range []string{"test_majority_", "test_bag_of_words_", "test_tfidf_"} {
 			own = own || m.Key == "test_"+strings.TrimPrefix(key, prefix)
 		}

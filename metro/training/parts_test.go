@@ -33,7 +33,10 @@ const (
 	lm         = " lm_loss lm_accuracy_replaced lm_accuracy_unchanged"
 	joint      = always + generator + guess + corrupted
 	everything = joint + rtdLoss + rtd + clm
-	second     = " second_rtd_loss second_clm_loss corrected_accuracy second_replaced_fraction second_rtd_precision second_rtd_recall_replaced second_rtd_recall_original" +
+	early      = " frozen_ece frozen_ece_1 frozen_early_auc_90 frozen_early_depth_90 frozen_early_depth_replaced_90 frozen_early_depth_original_90" +
+		" frozen_early_auc_95 frozen_early_depth_95 frozen_early_depth_replaced_95 frozen_early_depth_original_95" +
+		" frozen_early_auc_99 frozen_early_depth_99 frozen_early_depth_replaced_99 frozen_early_depth_original_99"
+	second = " second_rtd_loss second_clm_loss corrected_accuracy second_replaced_fraction second_rtd_precision second_rtd_recall_replaced second_rtd_recall_original" +
 		" second_clm_accuracy_replaced second_clm_accuracy_unchanged"
 )
 
@@ -61,7 +64,7 @@ func TestPartsRun(t *testing.T) {
 		"rtd":                {[]string{"objective.name=rtd"}, joint + rtdLoss + rtd},
 		"rtd_masked":         {[]string{"objective.name=rtd_masked"}, joint + rtdLoss + rtd},
 		"all_token_lm":       {[]string{"objective.name=all_token_lm"}, joint + rtd + lm},
-		"rtd_clm_exits":      {[]string{"objective.name=rtd_clm_exits", "main.layers=2"}, everything + " early_rtd_loss"},
+		"rtd_clm_exits":      {[]string{"objective.name=rtd_clm_exits", "main.layers=2"}, everything + " early_rtd_loss " + early},
 		"rtd_clm_scl":        {[]string{"objective.name=rtd_clm_scl"}, everything + " scl_loss"},
 		"rtd_clm_mist":       {[]string{"objective.name=rtd_clm_mist", "objective.options.threshold=0.1"}, everything + second},
 		"mist, mixed":        {[]string{"objective.name=rtd_clm_mist", "objective.options.form=mix", "positions.rows=32", "objective.options.targets=shuffled"}, everything + second},
@@ -86,7 +89,10 @@ func TestPartsRun(t *testing.T) {
 			require.Len(t, rows, 1)
 			want := []string{"learning_rate", "gradient_norm", "tokens", "frozen_auc_unigram", "frozen_auc_bigram", "frozen_auc_trigram", "frozen_auc_words"}
 			for metric := range strings.FieldsSeq(test.metrics) {
-				want = append(want, metric, "val_"+metric)
+				want = append(want, metric)
+				if !strings.HasPrefix(metric, "frozen_") {
+					want = append(want, "val_"+metric)
+				}
 			}
 			require.ElementsMatch(t, want, slices.Collect(maps.Keys(rows[0].Values)))
 			for metric, value := range rows[0].Values {
