@@ -198,3 +198,34 @@ func TestWouldMark(t *testing.T) {
 	require.Regexp(t, `^If err \[it \d\d % → is\] not nil, the file is closed\.\n$`, stdout)
 	require.NotContains(t, stderr, "--threshold")
 }
+
+// Early exits answer with the layer of each logit, and say what they have saved, in theory and in time; what cannot be is the user's to
+// mend.
+func TestPredictWithEarlyExits(t *testing.T) {
+	l := newLab(t)
+	out := "runs"
+	args := l.pretrain(out, "go", 12, "--set", "main.layers=2", "--set", "objective.name=rtd_clm_exits")
+	_, stderr, code := l.metro(args...)
+	require.Zero(t, code, stderr)
+	model, input := l.onlyRun(out), l.write("in.jsonl", strings.Repeat(`{"text": "the reader opens the file"}`+"\n", 3))
+
+	stdout, stderr, code := l.metro("predict", "--model", model, "--input", input, "--exit", "0.5", "--backend", "go")
+	require.Zero(t, code, stderr)
+	require.Equal(t, 3, strings.Count(stdout, `"exit_layers":[1,`))
+	require.NotContains(t, stdout, "corrections")
+	require.Contains(t, stderr, "mean depth 1.00 of 2 layers: 50.0 % of all token-layers, which is theoretical; computed were 50.0 % of all layers, in 3 batches")
+	require.Regexp(t, `measured time: \d+\.\d\d of that of all layers \(median of 7 rounds in turns, `, stderr)
+	for _, wrong := range [][]string{
+		{"--exit must be above 0, it is 0", "--exit", "0"},
+		{"--exit-share is about early exits; it needs --exit", "--exit-share", "0.5"},
+		{"--exit-share must be above 0, at most 1, it is 2", "--exit", "0.9", "--exit-share", "2"},
+		{"leave out --hidden, or --exit", "--exit", "0.9", "--hidden"},
+	} {
+		_, stderr, code = l.metro(append([]string{"predict", "--model", model, "--input", input, "--backend", "go"}, wrong[1:]...)...)
+		require.Equal(t, 2, code)
+		require.Contains(t, stderr, wrong[0])
+	}
+	_, stderr, code = l.metro("predict", "--model", l.folder(), "--input", input, "--backend", "go", "--exit", "0.9")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "has no RTD heads below the last layer")
+}
