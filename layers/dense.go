@@ -14,18 +14,13 @@ import (
 // Dense maps the last axis of x, [..., in], to width: x·W + b, with W [in, width] drawn by init and b [width] zero. The
 // product is taken in the dtype of [ParamMatMulDType]; the result has that of x.
 func Dense(scope *model.Scope, x *Node, width int, init Initializer) *Node {
-	return denseBy(scope, x, width, init, nil)
-}
-
-// denseBy is [Dense] with the product itself, before b is added, marked by mark: what a kernel leaves in any case.
-func denseBy(scope *model.Scope, x *Node, width int, init Initializer, mark func(*Node) *Node) *Node {
 	weights := DenseWeights(x.Shape().Dim(-1), width, init)
-	w, b := weights[0].Node(scope, x), weights[1].Node(scope, x)
-	return rowsTimes(scope, x, w, b, mark)
+	return rowsTimes(scope, x, weights[0].Node(scope, x), weights[1].Node(scope, x), nil)
 }
 
 // rowsTimes is x·w + b for x [..., in], w [in, out], b [out]. With the rows of x under one another, w's gradient is a product of
-// two matrices too, and XLA need not copy one of them with its axes exchanged. The product is marked by mark, unless that is nil.
+// two matrices too, and XLA need not copy one of them with its axes exchanged. The product itself, before b is added, is marked by mark,
+// unless that is nil: what a kernel leaves in any case.
 func rowsTimes(scope *model.Scope, x, w, b *Node, mark func(*Node) *Node) *Node {
 	in := x.Shape().Dim(-1)
 	rows := multiply(scope, Reshape(x, x.Shape().Size()/in, in), w, [][2]int{{1, 0}}, nil)

@@ -15,8 +15,8 @@ type Embedder interface {
 	Weights() []Weight
 	// Embed looks up ids, [...], in nodes of the weights: [..., E]. From scope it may read what [Embed] does.
 	Embed(scope *model.Scope, weights []*Node, ids *Node) *Node
-	// Output returns the matrix [V, E] with which states become logits.
-	Output(weights []*Node) *Node
+	// Output returns the matrix [V, E] with which states become logits. From scope it may read what [Product] does.
+	Output(scope *model.Scope, weights []*Node) *Node
 }
 
 // TableEmbedder is one table with a row for each token, token_embedding, [V, E].
@@ -36,4 +36,4 @@ func (e TableEmbedder) Embed(scope *model.Scope, weights []*Node, ids *Node) *No
 }
 
 // Output implements [Embedder].
-func (e TableEmbedder) Output(weights []*Node) *Node { return weights[0] }
+func (e TableEmbedder) Output(_ *model.Scope, weights []*Node) *Node { return weights[0] }

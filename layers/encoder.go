@@ -20,6 +20,7 @@ type Block struct {
 	Epsilon      float64           // of the layer normalisations
 	PreNorm      bool              // normalise what a sub-layer reads, not what it leaves
 	Recompute    bool              // trade time for memory: see Apply
+	Sharing      LayerSharing      // what the layers of an [Encoder] share
 	Init         Initializer       // of the dense weights
 	InitResidual Initializer       // of the two that write into x, the last of either sub-layer; nil = Init
 	Adapter      Adapter           // of the layer
@@ -36,6 +37,10 @@ type Block struct {
 // Chen et al., 2016): less memory for one more forward pass. Dropout masks are drawn once, so loss and gradients are those
 // of a layer without it.
 func (b Block) Apply(scope *model.Scope, x, bias, key *Node) *Node {
+	return b.apply(scope, x, bias, key, b.feedForward().Apply)
+}
+
+func (b Block) apply(scope *model.Scope, x, bias, key *Node, feedForward func(scope *model.Scope, x, key *Node) *Node) *Node {
 	x, bias = b.Adapter.reads(x, bias)
 	if b.Recompute {
 		x = x.Checkpoint()
@@ -45,7 +50,7 @@ func (b Block) Apply(scope *model.Scope, x, bias, key *Node) *Node {
 		return Dropout(scope.In("attention_dropout"), attended, key, b.Dropout)
 	})
 	x = b.residual(scope.In("ffn_norm"), x, func(x *Node) *Node {
-		return Dropout(scope.In("ffn_dropout"), b.feedForward().Apply(scope, x, key), key, b.Dropout)
+		return Dropout(scope.In("ffn_dropout"), feedForward(scope, x, key), key, b.Dropout)
 	})
 	if b.Recompute {
 		x = x.StopCheckpoint()
@@ -93,10 +98,11 @@ const FinalNorm = "final_norm"
 // LayerName returns the scope of layer i of an [Encoder].
 func LayerName(i int) string { return "layer_" + strconv.Itoa(i) }
 
-// Encoder applies block len(biases) times to x, [B, S, H], in the scopes layer_0, layer_1, …, each with its own weights.
-// Layer i has the attention bias biases[i]: nil, or the same node for all, or one per layer. The result is the state
-// [B, S, H] after every layer. The last is the encoder's output: under PreNorm, where nothing has normalised it, it has
-// passed a layer normalisation of its own, in the scope final_norm.
+// Encoder applies block len(biases) times to x, [B, S, H], in the scopes layer_0, layer_1, …, each with its own weights but for
+// those that [Block.Sharing] has them share, which lie in layer_0. Dropout is each layer's own in any case. Layer i has the
+// attention bias biases[i]: nil, or the same node for all, or one per layer. The result is the state [B, S, H] after every layer.
+// The last is the encoder's output: under PreNorm, where nothing has normalised it, it has passed a layer normalisation of its
+// own, in the scope final_norm.
 // adapters are those of the layers, none or one each.
 func Encoder(scope *model.Scope, x *Node, biases []*Node, key *Node, block Block, adapters ...Adapter) []*Node {
 	states := make([]*Node, len(biases))
@@ -116,7 +122,7 @@ func Encoder(scope *model.Scope, x *Node, biases []*Node, key *Node, block Block
 // EncoderLayer is layer i of an [Encoder] on what the layer before it has left, x, [B, S, H]: its state, [B, S, H]. It is for those who
 // do something between layers.
 func EncoderLayer(scope *model.Scope, i int, x *Node, biases []*Node, key *Node, block Block) *Node {
-	return block.Apply(scope.In("%s", LayerName(i)), x, biases[i], key)
+	return block.applyAs(i, scope, x, biases[i], key)
 }
 
 // EncoderOutput makes the output of an [Encoder] of the state after its last layer, [B, S, H].

@@ -38,10 +38,19 @@ func (f DenseFeedForward) Weights(width int) []Weight {
 
 // Apply implements [FeedForward].
 func (f DenseFeedForward) Apply(scope *model.Scope, x, _ *Node) *Node {
+	return f.apply(scope, scope, x)
+}
+
+// apply takes the matrices from one scope and the biases from another.
+func (f DenseFeedForward) apply(matrices, biases *model.Scope, x *Node) *Node {
 	var keep, end func(*Node) *Node
 	if f.Recompute && isNarrow(x) {
 		keep, end = (*Node).Checkpoint, (*Node).StopCheckpoint
 	}
-	inner := widened(denseBy(scope.In("ffn_in"), x, f.Inner, f.Init, keep), f.Activation)
-	return denseBy(scope.In("ffn_out"), inner, x.Shape().Dim(-1), orElse(f.InitOutput, f.Init), end)
+	dense := func(part string, x *Node, width int, init Initializer, mark func(*Node) *Node) *Node {
+		w := DenseWeights(x.Shape().Dim(-1), width, init)
+		return rowsTimes(matrices, x, w[0].Node(matrices.At("%s", part), x), w[1].Node(biases.In("%s", part), x), mark)
+	}
+	inner := widened(dense("ffn_in", x, f.Inner, f.Init, keep), f.Activation)
+	return dense("ffn_out", inner, x.Shape().Dim(-1), orElse(f.InitOutput, f.Init), end)
 }

@@ -13,11 +13,11 @@ import (
 // Registered objectives, sources and metrics are among them.
 func Choices() map[string][]string {
 	encoder := map[string][]string{
-		"feed_forward": feedForwards.names(),
-		"activation":   slices.Sorted(maps.Keys(layers.Activations)),
-		"norm":         {NormPost, NormPre},
-		"init":         {InitNormal, InitTruncated, InitFanIn, InitT5},
-		"init_scale":   {InitScaleNone, InitScaleDepth},
+		"feed_forward": feedForwards.names(), "layer_sharing": {LayerSharingNone, LayerSharingFeedForward, LayerSharingAll},
+		"activation": slices.Sorted(maps.Keys(layers.Activations)),
+		"norm":       {NormPost, NormPre},
+		"init":       {InitNormal, InitTruncated, InitFanIn, InitT5},
+		"init_scale": {InitScaleNone, InitScaleDepth},
 	}
 	choices := map[string][]string{
 		"data.tokenizer":                    {TokenizerWordPiece, TokenizerBPE, TokenizerSentencePiece},

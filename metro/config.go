@@ -82,17 +82,22 @@ type Embeddings struct {
 
 // Encoder is the shape of one Transformer encoder.
 type Encoder struct {
-	Layers      int     `json:"layers" class:"graph"`
-	Width       int     `json:"width" class:"graph"` // H
-	Heads       int     `json:"heads" class:"graph"`
-	FFN         int     `json:"ffn" class:"graph"`                                    // inner width of the feed-forward map
-	FeedForward string  `json:"feed_forward" class:"graph" neutral:"dense" since:"2"` // FeedForwardDense, or a name from [AddFeedForward]
-	Activation  string  `json:"activation" class:"graph"`
-	Norm        string  `json:"norm" class:"graph" neutral:"post"`       // NormPost or NormPre
-	Dropout     float64 `json:"dropout" class:"graph" neutral:"0"`       // METRO's generator has none, so that one pass serves its loss and its samples
-	Epsilon     float64 `json:"epsilon" class:"graph"`                   // of layer normalisation
-	Init        string  `json:"init" class:"input" neutral:"normal"`     // of dense weights: InitNormal, …
-	InitScale   string  `json:"init_scale" class:"input" neutral:"none"` // of the maps that write into the residual stream: InitScaleNone or InitScaleDepth
+	Layers      int    `json:"layers" class:"graph"`
+	Width       int    `json:"width" class:"graph"` // H
+	Heads       int    `json:"heads" class:"graph"`
+	FFN         int    `json:"ffn" class:"graph"`                                    // inner width of the feed-forward map
+	FeedForward string `json:"feed_forward" class:"graph" neutral:"dense" since:"2"` // FeedForwardDense, or a name from [AddFeedForward]
+	Activation  string `json:"activation" class:"graph"`
+
+	Norm      string  `json:"norm" class:"graph" neutral:"post"`       // NormPost or NormPre
+	Dropout   float64 `json:"dropout" class:"graph" neutral:"0"`       // METRO's generator has none, so that one pass serves its loss and its samples
+	Epsilon   float64 `json:"epsilon" class:"graph"`                   // of layer normalisation
+	Init      string  `json:"init" class:"input" neutral:"normal"`     // of dense weights: InitNormal, …
+	InitScale string  `json:"init_scale" class:"input" neutral:"none"` // of the maps that write into the residual stream: InitScaleNone or InitScaleDepth
+
+	// LayerSharing is which weights all layers have in common: LayerSharingNone, LayerSharingFeedForward or LayerSharingAll. It saves
+	// weights, and no operations.
+	LayerSharing string `json:"layer_sharing" class:"graph" neutral:"none" since:"2"`
 
 	FeedForwardOptions Options `json:"feed_forward_options,omitzero"` // of the feed-forward map
 }
@@ -101,6 +106,13 @@ type Encoder struct {
 const (
 	NormPost = "post" // LN(x + f(x)): BERT, ELECTRA, COCO-LM, METRO-T0
 	NormPre  = "pre"  // x + f(LN(x)), and one more LN at the end
+)
+
+// Values of Encoder.LayerSharing.
+const (
+	LayerSharingNone        = "none"         // each layer has its own
+	LayerSharingFeedForward = "feed_forward" // the two matrices of the feed-forward map: Super Tiny Language Models
+	LayerSharingAll         = "all"          // everything: ALBERT
 )
 
 // Values of Encoder.Init.
@@ -422,6 +434,7 @@ func (e Encoder) Computes(prefix string) []Setting {
 		{prefix + ".ffn", e.FFN},
 		{prefix + ".feed_forward", cmp.Or(e.FeedForward, FeedForwardDense)},
 		{prefix + ".feed_forward_options", e.FeedForwardOptions},
+		{prefix + ".layer_sharing", cmp.Or(e.LayerSharing, LayerSharingNone)},
 		{prefix + ".activation", e.Activation},
 		{prefix + ".norm", e.Norm},
 		{prefix + ".epsilon", e.Epsilon},

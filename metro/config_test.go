@@ -35,6 +35,7 @@ var invalid = map[string]string{
 	"embeddings.token_types=-2":            "embeddings.token_types must not be negative, it is -2",
 	"embeddings.kind=bytes":                `embeddings.kind must be one of ["table"], it is "bytes"`,
 	"main.feed_forward=experts":            `main.feed_forward must be one of ["dense" "moe"], it is "experts"`,
+	"main.layer_sharing=ffn":               `main.layer_sharing must be one of ["none" "feed_forward" "all"], it is "ffn"`,
 	"generator.feed_forward=":              `generator.feed_forward must be one of ["dense" "moe"], it is ""`,
 	"growth.width=wide":                    `growth.width must be one of ["" "fpi" "aki"], it is "wide"`,
 	"growth.depth=zeros":                   `growth.depth must be one of ["stack" "interpolate" "zero"], it is "zeros"`,

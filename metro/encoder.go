@@ -91,7 +91,13 @@ func (c Config) encoderWeights(reader Owner, vocab int) Inventory {
 	}
 	block := c.block(reader)
 	for i := range e.Layers {
-		add(owner.body, i, i+1, block.Weights(e.Width)...)
+		for _, w := range block.WeightsOf(i, e.Width) {
+			add(owner.body, i, i+1, w)
+			if block.Shares(w) { // it lies in the first layer, and is as near to the heads as the last that reads it
+				shared := &inv[len(inv)-1]
+				shared.Depth, shared.Again = e.Layers, e.Layers-1
+			}
+		}
 		if bias != nil && bias.PerLayer() {
 			add(owner.body, i, i+1, bias.Weights(e.Heads)...)
 		}
@@ -137,6 +143,12 @@ func (c Config) block(reader Owner) layers.Block {
 	}
 	if e.InitScale == InitScaleDepth {
 		b.InitResidual = layers.InitScaled(b.Init, 1/math.Sqrt(2*float64(e.Layers)))
+	}
+	switch e.LayerSharing {
+	case LayerSharingFeedForward:
+		b.Sharing = layers.ShareFeedForward
+	case LayerSharingAll:
+		b.Sharing = layers.ShareLayers
 	}
 	entry := feedForwards.get(cmp.Or(e.FeedForward, FeedForwardDense))
 	b.FeedForward = entry.Build(b, entry.reads(e.FeedForwardOptions))

@@ -278,4 +278,5 @@ func ExampleConfig_FLOPs() {
 	// main trunk         1008.2 GFLOP
 	// heads                6.5 GFLOP
 	// optimizer            0.0 GFLOP
+	// token vectors        0.0 GFLOP
 }

@@ -4,6 +4,7 @@ package metro
 
 import (
 	"cmp"
+	"strings"
 
 	"metrolab/internal/usererr"
 	"metrolab/layers"
@@ -19,6 +20,7 @@ type FLOPs struct {
 	Main       float64 `json:"main_trunk"`         // the main model's layers, for every run through them
 	Heads      float64 `json:"heads"`              // all heads of the main model
 	Optimizer  float64 `json:"optimizer"`          // products of an optimizer's own: Muon's
+	Vectors    float64 `json:"vectors,omitzero"`   // the vectors of all tokens, where they are computed: of a byte-pooled embedder
 }
 
 // FLOPsPart is one of the parts of [FLOPs].
@@ -27,11 +29,11 @@ type FLOPsPart struct {
 	Value float64
 }
 
-// Parts lists the parts in the order in which a step computes them.
+// Parts lists the parts.
 func (f FLOPs) Parts() []FLOPsPart {
 	return []FLOPsPart{
 		{"auxiliary trunk", f.Auxiliary}, {"vocabulary product", f.Vocabulary}, {"sampling", f.Sampling},
-		{"main trunk", f.Main}, {"heads", f.Heads}, {"optimizer", f.Optimizer},
+		{"main trunk", f.Main}, {"heads", f.Heads}, {"optimizer", f.Optimizer}, {"token vectors", f.Vectors},
 	}
 }
 
@@ -50,7 +52,7 @@ func (c Config) FLOPs(vocab int) (FLOPs, error) {
 	inv, complete := c.Inventory(vocab)
 	foreign := !feedForwards.ships(cmp.Or(c.Main.FeedForward, FeedForwardDense)) ||
 		!feedForwards.ships(cmp.Or(c.Generator.FeedForward, FeedForwardDense)) ||
-		cmp.Or(c.Embeddings.Kind, EmbedderTable) != EmbedderTable
+		!embedders.ships(cmp.Or(c.Embeddings.Kind, EmbedderTable))
 	switch c.Positions.Relative {
 	case "", RelativeNone, RelativeSignedLog, RelativeT5:
 	default:
@@ -110,6 +112,7 @@ func (s stepSizes) count() FLOPs {
 	if len(contrast) > 0 {
 		f.Heads += learning * 2 * all * all * float64(s.c.Main.Width) // each vector by each other
 	}
+	f.Vectors = s.vectors(generator, learning)
 	f = f.times(float64(s.parts))
 	if s.parts > 1 && len(contrast) > 0 {
 		f = f.plus(s.firstPass(generator, vectors).times(float64(s.parts)))
@@ -134,7 +137,7 @@ func (s stepSizes) optimizer() (sum float64) {
 
 // firstPass is the pass over one part that only finds out its rows' vectors, which every part is contrasted with.
 func (s stepSizes) firstPass(generator Inventory, vectors float64) FLOPs {
-	f := FLOPs{Main: 2 * s.trunk(OwnerMain, forward), Heads: vectors}
+	f := FLOPs{Main: 2 * s.trunk(OwnerMain, forward), Heads: vectors, Vectors: s.vectors(generator, forward)}
 	if len(generator) > 0 {
 		trunk, head := s.trunk(OwnerGenerator, forward), s.vocabularyHead(generator, s.slots())
 		if s.c.Replacements.Dropout == SampleEval && !generator[0].Frozen {
@@ -146,6 +149,24 @@ func (s stepSizes) firstPass(generator Inventory, vectors float64) FLOPs {
 	return f
 }
 
+// vectors are those of all tokens by a byte-pooled embedder, times forward or learning: once for both models, or for each if they do
+// not read the same.
+func (s stepSizes) vectors(generator Inventory, times float64) float64 {
+	pool, ok := s.c.BytePool(s.vocab)
+	if !ok {
+		return 0
+	}
+	once := pool.Operations()
+	sum := times * once
+	if len(generator) > 0 && (s.c.Sharing == SharingNone || s.c.Sharing == SharingGDES) {
+		if generator[0].Frozen {
+			times = forward
+		}
+		sum += times * once
+	}
+	return sum
+}
+
 // trunk is one run of a part's rows through an encoder, times forward or learning: its dense maps, its attention, and the
 // spreading of its position tables, whose gradient is one product and not two.
 func (s stepSizes) trunk(reader Owner, times float64) (sum float64) {
@@ -153,7 +174,7 @@ func (s stepSizes) trunk(reader Owner, times float64) (sum float64) {
 	if reader == OwnerGenerator && s.c.Sharing != SharingAll {
 		e = s.c.Generator
 	}
-	weights := s.inv.Of(reader).Encoder()
+	weights := s.inv.Of(reader).Encoder().Where(func(w Weight) bool { return !strings.HasPrefix(w.Part, layers.BytePoolPart) })
 	inLayers := weights.Where(func(w Weight) bool { return w.Layer >= 0 })
 	attention := 4 * float64(s.rows) * length * length * float64(e.Width) * float64(e.Layers)
 	maps := func(weights Inventory) float64 { return s.tokens() * dense(weights) }
@@ -211,16 +232,16 @@ func ofExperts(weights Inventory) float64 { return products(weights, 3) }
 func products(weights Inventory, axes int) (sum float64) {
 	for _, w := range weights {
 		if (w.Role == layers.RoleDense || w.Role == layers.RoleGate) && len(w.Shape) == axes {
-			sum += 2 * float64(w.Size())
+			sum += 2 * float64(w.Size()*(1+w.Again))
 		}
 	}
 	return sum
 }
 
 func (f FLOPs) plus(g FLOPs) FLOPs {
-	return FLOPs{f.Auxiliary + g.Auxiliary, f.Vocabulary + g.Vocabulary, f.Sampling + g.Sampling, f.Main + g.Main, f.Heads + g.Heads, f.Optimizer + g.Optimizer}
+	return FLOPs{f.Auxiliary + g.Auxiliary, f.Vocabulary + g.Vocabulary, f.Sampling + g.Sampling, f.Main + g.Main, f.Heads + g.Heads, f.Optimizer + g.Optimizer, f.Vectors + g.Vectors}
 }
 
 func (f FLOPs) times(n float64) FLOPs {
-	return FLOPs{f.Auxiliary * n, f.Vocabulary * n, f.Sampling * n, f.Main * n, f.Heads * n, f.Optimizer * n}
+	return FLOPs{f.Auxiliary * n, f.Vocabulary * n, f.Sampling * n, f.Main * n, f.Heads * n, f.Optimizer * n, f.Vectors * n}
 }

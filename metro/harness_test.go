@@ -26,11 +26,11 @@ func small(t testing.TB, assignments ...string) metro.Model {
 	c := recipes.Micro()
 	c.Data.SeqLen = 8
 	c.Main = metro.Encoder{
-		Layers: 2, Width: 8, Heads: 2, FFN: 12, FeedForward: metro.FeedForwardDense, Activation: "gelu_tanh", Norm: metro.NormPost, Epsilon: 1e-6,
+		Layers: 2, Width: 8, Heads: 2, FFN: 12, FeedForward: metro.FeedForwardDense, LayerSharing: metro.LayerSharingNone, Activation: "gelu_tanh", Norm: metro.NormPost, Epsilon: 1e-6,
 		Init: metro.InitFanIn, InitScale: metro.InitScaleNone,
 	}
 	c.Generator = metro.Encoder{
-		Layers: 1, Width: 6, Heads: 3, FFN: 10, FeedForward: metro.FeedForwardDense, Activation: "gelu", Norm: metro.NormPost, Epsilon: 1e-5,
+		Layers: 1, Width: 6, Heads: 3, FFN: 10, FeedForward: metro.FeedForwardDense, LayerSharing: metro.LayerSharingNone, Activation: "gelu", Norm: metro.NormPost, Epsilon: 1e-5,
 		Init: metro.InitNormal, InitScale: metro.InitScaleNone,
 	}
 	c.Positions.Bins, c.Positions.MaxDistance, c.Positions.Scale = 8, 16, 3

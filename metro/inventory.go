@@ -50,7 +50,8 @@ type Weight struct {
 	Shape []int
 	Init  layers.Initializer
 	Role  layers.Role
-	Depth int // 0 embeddings, i+1 layer i, n+1 heads of an encoder of n layers; what follows the last layer has n
+	Depth int // 0 embeddings, i+1 layer i, n+1 heads of an encoder of n layers; what follows the last layer, and what layers share, has n
+	Again int // how many layers read it after the one that it lies in; see [Encoder.LayerSharing]
 
 	ByMain, ByGenerator bool // which models read it
 	Frozen              bool // it never learns: a frozen generator's, or one that task.adaptation leaves as it is

@@ -60,5 +60,8 @@ func (c Config) Memory(vocab int) (weights, step float64) {
 			numbers += encoder(OwnerGenerator)
 		}
 	}
+	if pool, ok := c.BytePool(vocab); ok { // what is inside the blocks
+		numbers += float64(vocab) * float64(pool.Bytes) * float64((4+3*8)*pool.ByteWidth)
+	}
 	return float * copies * c.Parameters(vocab), float * numbers
 }

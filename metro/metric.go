@@ -39,8 +39,8 @@ func tieCosine(p *Pass) (sum, count *Node) {
 	if p.Built("GeneratorLogits") == nil && p.Built("SamplingLogits") == nil {
 		return ZerosLike(p.Loss), ZerosLike(p.Loss)
 	}
-	a := p.Model.generatorTables(p.scope, p.Batch.Tokens).output()
-	b := p.Model.mainTables(p.scope, p.Batch.Tokens).output()
+	a := p.Model.generatorTables(p.scope, p.Batch.Tokens).output(p.scope)
+	b := p.Model.mainTables(p.scope, p.Batch.Tokens).output(p.scope)
 	cosines := ReduceSum(Mul(normalized(a), normalized(b)), -1) // [V]
 	return ReduceAllSum(cosines), Scalar(a.Graph(), a.DType(), p.Model.Vocab)
 }

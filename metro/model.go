@@ -24,7 +24,11 @@ type Model struct {
 	// constant; very low for tokens that are never drawn, such as special ones.
 	LogUnigram, LogUniform []float32
 
-	routed func(reader Owner, routing moe.Routing) // told how each layer's experts are chosen, unless nil; see [Pass]
+	// Spelling is what the tokens are written with, which [EmbedderBytes] reads; other embedders do without.
+	Spelling layers.Spelling
+
+	vectors vectors                                 // of a pass; nil where nothing is kept
+	routed  func(reader Owner, routing moe.Routing) // told how each layer's experts are chosen, unless nil; see [Pass]
 }
 
 // prepare sets what the layers read from the store.
@@ -84,7 +88,7 @@ func (m Model) GeneratorLayers(scope *model.Scope, tokens, nonPad, biasScale, ke
 // GeneratorHead gives the generator's logits, [B, P, V], of its states at the masked positions, [B, P, H].
 func (m Model) GeneratorHead(scope *model.Scope, states *Node) *Node {
 	tables := m.generatorTables(scope, states)
-	return GeneratorLogits(scope.At("generator").At(HeadGenerator), m.Config.Generator, states, tables.output(), m.Config.Objective.GeneratorHead)
+	return GeneratorLogits(scope.At("generator").At(HeadGenerator), m.Config.Generator, states, tables.output(scope), m.Config.Objective.GeneratorHead)
 }
 
 // RTDHead gives one logit a token, [B, S], positive = replaced, of the main model's states, [B, S, H].
@@ -94,13 +98,13 @@ func (m Model) RTDHead(scope *model.Scope, states *Node) *Node {
 
 // CLMHead gives the main model's corrective logits, [B, X, V], of any of its states, [B, X, H].
 func (m Model) CLMHead(scope *model.Scope, states *Node) *Node {
-	return CorrectiveLogits(scope.At("main").At(HeadCLM), m.Config.Main, states, m.mainTables(scope, states).output())
+	return CorrectiveLogits(scope.At("main").At(HeadCLM), m.Config.Main, states, m.mainTables(scope, states).output(scope))
 }
 
 // LMHead gives the logits, [B, X, V], of a full language modelling head on any of the main model's states, [B, X, H]:
 // what models that were trained by masked language modelling have.
 func (m Model) LMHead(scope *model.Scope, states *Node) *Node {
-	return GeneratorLogits(scope.At("main").At(HeadLM), m.Config.Main, states, m.mainTables(scope, states).output(), GeneratorHeadNorm)
+	return GeneratorLogits(scope.At("main").At(HeadLM), m.Config.Main, states, m.mainTables(scope, states).output(scope), GeneratorHeadNorm)
 }
 
 // Detect scores every token of rows that are corrupted already, [B, S]: the higher, the more likely it was replaced.

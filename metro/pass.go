@@ -269,6 +269,7 @@ func (m Model) Forward(scope *model.Scope, batch Batch, s Scalars) *Pass {
 
 // pass is a pass of which nothing is built.
 func (m Model) pass(scope *model.Scope, batch Batch, s Scalars) *Pass {
+	m.vectors = vectors{}
 	return &Pass{
 		Model: m, Batch: batch, Scalars: s, NonPad: m.nonPad(batch.Tokens),
 		scope: m.prepare(scope), built: map[string]*Node{}, routing: map[Owner][]moe.Routing{},

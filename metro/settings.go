@@ -152,6 +152,8 @@ var idleRules = []struct {
 	{"generator.dropout", func(c Config) bool { return c.frozenGenerator() && c.Replacements.Dropout == SampleEval }, "a frozen generator samples without dropout under replacements.dropout=eval"},
 	{"generator.init", Config.frozenGenerator, "a frozen generator's weights are read"},
 	{"generator.init_scale", Config.frozenGenerator, "a frozen generator's weights are read"},
+	{"main.layer_sharing", func(c Config) bool { return c.Main.Layers == 1 }, "main.layers is 1, which has nobody to share with"},
+	{"generator.layer_sharing", func(c Config) bool { return c.Generator.Layers == 1 }, "generator.layers is 1, which has nobody to share with"},
 	{"generator.init_scale", func(c Config) bool { return c.Sharing == SharingAll }, "sharing=all gives the generator the main model's layers"},
 	{"main.feed_forward_options.balance_weight", finetunes, "it is a setting of pretraining that fine-tuning does not look at"},
 	{"main.feed_forward_options.z_weight", finetunes, "it is a setting of pretraining that fine-tuning does not look at"},

@@ -51,22 +51,24 @@ func (c Config) ownersFor(reader Owner) owners {
 
 // mainTables are those in /shared; under GDES plus differences of the main model's own, and without the gradient.
 func (m Model) mainTables(scope *model.Scope, g GraphProvider) tables {
-	t := m.tables(scope, g, m.Config.ownersFor(OwnerMain), func(w layers.Weight) layers.Weight { return w })
+	owner := m.Config.ownersFor(OwnerMain)
+	t := m.tables(scope, g, owner, func(w layers.Weight) layers.Weight { return w })
 	if m.Config.Sharing != SharingGDES {
-		return t
+		return m.pooled(scope, t, owner.token)
 	}
 	own := owners{token: OwnerMain, rest: OwnerMain}
-	return t.disentangled(m.tables(scope, g, own, difference))
+	return m.pooled(scope, t.disentangled(m.tables(scope, g, own, difference)), OwnerMain)
 }
 
 // generatorTables are the main model's or the generator's own, as sharing says.
 func (m Model) generatorTables(scope *model.Scope, g GraphProvider) tables {
-	return m.tables(scope, g, m.Config.ownersFor(OwnerGenerator), func(w layers.Weight) layers.Weight { return w })
+	owner := m.Config.ownersFor(OwnerGenerator)
+	return m.pooled(scope, m.tables(scope, g, owner, func(w layers.Weight) layers.Weight { return w }), owner.token)
 }
 
 // output is the matrix [V, E] that heads are tied to.
-func (t tables) output() *Node {
-	out := t.embedder.Output(t.token)
+func (t tables) output(scope *model.Scope) *Node {
+	out := t.embedder.Output(scope, t.token)
 	if t.scale != 0 {
 		out = MulScalar(out, t.scale)
 	}

@@ -3,6 +3,7 @@
 package metro
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"metrolab/internal/usererr"
+	"metrolab/layers"
 )
 
 // Validate reports everything that is wrong with c at once, each problem with its field, the values and the way out:
@@ -149,6 +151,9 @@ func (v *validation) data(c Config) {
 	if s := c.Embeddings.OutputScale; s == 1 || s != 0 && !(s > 0 && s <= 1e4) {
 		v.bad("embeddings.output_scale must be in (0, 10000] and not 1, it is %g; 0 is no scale", s)
 	}
+	if pool, ok := c.BytePool(1); ok && pool.ByteWidth%layers.BytePoolHeads != 0 {
+		v.bad("embeddings.options.byte_width must be a multiple of %d, the heads that read bytes, it is %d", layers.BytePoolHeads, pool.ByteWidth)
+	}
 	if c.Embeddings.TokenTypes < 0 {
 		v.bad("embeddings.token_types must not be negative, it is %d", c.Embeddings.TokenTypes)
 	}
@@ -161,6 +166,9 @@ func (v *validation) data(c Config) {
 	}
 	if p.Relative == RelativeT5 && p.Bins%4 != 0 {
 		v.bad("positions.bins must be a multiple of 4 for t5 positions, it is %d", p.Bins)
+	}
+	if p.PerLayer && p.Relative != RelativeNone && c.Main.LayerSharing == LayerSharingAll {
+		v.bad("positions.per_layer gives each layer a table of its own, and main.layer_sharing=%s none; set positions.per_layer=false", LayerSharingAll)
 	}
 	v.within("positions.scale", p.Scale, 0, 1e4)
 }
@@ -178,6 +186,11 @@ func (v *validation) encoder(path string, e Encoder) {
 	v.positive(path+".ffn", e.FFN)
 	if e.Heads > 0 && e.Width%e.Heads != 0 {
 		v.bad("%s.heads must divide %s.width, but %d heads do not divide width %d", path, path, e.Heads, e.Width)
+	}
+	if sharing := e.LayerSharing; sharing == LayerSharingFeedForward || sharing == LayerSharingAll {
+		if f := cmp.Or(e.FeedForward, FeedForwardDense); f != FeedForwardDense {
+			v.bad("%s.layer_sharing=%s is of layers with the dense map; set %s.feed_forward=%s (it is %s), or %s.layer_sharing=%s", path, sharing, path, FeedForwardDense, f, path, LayerSharingNone)
+		}
 	}
 	v.within(path+".dropout", e.Dropout, 0, 0.9)
 	v.within(path+".epsilon", e.Epsilon, 1e-12, 1e-2)

@@ -17,6 +17,7 @@ var byName = map[string]func(backend string) ablations.Study{
 	"quickstart":   Quickstart,
 	"babylm":       BabyLM("babylm", "babylm-small", recipes.BabyLMSmall()),
 	"babylm-micro": BabyLM("babylm-micro", "micro", recipes.Micro()),
+	"supertiny":    SuperTiny,
 	"aa":           AA("aa", "tiny", recipes.Tiny(), aaSeeds...),
 	"aa-micro":     AA("aa-micro", "micro", recipes.Micro(), 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111),
 }

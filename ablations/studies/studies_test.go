@@ -10,6 +10,7 @@ import (
 
 	"metrolab/ablations/studies"
 	"metrolab/internal/usererr"
+	"metrolab/metro/recipes"
 )
 
 // Every study that ships must be one that can run: valid arms, no two alike, on every kind of backend.
@@ -27,6 +28,25 @@ func TestStudiesAreSound(t *testing.T) {
 	}
 	_, err := studies.Get("nothing", "go")
 	require.True(t, usererr.Is(err))
+}
+
+// The arms of supertiny keep as many weights each, to a twentieth.
+func TestSuperTinyArmsAreOfOneSize(t *testing.T) {
+	s, err := studies.Get("supertiny", "xla-cpu")
+	require.NoError(t, err)
+	arms, err := s.Arms()
+	require.NoError(t, err)
+	require.Len(t, arms, 4)
+	baseline := 0
+	for i, arm := range arms {
+		require.NoError(t, arm.Config.Validate())
+		n := recipes.Count(arm.Config, 2048).Encoder
+		if i == 0 {
+			baseline = n
+		}
+		require.InDelta(t, 1, float64(n)/float64(baseline), 0.05, "%s: %d weights, the baseline has %d", arm.Name, n, baseline)
+		t.Log(arm.Name, n)
+	}
 }
 
 func ExampleGet() {

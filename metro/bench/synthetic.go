@@ -83,5 +83,8 @@ func byRank(rng *rand.Rand, n int) int32 {
 // modelOn is the model of c over the vocabulary of d. Sources of replacements that draw by frequency draw evenly: what they
 // draw costs the same.
 func modelOn(c metro.Config, d *data.Dataset) metro.Model {
-	return metro.Model{Config: c, Vocab: d.Vocab, PadID: d.PadID, SepID: d.Tokenizer.Special().SEP, LogUniform: d.LogUniform(), LogUnigram: d.LogUniform()}
+	return metro.Model{
+		Config: c, Vocab: d.Vocab, PadID: d.PadID, SepID: d.Tokenizer.Special().SEP, LogUniform: d.LogUniform(), LogUnigram: d.LogUniform(),
+		Spelling: tokens.SpellingOf(c, d.Tokenizer),
+	}
 }

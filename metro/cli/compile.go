@@ -174,10 +174,11 @@ func (r compilation) useful() float64 {
 	return r.Step.FLOPs()
 }
 
-// modelOfSizes is the model of c without a text: a vocabulary of the size that c asks for, and frequencies as words have them.
+// modelOfSizes is the model of c without a text: a vocabulary of the size that c asks for, and frequencies as words have them. What the
+// tokens are written with changes no size.
 func modelOfSizes(c metro.Config) metro.Model {
 	m := metro.Model{Config: c, Vocab: c.Data.VocabSize}
-	m.LogUnigram, m.LogUniform = make([]float32, m.Vocab), make([]float32, m.Vocab)
+	m.LogUnigram, m.LogUniform, m.Spelling.Bytes = make([]float32, m.Vocab), make([]float32, m.Vocab), make([][]byte, m.Vocab)
 	for i := range m.LogUnigram {
 		m.LogUnigram[i] = float32(-math.Log(float64(i + 1)))
 	}

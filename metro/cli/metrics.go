@@ -12,6 +12,7 @@ import (
 	"metrolab/metro"
 	"metrolab/metro/data"
 	"metrolab/metro/metrics"
+	"metrolab/metro/tokens"
 	"metrolab/metro/training"
 	"metrolab/viz/table"
 )
@@ -26,6 +27,9 @@ func tokenize(ctx context.Context, runner *training.Runner, c metro.Config) erro
 	}
 	bar.finish()
 	fmt.Fprintln(stderr, dataset.Unknown)
+	if pool, ok := c.BytePool(dataset.Vocab); ok {
+		fmt.Fprintln(stderr, tokens.CutOf(tokens.Spell(dataset.Tokenizer), pool.Bytes))
+	}
 	printRows("training", dataset.Train)
 	for _, m := range dataset.Mixed {
 		printRows(fmt.Sprintf("mixed in, %d of 1,000 rows, %s", m.Share, m.Corpus.Name), m.Rows)

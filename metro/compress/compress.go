@@ -165,6 +165,8 @@ func (o Options) stacks(src weights.Source) (stacks []stack, err error) {
 		return nil, usererr.New("%s draws nothing; leave the seed out", o.said())
 	case o.Target == TargetEmbeddings && o.Layers != "":
 		return nil, usererr.New("the embeddings are in no layer; leave the layers out")
+	case o.Target == TargetEmbeddings && cmp.Or(c.Embeddings.Kind, metro.EmbedderTable) != metro.EmbedderTable:
+		return nil, usererr.New("embeddings.kind=%s has no token table; the targets are %s and %s", c.Embeddings.Kind, TargetFeedForward, TargetAttention)
 	case o.Factors && o.Method == MethodNoise:
 		return nil, usererr.New("noise has no factors that could be stored; leave factors out")
 	case o.Factors && o.Target == TargetEmbeddings && c.Sharing == metro.SharingGDES:
@@ -180,6 +182,9 @@ func (o Options) stacks(src weights.Source) (stacks []stack, err error) {
 	layers, err := o.layers(c.Main.Layers)
 	if err != nil {
 		return nil, err
+	}
+	if o.shared(c.Main) && (len(layers) > 1 || layers[0] != 0) {
+		return nil, usererr.New("main.layer_sharing=%s has one %s for all layers, which counts as that of layer 0; name layer 0", c.Main.LayerSharing, o.Target)
 	}
 	if o.Across && len(layers) == 1 {
 		return nil, usererr.New("layer %d is one, which across cannot stack with others; leave across out, or name more layers", layers[0])
@@ -202,6 +207,11 @@ func (o Options) stacks(src weights.Source) (stacks []stack, err error) {
 		}
 	}
 	return o.fitting(src, stacks)
+}
+
+// shared reports whether all layers of a model of more than one have what is compressed in common.
+func (o Options) shared(e metro.Encoder) bool {
+	return e.Layers > 1 && (e.LayerSharing == metro.LayerSharingAll || e.LayerSharing == metro.LayerSharingFeedForward && o.Target == TargetFeedForward)
 }
 
 // said is the method with its start, where it has one that could be another.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"metrolab/internal/usererr"
+	"metrolab/layers"
 	"metrolab/metro"
 )
 
@@ -59,6 +60,10 @@ func ends(at metro.Place) (from, to axis, ok bool) {
 	switch at.Head {
 	case "":
 		switch part {
+		case "byte_embedding", "byte_position_embedding":
+			return rows, rows, true
+		case "free_embedding", fmt.Sprint(layers.BytePoolPart, layers.BytePoolBlocks-1, "/ffn_out"): // of a byte-pooled embedder only what it leaves is wider
+			return rows, embedding, true
 		case "token_embedding", "position_embedding", "token_type_embedding", "embedding_norm":
 			return rows, embedding, true
 		case "embedding_projection":
@@ -76,6 +81,7 @@ func ends(at metro.Place) (from, to axis, ok bool) {
 		case "attention_norm", "ffn_norm", "final_norm":
 			return rows, state, true
 		}
+		return rows, rows, strings.HasPrefix(part, layers.BytePoolPart)
 	case metro.HeadRTD:
 		switch {
 		case part == "transform":

@@ -193,6 +193,7 @@ func mismatch(from, to metro.Config, o Options) error {
 	}
 	same("sharing", from.Sharing, to.Sharing)
 	same("embeddings.kind", from.Embeddings.Kind, to.Embeddings.Kind)
+	same("embeddings.options", from.Embeddings.Options, to.Embeddings.Options)
 	same("embeddings.token_types", from.Embeddings.TokenTypes, to.Embeddings.TokenTypes)
 	same("positions", from.Positions, to.Positions)
 	same("objective.rtd_head", from.Objective.RTDHead, to.Objective.RTDHead)
@@ -219,6 +220,13 @@ func mismatch(from, to metro.Config, o Options) error {
 			bad("heads are copied whole, and %s.heads=%d makes them %d wide in the place of %d; set %s.heads=%d", prefix, b.Heads, b.Width/b.Heads, a.Width/a.Heads,
 				prefix, max(1, b.Width*a.Heads/a.Width))
 		}
+		if sharing := a.LayerSharing; shares(a) && b.Layers != a.Layers {
+			bad("%s.layer_sharing=%s has one layer's weights for all, so that %s.layers=%d cannot become %d; grow its width, or from a model with %s.layer_sharing=%s", prefix, sharing,
+				prefix, a.Layers, b.Layers, prefix, metro.LayerSharingNone)
+		}
+		if shares(a) && o.Width == WidthAKI && a.Layers > 1 {
+			bad("%s takes copies from the layer above, and %s.layer_sharing=%s has none; grow by %s", WidthAKI, prefix, a.LayerSharing, WidthFPI)
+		}
 		if b.Layers < a.Layers {
 			bad("%s.layers is %d and would become %d, which is less", prefix, a.Layers, b.Layers)
 		}
@@ -234,6 +242,9 @@ func mismatch(from, to metro.Config, o Options) error {
 	encoder("generator", from.Generator, to.Generator)
 	return errors.Join(problems...)
 }
+
+// shares reports whether layers of an encoder have weights in common.
+func shares(e metro.Encoder) bool { return cmp.Or(e.LayerSharing, metro.LayerSharingNone) != metro.LayerSharingNone }
 
 // Idle returns the user's error for options that would do nothing between two configs, and for configs between which nothing grows.
 // [Grow] takes them all the same, and is the identity where nothing grows.

@@ -23,7 +23,7 @@ import (
 // electraConfig is a model that ELECTRA has a place for, with the generator's sharing still to be chosen.
 func electraConfig() metro.Config {
 	main := metro.Encoder{
-		Layers: 2, Width: 8, Heads: 2, FFN: 12, FeedForward: metro.FeedForwardDense, Activation: "gelu", Norm: metro.NormPost, Epsilon: 1e-5,
+		Layers: 2, Width: 8, Heads: 2, FFN: 12, FeedForward: metro.FeedForwardDense, LayerSharing: metro.LayerSharingNone, Activation: "gelu", Norm: metro.NormPost, Epsilon: 1e-5,
 		Init: metro.InitNormal, InitScale: metro.InitScaleNone,
 	}
 	generator := main

@@ -27,6 +27,9 @@ type outgoing struct {
 // planExport says what the folders are, from the config, the shapes of the tensors that there are, and those that are to be written as
 // factors.
 func planExport(c metro.Config, t tokens.Tokenizer, shapes map[string][]int, slices map[string]weights.Slice) ([]outgoing, error) {
+	if kind := c.Embeddings.Kind; kind == metro.EmbedderBytes {
+		return nil, usererr.New("embeddings.kind=%s computes its vectors from bytes, for which a Hugging Face folder has no place; use the run itself, or train with embeddings.kind=%s", kind, metro.EmbedderTable)
+	}
 	vocab := metro.VocabSize(c, func(tensor string) ([]int, bool) {
 		shape, ok := shapes[tensor]
 		return shape, ok
@@ -41,7 +44,8 @@ func planExport(c metro.Config, t tokens.Tokenizer, shapes map[string][]int, sli
 	if heads["generator"].isIn(shapes, c, vocab) {
 		parts = append(parts, &exportedModel{role: generatorRole, encoder: c.Generator})
 	}
-	full := c // with all tables that an ELECTRA model has
+	full := c // with all tables that an ELECTRA model has, and with every layer written out
+	full.Main.LayerSharing, full.Generator.LayerSharing = metro.LayerSharingNone, metro.LayerSharingNone
 	for _, p := range parts {
 		p.findHeads(shapes, c, vocab)
 		p.reasons = beyondElectra(c, p.encoder, p.heads)
@@ -168,14 +172,21 @@ func (l *exportedModel) settings(c metro.Config, vocab int, pad int32) settings 
 	return s
 }
 
-// joints are the tensors of a model of config full, whose tables that c has not are zeros.
+// joints are the tensors of a model of config full, whose tables that c has not are zeros. What layers share, each has.
 func (l *exportedModel) joints(c, full metro.Config, vocab int) []joint {
 	joints, inv := jointsOf(full, vocab, l.role, l.heads, l.modelType()+"."), metro.Describe(c, vocab)
 	has := inv.ByPath()
 	for i, w := range weightsOf(full, vocab, l.role, l.heads) {
-		if _, ok := has[w.Path()]; !ok {
+		_, own := has[w.Path()]
+		d, differs := inv.DifferenceOf(w)
+		w.Layer = min(w.Layer, 0)
+		shared := has[w.Path()]
+		switch {
+		case !own && shared.Again > 0:
+			joints[i].ours = shared.Tensor()
+		case !own:
 			joints[i].ours = ""
-		} else if d, ok := inv.DifferenceOf(w); ok && l.role == mainRole {
+		case differs && l.role == mainRole:
 			joints[i].plus = d.Tensor()
 		}
 	}

@@ -219,7 +219,7 @@ func (o *ours) checkShape() error {
 // encoder is the shape of the model.
 func (s *settings) encoder() metro.Encoder {
 	e := metro.Encoder{
-		Layers: s.Layers, Width: s.HiddenSize, Heads: s.Heads, FFN: s.IntermediateSize, FeedForward: metro.FeedForwardDense,
+		Layers: s.Layers, Width: s.HiddenSize, Heads: s.Heads, FFN: s.IntermediateSize, FeedForward: metro.FeedForwardDense, LayerSharing: metro.LayerSharingNone,
 		Activation: ourActivations[s.Activation], Norm: metro.NormPost, Dropout: s.HiddenDropout, Epsilon: s.Epsilon,
 		Init: metro.InitTruncated, InitScale: metro.InitScaleNone,
 	}

@@ -39,7 +39,7 @@ func TestParseSettings(t *testing.T) {
 			require.NoError(t, err)
 			e := s.encoder()
 			require.Equal(t, metro.Encoder{
-				Layers: 1, Width: 8, Heads: 2, FFN: 16, FeedForward: metro.FeedForwardDense, Activation: "gelu", Norm: metro.NormPost, Dropout: 0.1, Epsilon: 1e-12,
+				Layers: 1, Width: 8, Heads: 2, FFN: 16, FeedForward: metro.FeedForwardDense, LayerSharing: metro.LayerSharingNone, Activation: "gelu", Norm: metro.NormPost, Dropout: 0.1, Epsilon: 1e-12,
 				Init: metro.InitTruncated, InitScale: metro.InitScaleNone,
 			}, e)
 			require.Equal(t, 2, s.TypeVocabSize)

@@ -23,7 +23,7 @@ import "metrolab/metro"
 //	metro pretrain --recipe cocolm-base --corpus PATH
 func CocoLMBase() metro.Config {
 	encoder := metro.Encoder{
-		Layers: 12, Width: 768, Heads: 12, FFN: 3072, FeedForward: metro.FeedForwardDense, Activation: "gelu", Norm: metro.NormPost, Dropout: 0.1, Epsilon: 1e-5,
+		Layers: 12, Width: 768, Heads: 12, FFN: 3072, FeedForward: metro.FeedForwardDense, LayerSharing: metro.LayerSharingNone, Activation: "gelu", Norm: metro.NormPost, Dropout: 0.1, Epsilon: 1e-5,
 		Init: metro.InitNormal, InitScale: metro.InitScaleNone,
 	}
 	return withGenerator(metro.Config{

@@ -23,7 +23,7 @@ import "metrolab/metro"
 //	metro pretrain --recipe electra-base --corpus PATH
 func ElectraBase() metro.Config {
 	encoder := metro.Encoder{
-		Layers: 12, Width: 768, Heads: 12, FFN: 3072, FeedForward: metro.FeedForwardDense, Activation: "gelu", Norm: metro.NormPost, Dropout: 0.1, Epsilon: 1e-12,
+		Layers: 12, Width: 768, Heads: 12, FFN: 3072, FeedForward: metro.FeedForwardDense, LayerSharing: metro.LayerSharingNone, Activation: "gelu", Norm: metro.NormPost, Dropout: 0.1, Epsilon: 1e-12,
 		Init: metro.InitTruncated, InitScale: metro.InitScaleNone,
 	}
 	return withGenerator(metro.Config{

@@ -56,9 +56,13 @@ func TrainTokens(c metro.Config) float64 {
 	return float64(c.Training.Steps) * float64(c.Training.BatchSize) * float64(c.Data.SeqLen)
 }
 
-// inLayers counts the weights in the layers of one model that a token meets, without the tables of an attention bias, which multiply nothing.
+// inLayers counts the weights in the layers of one model that a token meets, each as often as it does, without the tables of an attention bias, which multiply nothing.
 func inLayers(c metro.Config, reader metro.Owner) int {
-	return c.Active(metro.Describe(c, 1).Of(reader).Where(func(w metro.Weight) bool {
-		return w.Layer >= 0 && w.Role != layers.RoleRelative
-	}))
+	n := 0
+	for _, w := range metro.Describe(c, 1).Of(reader) {
+		if w.Layer >= 0 && w.Role != layers.RoleRelative {
+			n += c.Active(metro.Inventory{w}) * (1 + w.Again)
+		}
+	}
+	return n
 }

@@ -40,7 +40,10 @@ func configured(t *testing.T, c metro.Config, assignments string) metro.Config {
 // modelOf is a model over 40 tokens with even frequencies.
 func modelOf(c metro.Config) metro.Model {
 	const vocab = 40
-	return metro.Model{Config: c, Vocab: vocab, LogUnigram: make([]float32, vocab), LogUniform: make([]float32, vocab)}
+	return metro.Model{
+		Config: c, Vocab: vocab, LogUnigram: make([]float32, vocab), LogUniform: make([]float32, vocab),
+		Spelling: layers.Spelling{Bytes: make([][]byte, vocab)},
+	}
 }
 
 // alongside is what else has to be set for a value to make sense.

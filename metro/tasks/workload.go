@@ -59,7 +59,7 @@ func (f *finetuning) Tokenizer() tokens.Tokenizer { return f.pretrained.Tokenize
 // GraphKey implements [training.Workload]. The scale of the relative bias is built in.
 func (f *finetuning) GraphKey() string {
 	m := f.model
-	return fmt.Sprintf("task/%s/%s/%d/%d/%g", f.task.GraphKey(), m.Config.GraphKey(), m.Vocab, m.PadID, m.Config.Positions.Scale)
+	return fmt.Sprintf("task/%s/%s/%d/%d/%g/%s", f.task.GraphKey(), m.Config.GraphKey(), m.Vocab, m.PadID, m.Config.Positions.Scale, m.SpellingKey())
 }
 
 // Stream implements [training.Workload].

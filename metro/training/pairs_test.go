@@ -54,6 +54,8 @@ var numbers = map[string]string{
 	"generator.feed_forward_options.min_capacity": "1", "generator.feed_forward_options.group_rows": "0", "generator.feed_forward_options.jitter": "0.1",
 	"generator.feed_forward_options.balance_weight": "0.1", "generator.feed_forward_options.z_weight": "0.1",
 
+	"embeddings.options.bytes": "3", "embeddings.options.byte_width": "8", "embeddings.options.pool": "all",
+
 	"masking.rate": "0.3", "masking.final_rate": "0.1", "masking.rule": "80/10/10",
 	"replacements.temperature": "1.5", "replacements.temperature_decay": "0.1", "replacements.temperature_options.power": "3",
 	"objective.options.form": "mix", "objective.options.targets": "shuffled", "objective.options.weight": "0.5", "objective.options.threshold": "0.2",
@@ -82,6 +84,13 @@ var elsewhere = map[string]string{
 
 // beside are the settings that a switch needs. DIR is the folder of a run of the base, and STORED what its generator draws for the base.
 var beside = map[string][]string{
+	"embeddings.options.bytes=3":               {"embeddings.kind=bytes"},
+	"embeddings.options.byte_width=8":          {"embeddings.kind=bytes"},
+	"embeddings.options.pool=all":              {"embeddings.kind=bytes"},
+	"main.layer_sharing=feed_forward":          {"main.layers=2"},
+	"main.layer_sharing=all":                   {"main.layers=2"},
+	"generator.layer_sharing=feed_forward":     {"generator.layers=2"},
+	"generator.layer_sharing=all":              {"generator.layers=2"},
 	"replacements.source=frozen":               {"sharing=none", "replacements.checkpoint=DIR"},
 	"replacements.source=stored":               {"replacements.checkpoint=STORED"},
 	"replacements.temperature_options.power=3": {"replacements.temperature=2", "replacements.temperature_schedule=polynomial"},

@@ -94,7 +94,8 @@ func LoadModel(dir string) (Pretrained, error) {
 		return Pretrained{}, usererr.New("%s is not the tokenizer that the run was trained with: its hash is %.10s, %s says %.10s", path, got, runs.ConfigFile, want)
 	}
 	// V is the rows of the token table, more than the tokenizer has where the run began with a model whose table is padded.
-	m := metro.Model{Config: p.Identity.Config, Vocab: p.Tokenizer.VocabSize(), PadID: p.Tokenizer.Special().PAD, SepID: p.Tokenizer.Special().SEP}
+	m := metro.Model{Config: p.Identity.Config, Vocab: p.Tokenizer.VocabSize(), PadID: p.Tokenizer.Special().PAD, SepID: p.Tokenizer.Special().SEP,
+		Spelling: tokens.SpellingOf(p.Identity.Config, p.Tokenizer)}
 	p.open = func() (weights.Source, error) {
 		return weights.OpenCheckpoint(p.variables, dir, m)
 	}

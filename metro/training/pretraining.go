@@ -51,7 +51,7 @@ func (w *Pretraining) Tokenizer() tokens.Tokenizer {
 // GraphKey implements [Workload]: the config's key, and what of the tokenizer is built into the graph.
 func (w *Pretraining) GraphKey() string {
 	m := w.model
-	key := fmt.Sprintf("pretraining/%s/%d/%d/%d", m.Config.GraphKey(), m.Vocab, m.PadID, m.SepID)
+	key := fmt.Sprintf("pretraining/%s/%d/%d/%d/%s", m.Config.GraphKey(), m.Vocab, m.PadID, m.SepID, m.SpellingKey())
 	switch m.Config.Replacements.Source {
 	case metro.SourceJoint, metro.SourceFrozen, metro.SourceStored:
 		return key

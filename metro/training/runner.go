@@ -20,6 +20,7 @@ import (
 	"metrolab/metro/data"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
+	"metrolab/metro/tokens"
 )
 
 // Runner trains configs on one backend. Runs share what they can: corpora, data, held-out sets, and one compiled [Program] a
@@ -255,7 +256,8 @@ func (r *Runner) newPretraining(config metro.Config, d *data.Dataset, o origins)
 	if w.heldOut, err = r.heldOut(d, config); err != nil {
 		return nil, err
 	}
-	w.model = metro.Model{Config: config, Vocab: max(d.Vocab, o.vocab()), PadID: d.PadID, SepID: d.Tokenizer.Special().SEP, LogUniform: d.LogUniform()}
+	w.model = metro.Model{Config: config, Vocab: max(d.Vocab, o.vocab()), PadID: d.PadID, SepID: d.Tokenizer.Special().SEP, LogUniform: d.LogUniform(),
+		Spelling: tokens.SpellingOf(config, d.Tokenizer)}
 	if w.model.LogUnigram, err = d.LogUnigram(); err != nil {
 		return nil, err
 	}

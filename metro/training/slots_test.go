@@ -53,10 +53,12 @@ func (e factored) Weights() []layers.Weight {
 }
 
 func (e factored) Embed(scope *model.Scope, weights []*Node, ids *Node) *Node {
-	return layers.Embed(scope, e.Output(weights), ids)
+	return layers.Embed(scope, e.Output(scope, weights), ids)
 }
 
-func (e factored) Output(weights []*Node) *Node { return MatMul(weights[0], weights[1]) }
+func (e factored) Output(_ *model.Scope, weights []*Node) *Node {
+	return MatMul(weights[0], weights[1])
+}
 
 // slopes is a bias that falls by a learned slope a head with the distance.
 type slopes struct{}

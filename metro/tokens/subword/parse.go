@@ -39,7 +39,8 @@ func Parse(data []byte) (*Tokenizer, error) {
 		Normalizer: canonical(f.Normalizer), PreTokenizer: canonical(f.PreTokenizer),
 		PostProcessor: canonical(f.PostProcessor), Decoder: canonical(f.Decoder),
 	}
-	t.continues(t.mark())
+	t.space = t.mark()
+	t.continues()
 	t.encoders.New = t.newEncoder
 	return t, nil
 }

@@ -28,8 +28,9 @@ type Tokenizer struct {
 	pre         preTokenizer
 	model       model
 	decoders    []decoder
-	trim        bool // places leave out white space at the ends of tokens
-	prefixSpace bool // a first token's one space was put there
+	trim        bool   // places leave out white space at the ends of tokens
+	prefixSpace bool   // a first token's one space was put there
+	space       string // what the vocabulary writes for a space, "" if nothing
 
 	special    tokens.Special
 	pair       tokens.Template
@@ -71,15 +72,39 @@ func (t *Tokenizer) IsContinuation(id int32) bool {
 	return id >= 0 && int(id) < len(t.continuing) && t.continuing[id]
 }
 
-// continues computes IsContinuation. mark is what the vocabulary writes for a space, "" if nothing.
-func (t *Tokenizer) continues(mark string) {
+// Bytes returns what a token is written with: the bytes that it writes in GPT-2's alphabet, the one of <0x00> to <0xFF>, or its
+// characters, with a space for what the vocabulary writes for one. It is nil for a special token and for an id outside
+// [0, VocabSize).
+func (t *Tokenizer) Bytes(id int32) []byte {
+	token := t.Token(id)
+	if token == "" || t.IsSpecial(id) {
+		return nil
+	}
+	if t.pre.byteLevel {
+		if bytes, ok := ofBytes(token); ok {
+			return []byte(bytes)
+		}
+		return []byte(token)
+	}
+	if b, ok := fallbackByte(token); ok {
+		return []byte{b}
+	}
+	token = cmp.Or(t.decoded[id], token)
+	if t.space != "" {
+		token = strings.ReplaceAll(token, t.space, " ")
+	}
+	return []byte(token)
+}
+
+// continues computes IsContinuation.
+func (t *Tokenizer) continues() {
 	t.continuing = make([]bool, len(t.tokens))
 	for id, token := range t.tokens {
 		if t.pre.byteLevel {
 			token, _ = ofBytes(token)
 		}
 		r, _ := utf8.DecodeRuneInString(token)
-		t.continuing[id] = mark != "" && !t.isSpecial[id] && token != "" && !unicode.IsSpace(r) && !strings.HasPrefix(token, mark)
+		t.continuing[id] = t.space != "" && !t.isSpecial[id] && token != "" && !unicode.IsSpace(r) && !strings.HasPrefix(token, t.space)
 	}
 }
 

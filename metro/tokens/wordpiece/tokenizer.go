@@ -88,6 +88,19 @@ func (t *Tokenizer) IsContinuation(id int32) bool {
 	return strings.HasPrefix(t.Token(id), t.prefix)
 }
 
+// Bytes returns what a token is written with: the letters of a piece, behind the space before it where it does not continue a word,
+// so that a word and a piece of the same letters differ. It is nil for a special token and for an id outside [0, VocabSize).
+func (t *Tokenizer) Bytes(id int32) []byte {
+	token := t.Token(id)
+	switch {
+	case token == "" || t.IsSpecial(id):
+		return nil
+	case t.IsContinuation(id):
+		return []byte(token[len(t.prefix):])
+	}
+	return []byte(" " + token)
+}
+
 // Decode joins the tokens of ids into text, special tokens and ids outside the vocabulary left out: continuing pieces
 // are glued on, other tokens set apart by a space, and the spaces before English punctuation removed where the
 // tokenizer's decoder says so.
