@@ -244,7 +244,9 @@ func mismatch(from, to metro.Config, o Options) error {
 }
 
 // shares reports whether layers of an encoder have weights in common.
-func shares(e metro.Encoder) bool { return cmp.Or(e.LayerSharing, metro.LayerSharingNone) != metro.LayerSharingNone }
+func shares(e metro.Encoder) bool {
+	return cmp.Or(e.LayerSharing, metro.LayerSharingNone) != metro.LayerSharingNone
+}
 
 // Idle returns the user's error for options that would do nothing between two configs, and for configs between which nothing grows.
 // [Grow] takes them all the same, and is the identity where nothing grows.
