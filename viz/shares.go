@@ -5,9 +5,11 @@ package viz
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
+	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -88,6 +90,11 @@ func newSharesDrawing(s Shares) *sharesDrawing {
 	d.title, d.subtitle = s.Title, "Dots are seeds; the mark is their median, the bar their range"
 	d.xAxis, d.yAxis = Axis{Label: "share of the weights that learn"}.OnLogScale(), Axis{Label: s.Outcome}
 	d.x, d.y = newScale(xs.low/1.3, 1.3*xs.high, true), newScale(ys.low, ys.high, false)
+	for power := -8; power <= 0; power++ {
+		if share := math.Pow(10, float64(power)); share >= xs.low/1.3 && share <= 1.3*xs.high {
+			d.xTicks = append(d.xTicks, plot.Tick{Value: share, Label: fmt.Sprintf("%g %%", 100*share)})
+		}
+	}
 	for i, one := range s.Shares {
 		d.keys = append(d.keys, newKey(i, typeset.Printable(one.Name), typeset.Fixed(medians[i], d.decimals)))
 	}
