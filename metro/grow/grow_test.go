@@ -62,7 +62,10 @@ func config(t testing.TB, assignments ...string) metro.Config {
 
 // random is a model of config c whose weights are nowhere 0 or alike.
 func random(c metro.Config) *memory {
-	m := &memory{metro.Model{Config: c, Vocab: vocab}, map[string][]float32{}, nil}
+	m := &memory{metro.Model{Config: c, Vocab: vocab, Spelling: layers.Spelling{Bytes: make([][]byte, vocab), Free: []int32{0, 1, 2, 3, 4}}}, map[string][]float32{}, nil}
+	for id := 5; id < vocab; id++ {
+		m.model.Spelling.Bytes[id] = []byte{'a', byte('a' + id)}
+	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, w := range metro.Describe(c, vocab) {
 		values := make([]float32, w.Size())
@@ -186,7 +189,8 @@ func tiled(n, m int) []int {
 var shapes = []string{
 	"", "main.norm=pre generator.norm=pre", "positions.per_layer=true", "positions.relative=none", "sharing=none", "sharing=all generator.layers=2",
 	"sharing=token_position_norm", "sharing=gdes", "embeddings.width=6", "objective.rtd_head=linear", "objective.generator_head=norm",
-	"embeddings.token_types=2 objective.name=rtd_clm_scl",
+	"embeddings.token_types=2 objective.name=rtd_clm_scl", "embeddings.kind=bytes embeddings.options.byte_width=8 sharing=gdes",
+	"main.layer_sharing=feed_forward", "main.layer_sharing=all main.norm=pre",
 }
 
 func TestWidthKeepsTheFunction(t *testing.T) {
@@ -428,6 +432,17 @@ func TestRefusals(t *testing.T) {
 		to, err := grow.Target(small.model.Config, strings.Fields(set)...)
 		require.NoError(t, err, set)
 		_, err = grow.Grow(small, to, grow.Options{})
+		require.ErrorContains(t, err, message, set)
+	}
+	for set, message := range map[string]string{
+		"main.layers=4":                     "main.layer_sharing=feed_forward has one layer's weights for all, so that main.layers=2 cannot become 4; grow its width",
+		"main.width=16 embeddings.width=16": "aki takes copies from the layer above, and main.layer_sharing=feed_forward has none; grow by fpi",
+		"main.layer_sharing=none":           "main.layer_sharing is feed_forward and would become none",
+	} {
+		small := random(config(t, "main.layer_sharing=feed_forward"))
+		to, err := grow.Target(small.model.Config, strings.Fields(set)...)
+		require.NoError(t, err, set)
+		_, err = grow.Grow(small, to, grow.Options{Width: grow.WidthAKI})
 		require.ErrorContains(t, err, message, set)
 	}
 	small := random(config(t))

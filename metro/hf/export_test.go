@@ -251,6 +251,35 @@ func TestExportAddsUp(t *testing.T) {
 	require.ErrorContains(t, err, "sharing is none there and gdes in the config")
 }
 
+// What layers share is written for each, so that a plain model of as many layers comes back, which computes the same.
+func TestExportWritesOutWhatLayersShare(t *testing.T) {
+	for _, sharing := range []string{metro.LayerSharingFeedForward, metro.LayerSharingAll} {
+		c := with(func(c *metro.Config) { c.Main.LayerSharing = sharing })
+		tokenizer := testTokenizer(t)
+		model, store := newModel(t, c, tokenizer.VocabSize())
+		dir := filepath.Join(t.TempDir(), "out")
+		notes, err := Export(dir, tokenizer, model)
+		require.NoError(t, err)
+		require.Empty(t, notes)
+
+		back := load(t, dir)
+		require.Equal(t, metro.LayerSharingNone, back.Config.Main.LayerSharing)
+		plain := back.Shape(c)
+		src := as(t, back, plain)
+		require.Equal(t, outputs(t, c, tokenizer.VocabSize(), store),
+			outputs(t, plain, tokenizer.VocabSize(), newStore(t, src, dtypes.Float32)))
+		_, err = weights.As(back, c, metro.Describe(c, tokenizer.VocabSize()))
+		require.ErrorContains(t, err, "main.layer_sharing is none there and "+sharing+" in the config")
+	}
+}
+
+// Vectors that are computed of bytes have no place in a folder.
+func TestBytesAreNotExported(t *testing.T) {
+	c := with(func(c *metro.Config) { c.Embeddings.Kind = metro.EmbedderBytes })
+	_, err := planExport(c, testTokenizer(t), nil, nil)
+	require.ErrorContains(t, err, "embeddings.kind=bytes computes its vectors from bytes, for which a Hugging Face folder has no place; use the run itself, or train with embeddings.kind=table")
+}
+
 func TestExportNamesWhatItLeavesOut(t *testing.T) {
 	tokenizer := testTokenizer(t)
 	model, _ := newModel(t, electraConfig(), tokenizer.VocabSize())
