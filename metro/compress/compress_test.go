@@ -225,4 +225,15 @@ func TestRefusals(t *testing.T) {
 		_, _, err := Compress(context.Background(), random(), o, nil)
 		require.ErrorContains(t, err, message)
 	}
+	shared := random().model.Config
+	shared.Main.LayerSharing, shared.Embeddings.Kind = metro.LayerSharingFeedForward, metro.EmbedderBytes
+	for message, o := range map[string]Options{
+		"embeddings.kind=bytes has no token table; the targets are feed_forward and attention":                               {Method: MethodCP, Target: TargetEmbeddings, Rank: 1},
+		"main.layer_sharing=feed_forward has one feed_forward for all layers, which counts as that of layer 0; name layer 0": {Method: MethodCP, Target: TargetFeedForward, Rank: 1},
+	} {
+		_, _, err := Compress(context.Background(), randomOf(shared), o, nil)
+		require.ErrorContains(t, err, message)
+	}
+	values, _ := changed(t, randomOf(shared), Options{Method: MethodSVD, Target: TargetFeedForward, Layers: "0", Rank: 1})
+	require.Len(t, values, 2)
 }

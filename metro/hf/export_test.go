@@ -277,7 +277,7 @@ func TestExportWritesOutWhatLayersShare(t *testing.T) {
 func TestBytesAreNotExported(t *testing.T) {
 	c := with(func(c *metro.Config) { c.Embeddings.Kind = metro.EmbedderBytes })
 	_, err := planExport(c, testTokenizer(t), nil, nil)
-	require.ErrorContains(t, err, "embeddings.kind=bytes computes its vectors from bytes, for which a Hugging Face folder has no place; use the run itself, or train with embeddings.kind=table")
+	require.ErrorContains(t, err, "embeddings.kind=bytes computes its vectors from bytes, for which a Hugging Face folder has no place; use the run itself, which other runs can begin with too (training.init_from), or train with embeddings.kind=table")
 }
 
 func TestExportNamesWhatItLeavesOut(t *testing.T) {

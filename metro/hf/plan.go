@@ -28,7 +28,7 @@ type outgoing struct {
 // factors.
 func planExport(c metro.Config, t tokens.Tokenizer, shapes map[string][]int, slices map[string]weights.Slice) ([]outgoing, error) {
 	if kind := c.Embeddings.Kind; kind == metro.EmbedderBytes {
-		return nil, usererr.New("embeddings.kind=%s computes its vectors from bytes, for which a Hugging Face folder has no place; use the run itself, or train with embeddings.kind=%s", kind, metro.EmbedderTable)
+		return nil, usererr.New("embeddings.kind=%s computes its vectors from bytes, for which a Hugging Face folder has no place; use the run itself, which other runs can begin with too (training.init_from), or train with embeddings.kind=%s", kind, metro.EmbedderTable)
 	}
 	vocab := metro.VocabSize(c, func(tensor string) ([]int, bool) {
 		shape, ok := shapes[tensor]

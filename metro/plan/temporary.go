@@ -64,6 +64,7 @@ type buffers struct {
 	layer                                       [3]float64 // hidden, inner and attention of the largest layer alone
 	gradients                                   float64    // of all weights that learn but the token table
 	routed                                      float64    // that carry tokens to experts and back, once each
+	pooled                                      float64    // inside byte-pooled embedders
 	checkpointing                               bool
 }
 
@@ -111,6 +112,12 @@ func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 	default:
 		add(metro.OwnerGenerator, c.Data.SeqLen, 1)
 	}
+	if pool, ok := c.BytePool(c.Data.VocabSize); ok { // a guess, as of experts: 28·b is inside the maps, about the activation; 7·b are the states, eight times
+		b.pooled = float * float64(pool.Vocab*pool.Bytes) * float64((2*28+8*7)*pool.ByteWidth)
+		if len(generator) > 0 && !generator[0].Frozen && (c.Sharing == metro.SharingNone || c.Sharing == metro.SharingGDES) {
+			b.pooled *= 2 // one for each model
+		}
+	}
 	var vocabulary []float64 // positions of the heads that end in a product with the token table
 	slots := rows * float64(c.MaskedPositions())
 	if len(generator) > 0 && !generator[0].Frozen {
@@ -143,9 +150,9 @@ func buffersOf(c metro.Config, inv metro.Inventory) buffers {
 // heads work; in the backward pass, when the token table has its gradients and a layer is computed again; or at its own end, when all
 // gradients are there and the step is clipped and made. held is the part of the gradients that a device holds.
 func (b buffers) bytes(k coefficients, held float64) float64 {
-	kept, own := k.Hidden*b.hidden+k.Inner*b.inner+k.Attention*b.attention+b.routed, 0.0
+	kept, own := k.Hidden*b.hidden+k.Inner*b.inner+k.Attention*b.attention+b.routed+b.pooled, 0.0
 	if b.checkpointing {
-		kept, own = k.Kept*b.hidden, k.Hidden*b.layer[0]+k.Inner*b.layer[1]+k.Attention*b.layer[2]+b.routed
+		kept, own = k.Kept*b.hidden+b.pooled, k.Hidden*b.layer[0]+k.Inner*b.layer[1]+k.Attention*b.layer[2]+b.routed
 	}
 	return max(kept+k.Vocabulary*b.vocabulary, kept+own+k.Table*b.table, held*(b.gradients+k.Table*b.table))
 }
@@ -170,6 +177,9 @@ func Temporaries(c metro.Config, compiler Compiler) (float64, error) {
 // activations, with checkpointing. Where there are none, as with experts or a second pass, it is a guess.
 func Evidence(c metro.Config, compiler Compiler) int {
 	k := fitted[compiler][precision(c)]
+	if _, ok := c.BytePool(1); ok {
+		return 0
+	}
 	for _, reader := range []metro.Owner{metro.OwnerMain, metro.OwnerGenerator} {
 		if _, ok := c.Experts(reader); ok {
 			return 0
