@@ -41,26 +41,45 @@ func (s Study) spentAlone(r Run, c metro.Config, resource string) float64 {
 	if c.Data.SeqLen == 0 {
 		return 0 // its arm is not known
 	}
-	step, err := costOf(c, resource)
+	c.Seed = r.Seed
+	spent, err := costBetween(c, resource, r.Result.Steps-s.stepsAlone(r, c), r.Result.Steps)
 	if err != nil {
 		return 0
 	}
-	return step * float64(s.stepsAlone(r, c))
+	return spent
 }
 
-// spent is what a run of an arm has cost of a resource after so many steps: those that it shares with the baseline cost what they
-// cost there.
+// spent is what a run of an arm, c with the run's seed, has cost of a resource after so many steps: those that it shares with the
+// baseline cost what they cost there.
 func (s Study) spent(resource, arm string, c metro.Config, steps float64) (float64, error) {
 	if resource == MatchSteps {
 		return steps, nil
 	}
-	own, err := costOf(c, resource)
-	if err != nil || !s.branches(arm) {
-		return own * steps, err
+	if !s.branches(arm) {
+		return costBetween(c, resource, 0, int(steps))
 	}
-	shared := min(steps, float64(s.Fork.Step))
-	trunk, err := costOf(s.Baseline, resource)
-	return trunk*shared + own*(steps-shared), err
+	trunk, shared := s.Baseline, min(int(steps), s.Fork.Step)
+	trunk.Seed = c.Seed
+	before, err := costBetween(trunk, resource, 0, shared)
+	if err != nil {
+		return 0, err
+	}
+	own, err := costBetween(c, resource, shared, int(steps))
+	return before + own, err
+}
+
+// costBetween is what the steps of c from the one after begin on, up to end, cost of a resource: their tokens, or their operations over
+// as many tokens of the vocabulary as the config asks for.
+func costBetween(c metro.Config, resource string, begin, end int) (float64, error) {
+	if resource == MatchTokens {
+		return float64(c.Training.BatchSize*c.Data.SeqLen) * float64(end-begin), nil
+	}
+	before, err := c.RunFLOPs(c.Data.VocabSize, begin)
+	if err != nil {
+		return 0, err
+	}
+	all, err := c.RunFLOPs(c.Data.VocabSize, end)
+	return all - before, err
 }
 
 // known are the costs that are known of any run that has ended.

@@ -101,7 +101,9 @@ func (s Study) estimateArm(arm Arm, before []earlierRun) ArmEstimate {
 	steps := float64(c.Training.Steps - s.shared(arm.Name, c))
 	estimate := ArmEstimate{Name: arm.Name, Tokens: steps * float64(c.Training.BatchSize*c.Data.SeqLen), FLOPs: math.NaN(), Seconds: math.NaN(), Bytes: math.NaN()}
 	perStep := flopsOfStep(c)
-	estimate.FLOPs = steps * perStep
+	if flops, err := costBetween(c, MatchFLOPs, s.shared(arm.Name, c), c.Training.Steps); err == nil {
+		estimate.FLOPs = flops
+	}
 	if inventory, complete := c.Inventory(c.Data.VocabSize); complete {
 		const weightAndMoments = 3 * 4
 		for _, w := range inventory {
@@ -123,13 +125,13 @@ func (s Study) estimateArm(arm Arm, before []earlierRun) ArmEstimate {
 	return estimate
 }
 
-// flopsOfStep is NaN for a config whose operations cannot be counted.
+// flopsOfStep is the mean over the steps of a run; NaN for a config whose operations cannot be counted.
 func flopsOfStep(c metro.Config) float64 {
-	flops, err := c.FLOPs(c.Data.VocabSize)
+	flops, err := costBetween(c, MatchFLOPs, 0, c.Training.Steps)
 	if err != nil {
 		return math.NaN()
 	}
-	return flops.Total()
+	return flops / float64(c.Training.Steps)
 }
 
 // earlierRun is what a finished run took.

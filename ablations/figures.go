@@ -47,7 +47,9 @@ func (r Results) TimesToTarget() viz.KaplanMeier {
 			until, measured := run.metric(r.Study.Outcome.Metric)
 			censored := run.read.censored
 			if !finite(until) {
-				whole, err := r.Study.spent(how.resource, arm.Name, arm.Config, float64(arm.Config.Training.Steps))
+				c := arm.Config
+				c.Seed = run.Seed
+				whole, err := r.Study.spent(how.resource, arm.Name, c, float64(c.Training.Steps))
 				until, censored, measured = whole, true, err == nil
 			}
 			if measured {

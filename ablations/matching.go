@@ -24,7 +24,7 @@ func Matchings() []string { return []string{MatchSteps, MatchTokens, MatchFLOPs}
 
 // paced are the fields that count steps: where an arm trains for more or fewer of them than the baseline, they follow, so that
 // its schedule, its stages and its evaluations lie at the same parts of the run.
-var paced = []string{"optimizer.warmup_steps", "training.generator_steps", "training.log_every", "training.eval_every", "training.checkpoint_every"}
+var paced = []string{"optimizer.warmup_steps", "training.generator_steps", "training.prefix_steps", "training.log_every", "training.eval_every", "training.checkpoint_every"}
 
 // match gives an arm as many steps as cost what the baseline costs, and lets what counts steps follow, but for what the change
 // sets itself. The steps before a fork count: their rows had as many tokens as those that come, since a fork cannot change that, so
@@ -61,12 +61,18 @@ func (s Study) match(arm *Arm) error {
 	}
 	c, steps := &arm.Config, s.Baseline.Training.Steps
 	matched := scaled(steps, baseline/cost)
+	if own["training.prefix_steps"] && s.Matching == MatchFLOPs {
+		// The first stage has so many steps, whatever comes after it: the steps of the second are what the budget leaves.
+		if matched, err = afterPrefixes(*c, baseline*float64(steps)); err != nil {
+			return fmt.Errorf("arm %q: %w", arm.Name, err)
+		}
+	}
 	if shared := s.shared(arm.Name, *c); shared >= matched {
 		return usererr.New("arm %q: the %d steps before training.fork=%s have as many %s as %d of the baseline's %d steps, which leaves nothing to train; go on from an earlier step, or match by %s",
 			arm.Name, shared, c.Training.Fork, s.Matching, scaled(shared, cost/baseline), steps, MatchSteps)
 	}
 	c.Training.Steps = matched
-	for i, field := range []*int{&c.Optimizer.WarmupSteps, &c.Training.GeneratorSteps, &c.Training.LogEvery, &c.Training.EvalEvery, &c.Training.CheckpointEvery} {
+	for i, field := range []*int{&c.Optimizer.WarmupSteps, &c.Training.GeneratorSteps, &c.Training.PrefixSteps, &c.Training.LogEvery, &c.Training.EvalEvery, &c.Training.CheckpointEvery} {
 		if *field > 0 && !own[paced[i]] {
 			*field = scaled(*field, float64(c.Training.Steps)/float64(steps))
 		}
@@ -77,14 +83,37 @@ func (s Study) match(arm *Arm) error {
 // scaled is a number of steps times ratio, 1 at least.
 func scaled(steps int, ratio float64) int { return max(1, int(math.Round(float64(steps)*ratio))) }
 
-// costOf is what a step of c costs of a resource: its tokens, or its operations over as many tokens of the vocabulary as the
-// config asks for.
+// costOf is what a step of c costs of a resource, as the mean over a run: its tokens, or its operations over as many tokens of the
+// vocabulary as the config asks for, whichever prefixes are drawn.
 func costOf(c metro.Config, resource string) (float64, error) {
 	if resource == MatchTokens {
 		return float64(c.Training.BatchSize * c.Data.SeqLen), nil
 	}
 	flops, err := c.FLOPs(c.Data.VocabSize)
-	return flops.Total(), err
+	if err != nil || c.Training.PrefixSteps == 0 {
+		return flops.Total(), err
+	}
+	prefix, err := c.PrefixFLOPs(c.Data.VocabSize)
+	first := float64(c.Training.PrefixSteps) / float64(c.Training.Steps)
+	return first*prefix + (1-first)*flops.Total(), err
+}
+
+// afterPrefixes is the number of all steps of c, those of its first stage included, that cost what the budget allows of operations.
+func afterPrefixes(c metro.Config, budget float64) (int, error) {
+	flops, err := c.FLOPs(c.Data.VocabSize)
+	if err != nil {
+		return 0, err
+	}
+	prefix, err := c.PrefixFLOPs(c.Data.VocabSize)
+	if err != nil {
+		return 0, err
+	}
+	first := c.Training.PrefixSteps
+	left := budget - float64(first)*prefix
+	if left < flops.Total() {
+		return 0, usererr.New("training.prefix_steps=%d costs the operations of all of the baseline's steps, which leaves nothing for the steps after them; set it lower, or match by %s", first, MatchSteps)
+	}
+	return first + scaled(1, left/flops.Total()), nil
 }
 
 func (s Study) checkMatching() error {

@@ -26,6 +26,7 @@ func TestMatching(t *testing.T) {
 		{"half a generator", []string{"generator.width=32", "generator.heads=2", "generator.ffn=64"}},
 		{"of two stages", []string{"training.generator_steps=600", "optimizer.warmup_steps=7", "main.layers=4", "sharing=none"}},
 	}}
+	s.Changes = append(s.Changes, Change{"of prefixes", []string{"training.prefix_steps=600", "training.prefix_layers=1"}})
 	spend := func(a Arm, resource string) float64 {
 		cost, err := costOf(a.Config, resource)
 		require.NoError(t, err)
@@ -52,12 +53,20 @@ func TestMatching(t *testing.T) {
 		if resource == MatchFLOPs {
 			require.Greater(t, arms[2].Config.Training.Steps, 2400, "a cheaper generator buys steps")
 			require.Less(t, arms[3].Config.Training.Steps, 2400)
+			require.Greater(t, arms[4].Config.Training.Steps, 2400)
+			require.Equal(t, 600, arms[4].Config.Training.PrefixSteps)
+			drawn, err := arms[4].Config.RunFLOPs(arms[4].Config.Data.VocabSize, arms[4].Config.Training.Steps)
+			require.NoError(t, err)
+			require.InEpsilon(t, spend(arms[0], resource), drawn, 0.01, "by what a seed draws")
 			require.Equal(t, []int{600, 7}, []int{arms[3].Config.Training.GeneratorSteps, arms[3].Config.Optimizer.WarmupSteps}, "what a change sets stays")
 		}
 	}
 	for says, spoil := range map[string]func(*Study){
 		`no matching by "time"; there are steps, tokens, flops`: func(s *Study) { s.Matching = "time" },
 		"which equal flops decide":                              func(s *Study) { s.Changes[0].Set = []string{"training.steps=9"} },
+		"which leaves nothing for the steps after them": func(s *Study) {
+			s.Changes[0].Set = []string{"main.layers=12", "training.prefix_layers=6", "training.prefix_steps=2000"}
+		},
 	} {
 		s := s
 		s.Matching, s.Changes = MatchFLOPs, append([]Change{}, s.Changes...)

@@ -109,6 +109,7 @@ func (r *Run) load(store runs.Store, tuned bool) error {
 // measured.
 func (r *Run) measure(of Results) error {
 	s, c, outcome := of.Study, of.config(r.Arm), of.Study.Outcome.Metric
+	c.Seed = r.Seed
 	how, err := readingOf(outcome)
 	if err != nil || how.plain() || r.Result.Run == nil || r.Result.Diverged != "" {
 		return err
@@ -130,7 +131,9 @@ func (r *Run) measure(of Results) error {
 		return err
 	}
 	if how.saved != "" {
-		all, err := s.spent(how.saved, BaselineName, s.Baseline, float64(s.Baseline.Training.Steps))
+		whole := s.Baseline
+		whole.Seed = r.Seed
+		all, err := s.spent(how.saved, BaselineName, whole, float64(whole.Training.Steps))
 		if err != nil {
 			return err
 		}

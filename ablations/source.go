@@ -41,7 +41,7 @@ func spentOn(dir string) (spent Spent, known bool) {
 	if err != nil || !p.IsRun() {
 		return spent, false
 	}
-	c, steps := p.Identity.Config, p.Step
+	c, begin := p.Identity.Config, 0
 	if c.Training.Fork != "" {
 		trunk, shared, err := metro.ParseFork(c.Training.Fork)
 		if err != nil {
@@ -53,16 +53,20 @@ func spentOn(dir string) (spent Spent, known bool) {
 		if spent, known = spentOn(fmt.Sprintf("%s@%d", trunk, shared)); !known {
 			return spent, false
 		}
-		steps -= shared
+		begin = shared
 	} else if from := c.Training.InitFrom; from != "" {
 		if spent, known = spentOn(from); !known {
 			return spent, false
 		}
 	}
-	flops, err := c.FLOPs(c.Data.VocabSize)
-	spent.Tokens += float64(steps * c.Training.BatchSize * c.Data.SeqLen)
-	spent.FLOPs += float64(steps) * flops.Total()
-	return spent, err == nil
+	for resource, sum := range map[string]*float64{MatchTokens: &spent.Tokens, MatchFLOPs: &spent.FLOPs} {
+		own, err := costBetween(c, resource, begin, p.Step)
+		if err != nil {
+			return spent, false
+		}
+		*sum += own
+	}
+	return spent, true
 }
 
 // withSource is [Study.spentAlone] and what the model that the run begins with had cost; NaN where that is not known, and 0 where

@@ -338,6 +338,11 @@ type Training struct {
 	GeneratorSteps int    `json:"generator_steps" class:"input" neutral:"0" when:"pretraining"`                                // two-stage training: the generator alone for so many steps, then the main model alone; 0 = jointly
 	CopyGenerator  bool   `json:"copy_generator" class:"input" neutral:"false" when:"pretraining training.generator_steps!=0"` // the second stage starts from the generator's weights
 
+	// PrefixSteps is how many steps the first of two stages has, which trains prefixes of the main model, PrefixLayers of their
+	// layers at a time; see [Config.PrefixAt]. 0 trains the whole model from the first step on.
+	PrefixSteps  int `json:"prefix_steps" class:"input" neutral:"0" when:"pretraining" since:"2"`
+	PrefixLayers int `json:"prefix_layers" class:"input" neutral:"0" when:"pretraining training.prefix_steps!=0" since:"2"` // l_b: prefixes have a multiple of it, and of their layers so many move, the top ones
+
 	// Fork goes on from a step of another run, "RUN@STEP": with its weights, its moments and its records, under this config. RUN
 	// is the name of a run in the same folder of runs, or a path. See [Config.CheckFork] for what a fork can change.
 	Fork string `json:"fork" class:"data" neutral:"" path:"true" when:"pretraining" since:"2"`

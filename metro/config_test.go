@@ -117,6 +117,9 @@ var invalid = map[string]string{
 	"training.activations=int8":            `training.activations must be one of ["float32" "bfloat16"], it is "int8"`,
 	"training.generator_steps=-1":          "training.generator_steps must be between 0 and training.steps−1 (1799), it is -1",
 	"training.generator_steps=1800":        "training.generator_steps must be between 0 and training.steps−1 (1799), it is 1800",
+	"training.prefix_steps=-1":             "training.prefix_steps must be between 0 and training.steps−1 (1799), it is -1",
+	"training.prefix_steps=1800":           "training.prefix_steps must be between 0 and training.steps−1 (1799), it is 1800",
+	"training.prefix_steps=9":              "training.prefix_layers must divide main.layers (2), and be less, so that training.prefix_steps=9 has prefixes to draw from; it is 0",
 	"training.copy_generator=true":         "training.copy_generator is about the second stage; it needs training.generator_steps above 0",
 	"data.tokenizer=unigram":               `data.tokenizer must be one of ["" "bpe" "sentencepiece"], it is "unigram"; Unigram models are read, not learned: nothing in Go learns them. Set it to sentencepiece, which is learned here, or begin with a model that has a Unigram spiece.model or tokenizer.json (training.init_from)`,
 	"data.alphabet=-1":                     "data.alphabet must not be negative, it is -1",
@@ -143,7 +146,7 @@ var invalid = map[string]string{
 var free = []string{
 	"seed", "data.lowercase", "data.corpus", "data.field", "data.files", "positions.absolute", "positions.per_layer", "positions.within_documents", "masking.with_replacement",
 	"replacements.disallow_correct", "replacements.temperature_decay", "objective.rtd_zero_init", "optimizer.bias_correction",
-	"training.activation_checkpointing", "training.deterministic", "training.init_from", "growth.restart_generator", "growth.approximate",
+	"training.activation_checkpointing", "training.deterministic", "training.init_from", "training.prefix_layers", "growth.restart_generator", "growth.approximate",
 }
 
 // tinyOf1800 is Tiny with the numbers that the sentences above quote.
@@ -226,6 +229,16 @@ var pairs = []struct {
 		`training.generator_steps=10 trains one model after the other, so they can share nothing; set sharing=none (it is "token_position")`},
 	{[]string{"training.generator_steps=10", "sharing=none", "replacements.source=unigram"},
 		`training.generator_steps=10 trains a generator, but replacements.source="unigram" has none that learns; set it to joint`},
+	{[]string{"training.prefix_steps=10", "training.prefix_layers=2"},
+		"training.prefix_layers must divide main.layers (2), and be less, so that training.prefix_steps=10 has prefixes to draw from; it is 2"},
+	{[]string{"training.prefix_steps=10", "training.prefix_layers=3", "main.layers=8"},
+		"training.prefix_layers must divide main.layers (8), and be less, so that training.prefix_steps=10 has prefixes to draw from; it is 3"},
+	{[]string{"training.prefix_steps=10", "training.prefix_layers=1", "training.generator_steps=10", "sharing=none"},
+		"training.generator_steps=10 trains the generator alone at first, and training.prefix_steps=10 the main model's prefixes; set one of them to 0"},
+	{[]string{"training.prefix_steps=10", "training.prefix_layers=1", "main.layer_sharing=all"},
+		"training.prefix_steps=10 moves some layers and leaves the others, and main.layer_sharing=all has weights that are of all; set one of them to 0 or none"},
+	{[]string{"training.prefix_steps=10", "training.prefix_layers=1", "objective.name=rtd_clm_exits"},
+		"training.prefix_steps=10 trains prefixes, which end below layers at which objective.name=rtd_clm_exits has heads; set it to 0"},
 	{[]string{"generator.dropout=0.1"},
 		"replacements.dropout=zero means a generator without dropout, but generator.dropout is 0.1; set it to 0, or replacements.dropout to train or eval"},
 	{[]string{"objective.name=mlm", "training.generator_steps=10", "sharing=none"},

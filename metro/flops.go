@@ -4,6 +4,8 @@ package metro
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 	"strings"
 
 	"metrolab/internal/usererr"
@@ -46,9 +48,45 @@ func (f FLOPs) Total() (sum float64) {
 }
 
 // FLOPs counts the operations of one training step of c over vocab tokens from its sizes and the inventory of its weights alone:
-// those of the graph that [Model.Forward] builds, no more and no less. It is the user's error to ask for a config with
-// parts from elsewhere, whose graph is not known, or of a task.
-func (c Config) FLOPs(vocab int) (FLOPs, error) {
+// those of the graph that [Model.Forward] builds, no more and no less. A step of training.prefix_steps takes fewer; see
+// [Config.StepFLOPs]. It is the user's error to ask for a config with parts from elsewhere, whose graph is not known, or of a task.
+func (c Config) FLOPs(vocab int) (FLOPs, error) { return c.flopsOf(0, vocab) }
+
+// StepFLOPs is [Config.FLOPs] of a step, 1 … steps, with the prefix that it trains.
+func (c Config) StepFLOPs(vocab, step int) (FLOPs, error) { return c.flopsOf(c.PrefixAt(step), vocab) }
+
+// RunFLOPs is what the first steps of a run take together, those of training.prefix_steps with the prefixes that its seed draws.
+func (c Config) RunFLOPs(vocab, steps int) (sum float64, err error) {
+	first := min(steps, c.firstStage())
+	drawn := map[int]int{0: steps - first}
+	for step := 1; step <= first; step++ {
+		drawn[c.PrefixAt(step)]++
+	}
+	for _, d := range slices.Sorted(maps.Keys(drawn)) {
+		one, err := c.flopsOf(d, vocab)
+		if err != nil {
+			return 0, err
+		}
+		sum += float64(drawn[d]) * one.Total()
+	}
+	return sum, nil
+}
+
+// PrefixFLOPs is what a step of training.prefix_steps takes before its prefix is drawn: the mean over all of them.
+func (c Config) PrefixFLOPs(vocab int) (mean float64, err error) {
+	depths := c.Prefixes()
+	for _, d := range depths {
+		one, err := c.flopsOf(d, vocab)
+		if err != nil {
+			return 0, err
+		}
+		mean += one.Total() / float64(len(depths))
+	}
+	return mean, nil
+}
+
+// flopsOf is [Config.FLOPs] of a step on the prefix of d layers, 0 being the whole model.
+func (c Config) flopsOf(d, vocab int) (FLOPs, error) {
 	inv, complete := c.Inventory(vocab)
 	foreign := !feedForwards.ships(cmp.Or(c.Main.FeedForward, FeedForwardDense)) ||
 		!feedForwards.ships(cmp.Or(c.Generator.FeedForward, FeedForwardDense)) ||
@@ -61,43 +99,43 @@ func (c Config) FLOPs(vocab int) (FLOPs, error) {
 	if !complete || foreign {
 		return FLOPs{}, usererr.New("the floating-point operations of this config cannot be counted: it trains a task, or has parts that metrolab does not ship")
 	}
-	s := stepSizes{c: c, vocab: vocab, inv: inv, parts: max(1, c.Training.Accumulate)}
+	s := stepSizes{c: c, vocab: vocab, inv: inv, moved: inv.Learning().ByPath(), parts: max(1, c.Training.Accumulate)}
+	if d > 0 {
+		s.c, s.moved = c.Prefix(d), c.MovedWith(d, inv).Learning().ByPath()
+		s.inv, _ = s.c.Inventory(vocab)
+	}
 	s.rows = c.Training.BatchSize / s.parts
 	return s.count(), nil
 }
 
-// Matrix products of a forward pass, and with the two of each that the gradient takes.
-const (
-	forward  = 1
-	learning = 3
-)
+// learning is how often a product is computed whose factors both have a gradient.
+const learning = 3
 
 // stepSizes counts one step.
 type stepSizes struct {
 	c           Config
 	vocab       int
-	inv         Inventory // of all weights that the step reads
-	parts, rows int       // that a step is computed in, and the rows of each
+	inv         Inventory         // of all weights that the step reads
+	moved       map[string]Weight // by path, those of them that it moves
+	parts, rows int               // that a step is computed in, and the rows of each
 }
+
+// moves reports whether a step moves w.
+func (s stepSizes) moves(w Weight) bool { _, ok := s.moved[w.Path()]; return ok }
 
 func (s stepSizes) count() FLOPs {
 	var f FLOPs
 	generator := s.inv.HeadOf(OwnerGenerator, HeadGenerator)
 	if len(generator) > 0 {
-		times := float64(learning)
-		frozen := generator[0].Frozen
-		if frozen {
-			times = forward
-		}
-		f.Auxiliary, f.Vocabulary = s.trunk(OwnerGenerator, times), times*s.vocabularyHead(generator, s.slots())
-		if s.c.Replacements.Dropout == SampleEval && !frozen {
-			f.Sampling = s.trunk(OwnerGenerator, forward) + s.vocabularyHead(generator, s.slots())
+		f.Auxiliary, f.Vocabulary = s.trunk(OwnerGenerator), s.learningHead(OwnerGenerator, generator, s.slots())
+		if s.c.Replacements.Dropout == SampleEval && !generator[0].Frozen {
+			f.Sampling = s.reading(OwnerGenerator) + s.vocabularyHead(generator, s.slots())
 		}
 	}
 	for _, length := range s.c.MainRuns() {
 		run := s
 		run.c.Data.SeqLen = length
-		f.Main += run.trunk(OwnerMain, learning)
+		f.Main += run.trunk(OwnerMain)
 	}
 	contrast := s.inv.HeadOf(OwnerMain, HeadSCL)
 	vectors := 2 * float64(s.rows) * dense(contrast)
@@ -106,13 +144,13 @@ func (s stepSizes) count() FLOPs {
 	for _, layer := range s.c.ExitLayers() {
 		detectors = append(detectors, s.inv.HeadOf(OwnerMain, ExitHead(layer))...)
 	}
-	f.Heads = learning * (float64(s.c.HeadRuns())*(s.tokens()*dense(detectors)+
-		s.vocabularyHead(s.inv.HeadOf(OwnerMain, HeadCLM), s.slots())) +
-		s.vocabularyHead(s.inv.HeadOf(OwnerMain, HeadLM), s.predicted()) + vectors)
+	f.Heads = float64(s.c.HeadRuns())*(learning*s.tokens()*dense(detectors)+
+		s.learningHead(OwnerMain, s.inv.HeadOf(OwnerMain, HeadCLM), s.slots())) +
+		s.learningHead(OwnerMain, s.inv.HeadOf(OwnerMain, HeadLM), s.predicted()) + learning*vectors
 	if len(contrast) > 0 {
 		f.Heads += learning * 2 * all * all * float64(s.c.Main.Width) // each vector by each other
 	}
-	f.Vectors = s.vectors(generator, learning)
+	f.Vectors = s.vectors(generator)
 	f = f.times(float64(s.parts))
 	if s.parts > 1 && len(contrast) > 0 {
 		f = f.plus(s.firstPass(generator, vectors).times(float64(s.parts)))
@@ -127,19 +165,17 @@ func (s stepSizes) optimizer() (sum float64) {
 	if entry.Products == nil {
 		return 0
 	}
-	for _, w := range s.inv {
-		if !w.Frozen {
-			sum += entry.Products(w)
-		}
+	for _, w := range s.moved {
+		sum += entry.Products(w)
 	}
 	return sum
 }
 
 // firstPass is the pass over one part that only finds out its rows' vectors, which every part is contrasted with.
 func (s stepSizes) firstPass(generator Inventory, vectors float64) FLOPs {
-	f := FLOPs{Main: 2 * s.trunk(OwnerMain, forward), Heads: vectors, Vectors: s.vectors(generator, forward)}
+	f := FLOPs{Main: 2 * s.reading(OwnerMain), Heads: vectors, Vectors: s.resting().vectors(generator)}
 	if len(generator) > 0 {
-		trunk, head := s.trunk(OwnerGenerator, forward), s.vocabularyHead(generator, s.slots())
+		trunk, head := s.reading(OwnerGenerator), s.vocabularyHead(generator, s.slots())
 		if s.c.Replacements.Dropout == SampleEval && !generator[0].Frozen {
 			f.Sampling = trunk + head
 		} else {
@@ -149,60 +185,136 @@ func (s stepSizes) firstPass(generator Inventory, vectors float64) FLOPs {
 	return f
 }
 
-// vectors are those of all tokens by a byte-pooled embedder, times forward or learning: once for both models, or for each if they do
-// not read the same.
-func (s stepSizes) vectors(generator Inventory, times float64) float64 {
+// vectors are those of all tokens by a byte-pooled embedder: once for both models, or for each if they do not read the same.
+func (s stepSizes) vectors(generator Inventory) (sum float64) {
 	pool, ok := s.c.BytePool(s.vocab)
 	if !ok {
 		return 0
 	}
-	once := pool.Operations()
-	sum := times * once
+	readers := []Owner{OwnerMain}
 	if len(generator) > 0 && (s.c.Sharing == SharingNone || s.c.Sharing == SharingGDES) {
-		if generator[0].Frozen {
-			times = forward
-		}
-		sum += times * once
+		readers = append(readers, OwnerGenerator)
+	}
+	for _, reader := range readers {
+		moves := s.movesTable(reader)
+		sum += passes(moves, moves) * pool.Operations()
 	}
 	return sum
 }
 
-// trunk is one run of a part's rows through an encoder, times forward or learning: its dense maps, its attention, and the
-// spreading of its position tables, whose gradient is one product and not two.
-func (s stepSizes) trunk(reader Owner, times float64) (sum float64) {
-	e, length := s.c.Main, float64(s.c.Data.SeqLen)
-	if reader == OwnerGenerator && s.c.Sharing != SharingAll {
-		e = s.c.Generator
-	}
+// reading is one run of a part's rows through an encoder without a gradient.
+func (s stepSizes) reading(reader Owner) float64 { return s.resting().trunk(reader) }
+
+// resting is s where nothing moves.
+func (s stepSizes) resting() stepSizes {
+	s.moved = nil
+	return s
+}
+
+// trunk is one run of a part's rows through an encoder: what is before the layers, the layers, and the spreading of the tables of
+// relative positions, whose gradient is one product and not two. The gradient goes down as far as something moves.
+func (s stepSizes) trunk(reader Owner) (sum float64) {
 	weights := s.inv.Of(reader).Encoder().Where(func(w Weight) bool { return !strings.HasPrefix(w.Part, layers.BytePoolPart) })
-	inLayers := weights.Where(func(w Weight) bool { return w.Layer >= 0 })
-	attention := 4 * float64(s.rows) * length * length * float64(e.Width) * float64(e.Layers)
-	maps := func(weights Inventory) float64 { return s.tokens() * dense(weights) }
-	lastMaps := maps(inLayers.Where(func(w Weight) bool { return w.Part == "ffn_out" }))
-	carried := 0.0 // by the product that takes tokens to their experts, and by that which takes the answers back
-	evaluates := reader == OwnerGenerator && times == forward && s.c.Replacements.Dropout == SampleEval
-	if r, ok := s.c.Routed(reader, !evaluates); ok {
-		maps = func(weights Inventory) float64 { return s.tokens()*dense(weights) + r.Each*ofExperts(weights) }
-		carried = 2 * r.Carriers * float64(e.Width) * float64(e.Layers)
-		lastMaps = carried
+	l := layerSizes{stepSizes: s, Encoder: s.c.Main}
+	if reader == OwnerGenerator && s.c.Sharing != SharingAll {
+		l.Encoder = s.c.Generator
 	}
-	layersOnce := maps(inLayers) + attention + 2*carried
-	sum = times * (maps(weights) + attention + 2*carried)
-	if times == learning {
-		sum -= carried // who goes where has no gradient
-	}
-	if times == learning && s.c.Training.ActivationCheckpointing {
-		sum += layersOnce
-		if e.Norm == NormPre { // what the last map of a layer leaves is only added, so that no gradient asks for it
-			sum -= lastMaps
-		}
-	}
+	draws := reader == OwnerGenerator && s.c.Replacements.Dropout == SampleEval && !slices.ContainsFunc(weights, s.moves)
+	l.routed, l.routes = s.c.Routed(reader, !draws)
+	inLayers := make([]Inventory, l.Layers)
+	var projection Inventory
+	asks := false // whether something below asks for a gradient
 	for _, w := range weights {
 		if w.Role == layers.RoleRelative {
-			sum += min(times, 2) * 2 * (2*length - 1) * float64(w.Size())
+			sum += passes(s.moves(w)) * 2 * (2*float64(s.c.Data.SeqLen) - 1) * float64(w.Size())
+		}
+		switch {
+		case w.Layer >= 0:
+			inLayers[w.Layer] = append(inLayers[w.Layer], w)
+		case w.Role == layers.RoleDense:
+			projection = append(projection, w)
+		case w.Depth == 0 && (w.Role == layers.RoleTable || w.Role == layers.RoleNorm):
+			asks = asks || s.moves(w)
+		}
+	}
+	moves := slices.ContainsFunc(projection, s.moves)
+	sum += passes(moves, asks) * s.tokens() * dense(projection)
+	asks = asks || moves
+	for _, its := range inLayers {
+		moves := slices.ContainsFunc(its, s.moves)
+		sum += l.products(its, moves || asks, asks)
+		asks = asks || moves
+	}
+	return sum
+}
+
+// layerSizes counts one layer of an encoder.
+type layerSizes struct {
+	stepSizes
+	Encoder
+	routed Routed
+	routes bool // it has experts
+}
+
+// products are those of one run through a layer of some weights, which has a gradient or not, and whose input asks for one or not.
+func (l layerSizes) products(its Inventory, learns, asks bool) (sum float64) {
+	length := float64(l.c.Data.SeqLen)
+	last := l.maps(its.Where(func(w Weight) bool { return w.Part == "ffn_out" }))
+	carried := 0.0 // by the product that takes tokens to their experts, and by that which takes the answers back
+	if l.routes {
+		carried = 2 * l.routed.Carriers * float64(l.Width)
+		last = carried
+	}
+	once := l.maps(its) + 4*float64(l.rows)*length*length*float64(l.Width) + 2*carried
+	if !learns {
+		return once
+	}
+	sum = learning*once - carried // who goes where has no gradient
+	if !asks && l.Norm == NormPost {
+		for _, w := range its { // what reads the input as it is, in this layer alone
+			if w.Role == layers.RoleDense && slices.Contains([]string{"attention/query", "attention/key", "attention/value"}, w.Part) {
+				sum -= l.tokens() * 2 * float64(w.Size())
+			}
+		}
+	}
+	if l.c.Training.ActivationCheckpointing {
+		sum += once
+		if l.Norm == NormPre { // what the last map of a layer leaves is only added, so that no gradient asks for it
+			sum -= last
 		}
 	}
 	return sum
+}
+
+// maps are the products of the dense maps among weights of a layer, without a gradient.
+func (l layerSizes) maps(its Inventory) float64 {
+	return l.tokens()*dense(its) + l.routed.Each*ofExperts(its)
+}
+
+// passes is how often a product is computed: forward, and for each of its factors that has a gradient.
+func passes(gradients ...bool) float64 {
+	n := 1.0
+	for _, has := range gradients {
+		if has {
+			n++
+		}
+	}
+	return n
+}
+
+// learningHead is [stepSizes.vocabularyHead] with the gradients of what moves.
+func (s stepSizes) learningHead(reader Owner, head Inventory, positions float64) float64 {
+	moves := slices.ContainsFunc(head, s.moves)
+	whole, own := s.vocabularyHead(head, positions), positions*dense(head)
+	return passes(moves, moves)*own + passes(moves, s.movesTable(reader))*(whole-own)
+}
+
+// movesTable reports whether a step moves the vectors of tokens that a model reads.
+func (s stepSizes) movesTable(reader Owner) bool {
+	embedder := s.c.embedder(s.vocab).Weights()
+	return slices.ContainsFunc(s.inv.Of(reader), func(w Weight) bool {
+		return w.Layer < 0 && s.moves(w) && slices.ContainsFunc(embedder, func(e layers.Weight) bool { return w.Part == e.Part || w.Part == differencePart(e.Part) })
+	})
 }
 
 // vocabularyHead is one run of positions through a head that ends in a product with the token table; 0 if there is none.

@@ -95,7 +95,7 @@ var forkRules = []forkRule{
 	{prefix: "optimizer.learning_rate", idle: sameRates}, {prefix: "optimizer.schedule", idle: sameRates},
 	{prefix: "optimizer.warmup_steps", idle: sameRates}, {prefix: "optimizer.final_fraction", idle: sameRates},
 	{prefix: "replacements.temperature", idle: sameTemperatures}, {prefix: "masking.final_rate", idle: sameMaskRates},
-	{prefix: "training.copy_generator", idle: copiedBefore},
+	{prefix: "training.copy_generator", idle: copiedBefore}, {prefix: "training.prefix_layers", idle: wholeBefore},
 	{prefix: "growth.optimizer", why: "the moments that it goes on with were begun by it"}, {prefix: "growth.", idle: firstAlone},
 }
 
@@ -114,6 +114,13 @@ func firstAlone(Config, Config, string, int) string {
 func copiedBefore(c, _ Config, _ string, step int) string {
 	if first := c.Training.GeneratorSteps; step > first {
 		return fmt.Sprintf("the second stage has begun after step %d", first)
+	}
+	return ""
+}
+
+func wholeBefore(c, _ Config, _ string, step int) string {
+	if first := c.Training.PrefixSteps; step >= first {
+		return fmt.Sprintf("the steps after step %d train the whole model", first)
 	}
 	return ""
 }
@@ -149,12 +156,19 @@ func unmoved(c, trunk Config, path string, step int, what string, at func(Config
 
 // checkForkStages refuses another place of a switch between two stages that lies behind the step.
 func (c Config) checkForkStages(trunk Config, step int) error {
-	here, there := c.Training.GeneratorSteps, trunk.Training.GeneratorSteps
-	if here == there || here >= step && there >= step {
-		return nil
+	for _, first := range []struct {
+		path        string
+		here, there int
+	}{
+		{"training.generator_steps", c.Training.GeneratorSteps, trunk.Training.GeneratorSteps},
+		{"training.prefix_steps", c.Training.PrefixSteps, trunk.Training.PrefixSteps},
+	} {
+		if first.here != first.there && (first.here < step || first.there < step) {
+			return usererr.New("a fork cannot change %s (%d, and %d in the run that it goes on with): the stages of the steps up to %d are over",
+				first.path, first.here, first.there, step)
+		}
 	}
-	return usererr.New("a fork cannot change training.generator_steps (%d, and %d in the run that it goes on with): the stages of the steps up to %d are over",
-		here, there, step)
+	return nil
 }
 
 // checkForkWeights refuses a model whose weights, or those of them that learn, are not trunk's. It knows the weights of parts

@@ -83,6 +83,30 @@ func TestCheckForkOfSchedules(t *testing.T) {
 	require.ErrorContains(t, copied.CheckFork(c, 51), "the second stage has begun after step 50")
 }
 
+// The first stage, of prefixes, may go on in a fork as it was or in other ones, or end with it.
+func TestCheckForkOfPrefixes(t *testing.T) {
+	c := prefixesOf(3, 50)
+	for _, change := range []struct {
+		set  string
+		step int
+		want string
+	}{
+		{"training.prefix_layers=4", 49, ""},
+		{"training.prefix_layers=4", 50, "training.prefix_layers=4 does nothing after step 50: the steps after step 50 train the whole model"},
+		{"training.prefix_steps=40", 40, ""},
+		{"training.prefix_steps=39", 40, "a fork cannot change training.prefix_steps (39, and 50 in the run that it goes on with): the stages of the steps up to 40 are over"},
+		{"training.prefix_steps=0", 40, "a fork cannot change training.prefix_steps (0, and 50"},
+	} {
+		fork := c
+		require.NoError(t, fork.Set(change.set))
+		if err := fork.CheckFork(c, change.step); change.want == "" {
+			require.NoError(t, err, change.set)
+		} else {
+			require.ErrorContains(t, err, change.want)
+		}
+	}
+}
+
 // Every rule is about fields that there are.
 func TestForkRulesNameFields(t *testing.T) {
 	paths := recipes.Tiny().Fields()

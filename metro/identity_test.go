@@ -22,7 +22,7 @@ func allInUse(t testing.TB) metro.Config {
 	c := recipes.Tiny()
 	for _, assignment := range []string{
 		"positions.absolute=true", "objective.name=test_all", "masking.with_replacement=true", "replacements.temperature_schedule=exponential",
-		"optimizer.layer_decay=0.75", "training.generator_steps=10", "training.matmul=bfloat16",
+		"optimizer.layer_decay=0.75", "training.generator_steps=10", "training.prefix_steps=10", "training.matmul=bfloat16",
 	} {
 		require.NoError(t, c.Set(assignment))
 	}
@@ -124,7 +124,7 @@ var inputs = []string{
 	"replacements.temperature", "replacements.temperature_schedule", "replacements.temperature_decay",
 	"positions.scale", "objective.generator_weight", "objective.rtd_weight", "objective.clm_weight", "objective.scl_weight",
 	"optimizer.learning_rate", "optimizer.schedule", "optimizer.warmup_steps", "optimizer.final_fraction", "optimizer.bias_correction",
-	"training.steps", "training.ema", "training.generator_steps", "training.copy_generator",
+	"training.steps", "training.ema", "training.generator_steps", "training.copy_generator", "training.prefix_steps", "training.prefix_layers",
 	"main.init", "main.init_scale", "generator.init", "generator.init_scale", "growth.depth", "growth.noise", "growth.optimizer", "growth.restart_generator", "growth.width", "objective.rtd_zero_init",
 	"objective.options.sharpness", "task.from_scratch",
 }
@@ -158,6 +158,7 @@ func TestIdleFieldsChangeNothing(t *testing.T) {
 		"positions.absolute=false":                   {"positions.rows"},
 		"optimizer.layer_decay=1":                    {"optimizer.layer_decay_rule"},
 		"training.generator_steps=0":                 {"training.copy_generator"},
+		"training.prefix_steps=0":                    {"training.prefix_layers"},
 		"training.init_from=a":                       {"data.vocab_size", "data.lowercase", "data.tokenizer", "data.alphabet", "data.longest_word"},
 		"replacements.source=uniform":                {"objective.generator_weight", "generator.layers", "objective.generator_head", "replacements.dropout"},
 		"replacements.temperature_schedule=constant": {"replacements.temperature_decay"},

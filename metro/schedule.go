@@ -53,8 +53,8 @@ func warmupTimesDecay(m ScheduleMoment) float64 {
 // WarmupSteps, and fall linearly; "warmup_then_decay" does one after the other (the fairseq family: COCO-LM, METRO-T0),
 // "warmup_times_decay" multiplies them, so that its maximum stays below the peak (ELECTRA's code). No step is wasted on a
 // rate of 0 at either end: the rise counts the step itself, and the fall, as in the published codes, the steps before it, so
-// that FinalFraction of the peak is where the rate would be after the last step. With two-stage training each stage has a
-// schedule of its own.
+// that FinalFraction of the peak is where the rate would be after the last step. With training.generator_steps each stage has a
+// schedule of its own; those of training.prefix_steps have one together.
 func (c Config) LearningRate(step int) float64 {
 	o := c.Optimizer
 	t, n := c.Stage(step)

@@ -95,8 +95,9 @@ var idleUnder = map[string][]idleCase{
 	"training.steps": nil, "training.batch_size": nil, "training.log_every": nil, "training.eval_every": nil, "training.checkpoint_every": nil,
 	"training.keep_checkpoints": nil, "training.keep_at": nil, "training.word_budget": {task}, "training.word_milestones": {task}, "training.fork": {task}, "training.ema": {task}, "training.accumulate": nil, "training.activation_checkpointing": nil, "training.matmul": nil, "training.init_from": nil,
 	"training.activations": {{"training.matmul=tf32", "bfloat16", "it needs training.matmul=bfloat16, which is tf32"}}, "training.deterministic": nil,
-	"training.generator_steps": {task},
-	"training.copy_generator":  {{"training.generator_steps=0", "", "another training.generator_steps"}},
+	"training.generator_steps": {task}, "training.prefix_steps": {task},
+	"training.prefix_layers":  {{"training.prefix_steps=0", "", "it needs another training.prefix_steps"}},
+	"training.copy_generator": {{"training.generator_steps=0", "", "another training.generator_steps"}},
 
 	"growth.width":             {{"", "fpi", "it needs another training.init_from"}, {"task.name=families,training.init_from=a", "fpi", "fine-tuning does not look at"}},
 	"growth.depth":             {{"training.init_from=a", "interpolate", "another growth.width"}},
@@ -156,6 +157,7 @@ func TestSettingsThatDoNothing(t *testing.T) {
 		{"replacements.temperature_decay=0.1", "replacements.temperature_schedule=exponential", "replacements.temperature=2"},
 		{"generator.dropout=0.1", "replacements.dropout=eval"}, {"objective.name=rtd_clm_scl", "objective.scl_weight=2"},
 		{"positions.max_distance=64", "data.seq_len=128"}, {"positions.max_distance=128"}, {"generator.size=same"}, {"training.generator_steps=9", "training.copy_generator=true", "sharing=none"},
+		{"training.prefix_layers=1", "training.prefix_steps=9"},
 	} {
 		c := base
 		require.NoError(t, c.SetAll(set...), "%q", set)

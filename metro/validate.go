@@ -325,6 +325,13 @@ func (v *validation) stages(c Config) {
 	if t.GeneratorSteps < 0 || t.GeneratorSteps >= t.Steps && t.GeneratorSteps > 0 {
 		v.bad("training.generator_steps must be between 0 and training.steps−1 (%d), it is %d", t.Steps-1, t.GeneratorSteps)
 	}
+	if t.PrefixSteps < 0 || t.PrefixSteps >= t.Steps && t.PrefixSteps > 0 {
+		v.bad("training.prefix_steps must be between 0 and training.steps−1 (%d), it is %d", t.Steps-1, t.PrefixSteps)
+	}
+	if l, all := t.PrefixLayers, c.Main.Layers; t.PrefixSteps > 0 && all > 0 && (l <= 0 || l >= all || all%l != 0) {
+		v.bad("training.prefix_layers must divide main.layers (%d), and be less, so that training.prefix_steps=%d has prefixes to draw from; it is %d",
+			all, t.PrefixSteps, l)
+	}
 	v.positive("evaluation.rows", c.Evaluation.Rows)
 	v.within("growth.noise", c.Growth.Noise, 0, 1)
 	if t.Fork == "" {
@@ -382,6 +389,17 @@ func (v *validation) pairs(c Config) {
 	if c.Training.GeneratorSteps > 0 && c.Replacements.Source != SourceJoint {
 		v.bad("training.generator_steps=%d trains a generator, but replacements.source=%q has none that learns; set it to %s",
 			c.Training.GeneratorSteps, c.Replacements.Source, SourceJoint)
+	}
+	if c.Training.GeneratorSteps > 0 && c.Training.PrefixSteps > 0 {
+		v.bad("training.generator_steps=%d trains the generator alone at first, and training.prefix_steps=%d the main model's prefixes; set one of them to 0",
+			c.Training.GeneratorSteps, c.Training.PrefixSteps)
+	}
+	if s := c.Main.LayerSharing; c.Training.PrefixSteps > 0 && (s == LayerSharingFeedForward || s == LayerSharingAll) {
+		v.bad("training.prefix_steps=%d moves some layers and leaves the others, and main.layer_sharing=%s has weights that are of all; set one of them to 0 or %s",
+			c.Training.PrefixSteps, s, LayerSharingNone)
+	}
+	if c.Training.PrefixSteps > 0 && c.Objective.Name == objectiveExits {
+		v.bad("training.prefix_steps=%d trains prefixes, which end below layers at which objective.name=%s has heads; set it to 0", c.Training.PrefixSteps, objectiveExits)
 	}
 	if c.Training.CopyGenerator && c.Training.GeneratorSteps == 0 {
 		v.bad("training.copy_generator is about the second stage; it needs training.generator_steps above 0")

@@ -125,6 +125,77 @@ func TestFLOPsAreThoseOfTheProgram(t *testing.T) {
 	}
 }
 
+// Prefix is a prefix of the workload, watched as well.
+func (w *watched) Prefix(d int) training.Workload {
+	return &watchedPrefix{watched{Pretraining: w.Pretraining.Prefix(d).(*training.Pretraining)}, w}
+}
+
+type watchedPrefix struct {
+	watched
+	whole *watched
+}
+
+func (w *watchedPrefix) Forward(scope *model.Scope, in []*Node, scalars, key *Node, micro *metro.MicroBatch) training.Output {
+	out := w.watched.Forward(scope, in, scalars, key, micro)
+	w.whole.built = append(w.whole.built, w.built...)
+	return out
+}
+
+// A step on a prefix takes the operations of its own graph, to the last one: those of layers that rest are forward alone, and what is
+// above the prefix is not computed. A run takes those of the prefixes that it draws.
+func TestFLOPsOfPrefixesAreThoseOfTheProgram(t *testing.T) {
+	for _, changes := range []string{
+		"objective.name=all_token_lm sharing=token main.norm=pre",
+		"objective.name=rtd_clm_scl training.accumulate=2 generator.dropout=0.1 replacements.dropout=eval",
+		"objective.name=rtd_clm_mist objective.options.form=mix positions.rows=32 optimizer.name=muon replacements.source=unigram",
+		"sharing=gdes embeddings.width=8 positions.relative=t5 positions.per_layer=true",
+		"sharing=token_position_norm generator.size=narrow_quarter",
+		"sharing=token_position_norm training.activation_checkpointing=true embeddings.kind=bytes generator.layers=2 generator.layer_sharing=all",
+		"sharing=gdes embeddings.kind=bytes objective.name=rtd_clm_scl training.accumulate=2",
+		"sharing=all generator.layers=3 generator.dropout=0.1 replacements.dropout=eval main.feed_forward=moe generator.feed_forward=moe",
+		"training.activation_checkpointing=true main.norm=pre main.feed_forward=moe sharing=none replacements.source=frozen replacements.checkpoint=elsewhere",
+	} {
+		t.Run(changes, func(t *testing.T) {
+			c := recipes.Micro()
+			c.Data.VocabSize, c.Training.BatchSize, c.Main.Layers = 50, 4, 3
+			require.NoError(t, c.SetAll(append(strings.Fields(changes), "training.prefix_steps=20", "training.prefix_layers=1")...))
+			require.NoError(t, c.Validate())
+			d, err := synthetic(c, t.TempDir())
+			require.NoError(t, err)
+			defer d.Close()
+			w := &watched{Pretraining: training.NewPretrainingOn(modelOn(c, d), d)}
+			p := training.NewProgram(backendtest.Go(t), w)
+			defer p.Close()
+			require.NoError(t, p.Start(w))
+			batch, err := w.Batch(0)
+			require.NoError(t, err)
+			depths := map[int]float64{}
+			sum := 0.0
+			for step := 1; step <= 22; step++ {
+				counted, err := c.StepFLOPs(c.Data.VocabSize, step)
+				require.NoError(t, err)
+				depth := c.PrefixAt(step)
+				if _, known := depths[depth]; !known {
+					w.built = nil
+					_, err = p.Step(batch, step)
+					require.NoError(t, err)
+					depths[depth] = programDots(p, w)
+				}
+				require.Equal(t, depths[depth], counted.Total(), "step %d, %d layers: %+v", step, depth, counted)
+				sum += counted.Total()
+				run, err := c.RunFLOPs(c.Data.VocabSize, step)
+				require.NoError(t, err)
+				require.Equal(t, sum, run)
+			}
+			require.Len(t, depths, 4, "three prefixes and the whole")
+			mean, err := c.PrefixFLOPs(c.Data.VocabSize)
+			require.NoError(t, err)
+			require.InEpsilon(t, (depths[1]+depths[2]+depths[3])/3, mean, 1e-12)
+			require.Less(t, mean, depths[0])
+		})
+	}
+}
+
 // programDots adds up the matrix products of the graphs of one step.
 func programDots(p *training.Program, w *watched) (sum float64) {
 	for _, b := range w.built {

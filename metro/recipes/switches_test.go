@@ -84,6 +84,7 @@ func TestEverySwitchBuilds(t *testing.T) {
 		"optimizer.bias_correction=false", "optimizer.layer_decay=0.8", "optimizer.groups=generator: lr=0.5 decay=0",
 		"training.accumulate=2", "training.activation_checkpointing=true",
 		"training.generator_steps=10, sharing=none", "training.generator_steps=10, training.copy_generator=true, sharing=none",
+		"training.prefix_steps=10, training.prefix_layers=1, main.layers=2",
 	}
 	for _, rule := range metro.SizingRules() {
 		sets = append(sets, "generator.size="+rule)

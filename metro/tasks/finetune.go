@@ -168,6 +168,7 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 	c.Training.Steps = cmp.Or(o.Steps, DefaultSteps)
 	c.Training.BatchSize, c.Training.Accumulate = cmp.Or(o.BatchSize, 32), 1
 	c.Training.GeneratorSteps, c.Training.CopyGenerator = 0, false
+	c.Training.PrefixSteps, c.Training.PrefixLayers = 0, 0
 	c.Training.Fork, c.Training.KeepAt = "", 0 // which count pretraining's steps
 	c.Training.LogEvery, c.Training.EvalEvery = max(1, c.Training.Steps/100), c.Training.Steps
 	c.Training.CheckpointEvery, c.Training.KeepCheckpoints = max(1, c.Training.Steps/4), 1

@@ -18,7 +18,7 @@ import (
 // CompileStep builds and compiles the graphs of a training step of w, one after the other, and calls done after each with its
 // name and how often a step runs it. Nothing is run and no first value is drawn: it is for backends that compile for a device that
 // need not be there. The step of a config that computes its rows in parts has several graphs, and one that averages its weights
-// has one more.
+// has one more. Steps of a first stage, on prefixes of the model, are not compiled: the largest of them is no larger.
 func CompileStep(backend compute.Backend, w Workload, done func(name string, times int) error) error {
 	store, weights, err := initializeBy(backend, w, layers.InitZeros)
 	if err != nil {
@@ -40,14 +40,14 @@ func StepInputs(w Workload) (key shapes.Shape, parts []shapes.Shape, vector shap
 	return shapes.Make(dtypes.Uint64, dropoutWords), parts, shapes.Make(dtypes.Float32, n+RatesSize)
 }
 
-// compileStep compiles the graphs that [Program.Step] and [Program.Average] run.
+// compileStep compiles the graphs that [Program.Step], on the whole model, and [Program.Average] run.
 func (p *Program) compileStep(done func(name string, times int) error) (err error) {
 	key, parts, vector := StepInputs(p.workload)
-	s, c := stepCompiler{p, done}, p.model.Config
+	s, c := stepCompiler{trained{p, 0}, done}, p.model.Config
 	if c.Training.Accumulate > 1 {
 		err = s.compileParts(key, parts, vector)
 	} else {
-		err = s.compileOnce(stepGraph, p.step, append(append([]shapes.Shape{key}, parts...), vector)...)
+		err = s.compileOnce(stepGraph, s.step, append(append([]shapes.Shape{key}, parts...), vector)...)
 	}
 	if err == nil && c.Training.EMA > 0 {
 		err = s.compileOnce(averageGraph, p.average, shapes.Make(dtypes.Float32, 2))
@@ -57,7 +57,7 @@ func (p *Program) compileStep(done func(name string, times int) error) (err erro
 
 // stepCompiler compiles the graphs of a program.
 type stepCompiler struct {
-	*Program
+	trained
 	done func(name string, times int) error
 }
 

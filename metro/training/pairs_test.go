@@ -67,6 +67,7 @@ var numbers = map[string]string{
 	"optimizer.weight_decay": "0.1", "optimizer.clip_norm": "0.5", "optimizer.layer_decay": "0.8", "optimizer.options.momentum": "0.9", "optimizer.groups": "main: lr=0.5",
 
 	"training.steps": "5", "training.batch_size": "6", "training.accumulate": "2", "training.generator_steps": "2", "training.ema": "0.9",
+	"training.prefix_steps": "2", "training.prefix_layers": "1",
 	"growth.noise":    "0.1",
 	"evaluation.rows": "8", "evaluation.metrics": "tie_cosine",
 }
@@ -110,6 +111,8 @@ var beside = map[string][]string{
 	"optimizer.options.momentum=0.9":           {"optimizer.name=muon"},
 	"training.generator_steps=2":               {"sharing=none"},
 	"training.copy_generator=true":             {"sharing=none", "training.generator_steps=2"},
+	"training.prefix_steps=2":                  {"main.layers=2", "generator.layers=2", "training.prefix_layers=1"},
+	"training.prefix_layers=1":                 {"main.layers=2", "generator.layers=2", "training.prefix_steps=2"},
 	"growth.width=fpi":                         twiceAsWide,
 	"growth.width=aki":                         twiceAsWide,
 	"growth.noise=0.1":                         append([]string{"growth.width=fpi"}, twiceAsWide...),

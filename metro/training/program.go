@@ -130,9 +130,9 @@ const (
 )
 
 // step: dropout key, part…, scalars and rates → gradient norm, tally, more.
-func (p *Program) step(scope *model.Scope, in []*Node) ([]*Node, []string) {
-	out, rates := p.forward(scope, in[1:], in[0], nil)
-	norm := Optimize(scope.Store(), out.Loss, rates, p.weights, p.model.Config)
+func (t trained) step(scope *model.Scope, in []*Node) ([]*Node, []string) {
+	out, rates := t.forward(scope, in[1:], in[0], nil)
+	norm := Optimize(scope.Store(), out.Loss, rates, t.moves(), t.config())
 	return append([]*Node{norm, out.Tally}, out.More...), out.Names
 }
 
@@ -141,21 +141,21 @@ const accumulatorScope = "/accumulated"
 
 // gather finds out what the parts of a step must know of one another (see [metro.MicroBatch]): dropout key, part…, scalars and
 // rates → what one part is asked for, and its loss, so that there is an output.
-func (p *Program) gather(scope *model.Scope, in []*Node) ([]*Node, []string) {
-	micro := &metro.MicroBatch{Count: p.model.Config.Training.Accumulate}
-	out, _ := p.forward(scope, in[1:], in[0], micro)
+func (t trained) gather(scope *model.Scope, in []*Node) ([]*Node, []string) {
+	micro := &metro.MicroBatch{Count: t.config().Training.Accumulate}
+	out, _ := t.forward(scope, in[1:], in[0], micro)
 	return append(micro.Asked(), out.Loss), nil
 }
 
 // accumulate adds the gradients of one part of a step to the accumulators, which the first part begins anew: dropout key,
 // part's number, part…, scalars and rates, what was gathered… → tally, more.
-func (p *Program) accumulate(scope *model.Scope, in []*Node) ([]*Node, []string) {
+func (t trained) accumulate(scope *model.Scope, in []*Node) ([]*Node, []string) {
 	key, part, in := in[0], in[1], in[2:]
-	tensors, _ := p.workload.Inputs()
+	tensors, _ := t.workload.Inputs()
 	n := len(tensors) + 1
-	micro := &metro.MicroBatch{Count: p.model.Config.Training.Accumulate, Index: part, Others: in[n:]}
-	out, _ := p.forward(scope, in[:n], key, micro)
-	list := learning(scope.Store(), p.weights)
+	micro := &metro.MicroBatch{Count: t.config().Training.Accumulate, Index: part, Others: in[n:]}
+	out, _ := t.forward(scope, in[:n], key, micro)
+	list := learning(scope.Store(), t.moves())
 	share := 1 / float64(micro.Count)
 	for i, grad := range gradients(out.Loss, list) {
 		sum := zeros(scope.Store(), list[i].variable, accumulatorScope)
@@ -166,26 +166,20 @@ func (p *Program) accumulate(scope *model.Scope, in []*Node) ([]*Node, []string)
 }
 
 // apply makes the optimizer's step with the accumulated gradients: rates → gradient norm.
-func (p *Program) apply(scope *model.Scope, in []*Node) ([]*Node, []string) {
-	list := learning(scope.Store(), p.weights)
+func (t trained) apply(scope *model.Scope, in []*Node) ([]*Node, []string) {
+	list := learning(scope.Store(), t.moves())
 	sums := make([]*Node, len(list))
 	for i, w := range list {
 		sums[i] = zeros(scope.Store(), w.variable, accumulatorScope).NodeValue(in[0].Graph())
 	}
-	_, rates := p.split(in[0])
-	return []*Node{update(scope.Store(), list, sums, rates, p.model.Config)}, nil
+	_, rates := t.split(in[0])
+	return []*Node{update(scope.Store(), list, sums, rates, t.config())}, nil
 }
 
 // validate: part…, scalars and rates → tally, more.
 func (p *Program) validate(scope *model.Scope, in []*Node) ([]*Node, []string) {
-	out, _ := p.forward(scope, in, nil, nil)
+	out, _ := trained{p, 0}.forward(scope, in, nil, nil)
 	return append([]*Node{out.Tally}, out.More...), out.Names
-}
-
-// forward reads the tensors of a batch or of one part, and the vector of the workload's scalars and the optimizer's rates.
-func (p *Program) forward(scope *model.Scope, in []*Node, key *Node, micro *metro.MicroBatch) (out Output, rates *Node) {
-	scalars, rates := p.split(in[len(in)-1])
-	return p.workload.Forward(scope, in[:len(in)-1], scalars, key, micro), rates
 }
 
 // split parts the vector that a step reads beside its batch: the workload's scalars, nil if it has none, and the rates.
@@ -258,31 +252,31 @@ func inputs(b Batch, part int, vector *tensors.Tensor, first ...any) []any {
 
 // Step runs training step number step (1, 2, …) on batch.
 func (p *Program) Step(batch Batch, step int) (StepOutput, error) {
-	vector := p.vector(p.workload.Scalars(step), step)
+	t, vector := p.trainedBy(step), p.vector(p.workload.Scalars(step), step)
 	if p.model.Config.Training.Accumulate > 1 {
-		return p.stepInParts(batch, vector, step)
+		return t.stepInParts(batch, vector, step)
 	}
-	g, out, err := p.call(stepGraph, p.step, inputs(batch, 0, vector, p.dropoutKey(step, 0))...)
+	g, out, err := p.call(t.of(stepGraph), t.step, inputs(batch, 0, vector, p.dropoutKey(step, 0))...)
 	if err != nil {
 		return StepOutput{}, fmt.Errorf("training step %d: %w", step, err)
 	}
 	return StepOutput{norm: out[0], parts: [][]*tensors.Tensor{out[1:]}, names: g.names}, nil
 }
 
-func (p *Program) stepInParts(batch Batch, vector *tensors.Tensor, step int) (o StepOutput, err error) {
-	gathered, err := p.gathered(func(part int) []any { return inputs(batch, part, vector, p.dropoutKey(step, part)) })
+func (t trained) stepInParts(batch Batch, vector *tensors.Tensor, step int) (o StepOutput, err error) {
+	gathered, err := t.gathered(func(part int) []any { return inputs(batch, part, vector, t.dropoutKey(step, part)) })
 	if err != nil {
 		return o, fmt.Errorf("training step %d: %w", step, err)
 	}
-	for part := range p.model.Config.Training.Accumulate {
-		in := append(inputs(batch, part, vector, p.dropoutKey(step, part), int32(part)), gathered...)
-		accumulate, out, err := p.call(accumulateGraph, p.accumulate, in...)
+	for part := range t.config().Training.Accumulate {
+		in := append(inputs(batch, part, vector, t.dropoutKey(step, part), int32(part)), gathered...)
+		accumulate, out, err := t.call(t.of(accumulateGraph), t.accumulate, in...)
 		if err != nil {
 			return o, fmt.Errorf("training step %d, part %d: %w", step, part, err)
 		}
 		o.parts, o.names = append(o.parts, out), accumulate.names
 	}
-	_, out, err := p.call(applyGraph, p.apply, vector)
+	_, out, err := t.call(t.of(applyGraph), t.apply, vector)
 	if err != nil {
 		return o, fmt.Errorf("training step %d: %w", step, err)
 	}
@@ -291,15 +285,15 @@ func (p *Program) stepInParts(batch Batch, vector *tensors.Tensor, step int) (o 
 }
 
 // gathered puts together what all parts of a step are asked for, each [parts, …].
-func (p *Program) gathered(inputs func(part int) []any) (all []any, err error) {
-	if p.asksNothing {
+func (t trained) gathered(inputs func(part int) []any) (all []any, err error) {
+	if t.asksNothing {
 		return nil, nil
 	}
-	parts := p.model.Config.Training.Accumulate
+	parts := t.config().Training.Accumulate
 	var values [][]float32
 	var dims [][]int
 	for part := range parts {
-		_, out, err := p.call(gatherGraph, p.gather, inputs(part)...)
+		_, out, err := t.call(t.of(gatherGraph), t.gather, inputs(part)...)
 		if err != nil {
 			return nil, fmt.Errorf("what part %d is asked for: %w", part, err)
 		}
@@ -307,20 +301,20 @@ func (p *Program) gathered(inputs func(part int) []any) (all []any, err error) {
 		if part == 0 {
 			values = make([][]float32, len(asked))
 		}
-		for i, t := range asked {
-			flat, err := tensors.CopyFlatData[float32](t)
+		for i, x := range asked {
+			flat, err := tensors.CopyFlatData[float32](x)
 			if err != nil {
 				return nil, fmt.Errorf("read what part %d is asked for: %w", part, err)
 			}
 			if values[i] = append(values[i], flat...); part == 0 {
-				dims = append(dims, append([]int{parts}, t.Shape().Dimensions...))
+				dims = append(dims, append([]int{parts}, x.Shape().Dimensions...))
 			}
 		}
-		for _, t := range out {
-			t.MustFinalizeAll()
+		for _, x := range out {
+			x.MustFinalizeAll()
 		}
 		if len(asked) == 0 {
-			p.asksNothing = true
+			t.asksNothing = true
 			return nil, nil
 		}
 	}
