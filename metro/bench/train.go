@@ -102,10 +102,11 @@ func (s *suite) dataset(ctx context.Context, c metro.Config, dir string) (*data.
 }
 
 // paced is c to be trained until enough is measured, with as many steps a repetition as take the time each, and a record at
-// least once a repetition.
+// least once a repetition. All steps are of the whole model.
 func paced(c metro.Config, step float64, each time.Duration) (metro.Config, int) {
 	const most, never = 1000, 1 << 30
 	t := &c.Training
+	t.PrefixSteps = 0
 	steps := min(most, max(1, int(math.Round(each.Seconds()/step))))
 	if steps > t.LogEvery {
 		steps = (steps + t.LogEvery - 1) / t.LogEvery * t.LogEvery

@@ -39,7 +39,7 @@ No run will reach the roof: it has kernels at the chip's peaks, and no time betw
 tiles of its matrix products by a model of the chip, and not by timing them.
 
 Products are of float32 in full unless training.matmul says tf32 or bfloat16; training.deterministic=true asks XLA for kernels that
-give equal bits. It takes what ./scripts/setup --cuda installs. A large recipe takes minutes, and some gigabytes of memory.`,
+give equal bits. Of a config with training.prefix_steps, the step of the whole model is compiled. It takes what ./scripts/setup --cuda installs. A large recipe takes minutes, and some gigabytes of memory.`,
 		Example: `  metro compile --target h100 --recipe micro
   metro compile --target h100 --recipe electra-small --set training.matmul=tf32 --set training.deterministic=true
   metro compile --target a100 --recipe metro-base --set data.seq_len=128 --set training.matmul=bfloat16 --json`,

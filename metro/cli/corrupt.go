@@ -174,8 +174,8 @@ func costsOf(c metro.Config, about corruptions.About, source string) (costs corr
 	}
 	costs.drawing = (costs.frozen - costs.stored) * float64(about.Steps)
 	if from, err := training.LoadPretrained(source); err == nil && from.RunDir != "" {
-		if own, err := from.Identity.Config.FLOPs(about.Vocab); err == nil {
-			costs.generator = own.Total() * float64(from.Step)
+		if own, err := from.Identity.Config.RunFLOPs(about.Vocab, from.Step); err == nil {
+			costs.generator = own
 		}
 	}
 	return costs, nil

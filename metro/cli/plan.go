@@ -35,6 +35,7 @@ How near it comes is in docs/planning.md. metro compile asks the compiler itself
 
 Days are the operations of all steps, by the number of devices, their peak and --mfu, the part of that peak which the matrix
 products reach. That part is for you to state: a step that metro bench has measured, or a guess below the ceiling of metro compile.
+A step is one of the whole model; those of training.prefix_steps count among all steps, with the prefixes that the seed draws.
 
 metrolab trains with a full replica on each device. --sharded plans as ZeRO would divide the state: optimizer (ZeRO-1), gradients
 too (ZeRO-2), weights too (ZeRO-3). No command here trains like that.

@@ -49,10 +49,10 @@ type Plan struct {
 	Parameters Parameters  `json:"parameters"`
 	Rows       int         `json:"rows"` // that a device computes at a time
 	Memory     Memory      `json:"memory"`
-	FLOPs      metro.FLOPs `json:"flops"`        // of a step, on all devices; what checkpointing computes again is not the model's own
-	Run        float64     `json:"run_flops"`    // of all steps
+	FLOPs      metro.FLOPs `json:"flops"`        // of a step of the whole model, on all devices; what checkpointing computes again is not the model's own
+	Run        float64     `json:"run_flops"`    // of all steps, those of training.prefix_steps with the prefixes that the seed draws
 	Tokens     float64     `json:"tokens"`       // that all steps read
-	Seconds    float64     `json:"step_seconds"` // of a step, at the utilization that was asked for
+	Seconds    float64     `json:"step_seconds"` // of a step of the whole model, at the utilization that was asked for
 	Days       float64     `json:"days"`         // of all steps
 }
 
@@ -85,9 +85,12 @@ func Make(r Request) (p Plan, err error) {
 	}
 	p.Parameters = parametersOf(c, inv)
 	steps, rows := float64(c.Training.Steps), c.Training.BatchSize
-	p.Run, p.Tokens = steps*p.FLOPs.Total(), steps*float64(rows)*float64(c.Data.SeqLen)
-	p.Seconds = p.FLOPs.Total() / (float64(r.Devices) * r.Device.Peak * r.MFU)
-	p.Days = steps * p.Seconds / (24 * 60 * 60)
+	if p.Run, err = own.RunFLOPs(c.Data.VocabSize, c.Training.Steps); err != nil {
+		return p, err
+	}
+	p.Tokens = steps * float64(rows) * float64(c.Data.SeqLen)
+	perSecond := float64(r.Devices) * r.Device.Peak * r.MFU
+	p.Seconds, p.Days = p.FLOPs.Total()/perSecond, p.Run/perSecond/(24*60*60)
 	c.Training.BatchSize /= r.Devices
 	p.Rows = c.Training.BatchSize / max(1, c.Training.Accumulate)
 	p.Memory = memoryOf(c, inv, r)

@@ -48,6 +48,20 @@ func TestDays(t *testing.T) {
 	require.Equal(t, p.Memory.Weights, half.Memory.Weights)
 }
 
+// Steps on prefixes cost what they compute.
+func TestDaysOfPrefixes(t *testing.T) {
+	c := recipes.MetroBase()
+	c.Training.PrefixSteps, c.Training.PrefixLayers = 1000, 3
+	p, err := plan.Make(request(c))
+	require.NoError(t, err)
+	mean, err := c.PrefixFLOPs(c.Data.VocabSize)
+	require.NoError(t, err)
+	whole := p.FLOPs.Total()
+	require.InEpsilon(t, 1000*mean+float64(c.Training.Steps-1000)*whole, p.Run, 1e-3)
+	require.Less(t, mean, 0.6*whole)
+	require.InEpsilon(t, p.Run/(8*989e12*0.5)/86400, p.Days, 1e-12)
+}
+
 // What is switched on costs what it should, and nothing else.
 func TestMemoryByPart(t *testing.T) {
 	of := func(sharded plan.Sharding, set ...string) plan.Memory {
