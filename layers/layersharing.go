@@ -18,8 +18,8 @@ type LayerSharing int
 const (
 	// ShareNothing gives each layer weights of its own.
 	ShareNothing LayerSharing = iota
-	// ShareFeedForward has one pair of matrices W₁, W₂ in the dense feed-forward maps of all layers (Super Tiny Language Models; Pires
-	// et al., 2023, have one such map). Normalisations and, which is ours, biases stay each layer's own.
+	// ShareFeedForward has one pair of matrices W₁, W₂ in the dense feed-forward maps of all layers, as Super Tiny Language Models'
+	// published code (core_models.py). Normalisations, as there, and biases, which is ours, stay each layer's own.
 	ShareFeedForward
 	// ShareLayers has one layer, applied again and again: attention, map, biases and normalisations (ALBERT; Lan et al., 2019).
 	ShareLayers
