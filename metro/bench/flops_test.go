@@ -60,7 +60,7 @@ func TestFLOPsAreThoseOfTheProgram(t *testing.T) {
 		"objective.rtd_head=linear",
 		"objective.generator_head=norm",
 		"embeddings.width=8",
-		"main.layer_sharing=feed_forward generator.layer_sharing=all",
+		"main.layer_sharing=feed_forward generator.layers=2 generator.layer_sharing=all",
 		"main.layer_sharing=all training.activation_checkpointing=true main.norm=pre optimizer.name=muon",
 		"main.layer_sharing=feed_forward generator.layer_sharing=feed_forward sharing=all generator.size=same training.activation_checkpointing=true",
 		"embeddings.kind=bytes",
