@@ -74,7 +74,7 @@ func TestPartsOfAStepAreTheStep(t *testing.T) {
 			t.Run(setting, func(t *testing.T) {
 				step := func(accumulate int) (map[string]float64, float64, map[string][]float32) {
 					c := assigned(t, "training.batch_size=4", "data.seq_len=12", "evaluation.rows=4", "main.dropout=0.1", "generator.dropout=0.1", "replacements.dropout=train", "objective.rtd_zero_init=false",
-						"optimizer.clip_norm=0", fmt.Sprint("training.accumulate=", accumulate), setting)
+						"optimizer.clip_norm=0", "main.layers=2", fmt.Sprint("training.accumulate=", accumulate), setting)
 					p := started(t, be, c)
 					out, err := p.Step(unequalBatch(c), 1)
 					require.NoError(t, err)
