@@ -3,16 +3,13 @@
 package corruptions
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 
 	"metrolab/internal/bounded"
+	"metrolab/internal/shards"
 )
 
 // Made says what corruptions were made of and for which rows. Two that are equal, of one generator, are the same corruptions.
@@ -101,25 +98,8 @@ func (ix index) rows() (n int) {
 
 func shardPath(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf("%05d.rows", i)) }
 
-// sum is the hash of an index.
-func (ix index) sum() (string, error) {
-	ix.Sum = ""
-	raw, err := json.Marshal(ix)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:]), nil
-}
-
 // encode is the file of an index.
-func (ix index) encode() (raw []byte, err error) {
-	if ix.Sum, err = ix.sum(); err != nil {
-		return nil, err
-	}
-	raw, err = json.MarshalIndent(ix, "", " ")
-	return append(raw, '\n'), err
-}
+func (ix index) encode() ([]byte, error) { return shards.Seal(&ix, &ix.Sum) }
 
 func readIndex(path string) (index, error) {
 	raw, err := bounded.ReadFile(path, indexLimit)
@@ -142,8 +122,8 @@ func decode(raw []byte) (index, error) {
 	if ix.Format != indexFormat {
 		return index{}, fmt.Errorf("has the format %q, this program reads %q", ix.Format, indexFormat)
 	}
-	if again, err := ix.encode(); err != nil || !bytes.Equal(again, raw) {
-		return index{}, errors.New("does not fit its own SHA-256")
+	if err := shards.CheckSeal(raw, &ix, &ix.Sum); err != nil {
+		return index{}, err
 	}
 	m := ix.Made
 	whole := func(n int) bool { return n >= 1 && n <= math.MaxInt32 }

@@ -3,23 +3,17 @@
 package corruptions
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"sync"
-
-	"golang.org/x/exp/mmap"
 
 	"github.com/gomlx/compute/dtypes/float16"
 
+	"metrolab/internal/shards"
 	"metrolab/internal/usererr"
 )
 
@@ -37,7 +31,11 @@ func Look(dir string) (About, error) {
 	if err != nil {
 		return About{}, err
 	}
-	return About{Made: ix.Made, Loss: ix.Loss, Hash: ix.Sum, Bytes: int64(ix.rows()) * int64(ix.rowSize())}, nil
+	return ix.about(), nil
+}
+
+func (ix index) about() About {
+	return About{Made: ix.Made, Loss: ix.Loss, Hash: ix.Sum, Bytes: int64(ix.rows()) * int64(ix.rowSize())}
 }
 
 func look(dir string) (index, error) {
@@ -68,65 +66,29 @@ func damaged(dir string, err error) error {
 // Reader reads corruptions, which are mapped into memory where the system can do that. It may be used from several goroutines.
 type Reader struct {
 	About
-	dir string
-	ix  index
-
-	mu     sync.RWMutex // a map that is closed must not be read
-	shards []*mmap.ReaderAt
-	closed bool
+	dir   string
+	ix    index
+	files shards.Files
 }
 
 // Open opens the corruptions in dir, after a look at their checksums. The caller closes them.
 func Open(dir string) (*Reader, error) {
-	about, err := Look(dir)
-	if err != nil {
-		return nil, err
-	}
 	ix, err := look(dir)
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{About: about, dir: dir, ix: ix}
+	r := &Reader{About: ix.about(), dir: dir, ix: ix}
 	for i, s := range ix.Shards {
 		path := shardPath(dir, i)
-		m, err := mmap.Open(path)
+		err := shards.Verify(path, s.SHA256)
 		if err == nil {
-			r.shards = append(r.shards, m)
-			err = s.check(path, m, s.Rows*ix.rowSize())
+			err = r.files.Open(path, s.Rows*ix.rowSize())
 		}
 		if err != nil {
 			return nil, errors.Join(damaged(dir, err), r.Close())
 		}
 	}
 	return r, nil
-}
-
-// verify compares a shard's file with its checksum.
-func (s shard) verify(path string) error {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	return s.same(path, raw)
-}
-
-func (s shard) check(path string, m *mmap.ReaderAt, size int) error {
-	if m.Len() != size {
-		return fmt.Errorf("%s has %d bytes, its index says %d", path, m.Len(), size)
-	}
-	raw := make([]byte, size)
-	if _, err := m.ReadAt(raw, 0); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	return s.same(path, raw)
-}
-
-func (s shard) same(path string, raw []byte) error {
-	sum := sha256.Sum256(raw)
-	if got := hex.EncodeToString(sum[:]); got != s.SHA256 {
-		return fmt.Errorf("the SHA-256 of %s is %.12s…, its index says %.12s…", path, got, s.SHA256)
-	}
-	return nil
 }
 
 // Step returns what was drawn for the rows of a training step, 0, 1, …: samples, [B, P]. Its positions must be those of the rows that
@@ -216,30 +178,15 @@ func (r *Reader) id(raw []byte) (int32, error) {
 	return int32(id), nil
 }
 
-// read returns the bytes of n rows. What a disk fails to give, or a file that was cut meanwhile, is a fault of memory where files are
-// mapped, and would end the process.
-func (r *Reader) read(row, n int) (raw []byte, err error) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	if r.closed {
-		return nil, fmt.Errorf("read %s: %w", r.dir, os.ErrClosed)
-	}
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		p := recover()
-		if _, fault := p.(interface{ Addr() uintptr }); fault {
-			err = fmt.Errorf("read %s: a file is shorter than it was, or its disk fails", r.dir)
-		} else if p != nil {
-			panic(p)
-		}
-	}()
+// read returns the bytes of n rows.
+func (r *Reader) read(row, n int) ([]byte, error) {
 	size := r.ix.rowSize()
-	raw = make([]byte, n*size)
+	raw := make([]byte, n*size)
 	for done := 0; done < n; {
 		i, at := (row+done)/r.ix.Length, (row+done)%r.ix.Length
 		some := min(n-done, r.ix.Shards[i].Rows-at)
-		if _, err := r.shards[i].ReadAt(raw[done*size:(done+some)*size], int64(at*size)); err != nil {
-			return nil, fmt.Errorf("read %s: %w", shardPath(r.dir, i), err)
+		if err := r.files.ReadAt(raw[done*size:(done+some)*size], i, at*size); err != nil {
+			return nil, fmt.Errorf("corruptions in %s: %w", r.dir, err)
 		}
 		done += some
 	}
@@ -248,15 +195,8 @@ func (r *Reader) read(row, n int) (raw []byte, err error) {
 
 // Close releases the files.
 func (r *Reader) Close() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return fmt.Errorf("close %s: %w", r.dir, os.ErrClosed)
+	if err := r.files.Close(); err != nil {
+		return fmt.Errorf("close %s: %w", r.dir, err)
 	}
-	r.closed = true
-	var errs []error
-	for _, m := range r.shards {
-		errs = append(errs, m.Close())
-	}
-	return errors.Join(errs...)
+	return nil
 }

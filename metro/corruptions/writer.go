@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/compute/dtypes/float16"
 
 	"metrolab/internal/atomicfile"
+	"metrolab/internal/shards"
 	"metrolab/internal/usererr"
 )
 
@@ -56,7 +57,7 @@ func Create(dir string, made Made) (*Writer, error) {
 // keepWhole forgets the shards from the first damaged one on, which are made again.
 func (w *Writer) keepWhole() error {
 	for i, s := range w.ix.Shards {
-		if err := s.verify(shardPath(w.dir, i)); err != nil {
+		if err := shards.Verify(shardPath(w.dir, i), s.SHA256); err != nil {
 			if errors.Is(err, fs.ErrPermission) {
 				return usererr.New("%w", err)
 			}

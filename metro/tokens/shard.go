@@ -3,7 +3,6 @@
 package tokens
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -20,6 +19,7 @@ import (
 
 	"metrolab/internal/atomicfile"
 	"metrolab/internal/bounded"
+	"metrolab/internal/shards"
 )
 
 // The tokens of a split are a file of JSON, the index, and the shards beside it:
@@ -94,17 +94,7 @@ func (ix index) documents() (n int) {
 func (ix index) size(s shard) int { return s.Tokens*ix.Width + s.Documents*endBytes }
 
 // encode is the file of an index.
-func (ix index) encode() ([]byte, error) {
-	ix.Sum = ""
-	raw, err := json.Marshal(ix)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(raw)
-	ix.Sum = hex.EncodeToString(sum[:])
-	raw, err = json.MarshalIndent(ix, "", " ")
-	return append(raw, '\n'), err
-}
+func (ix index) encode() ([]byte, error) { return shards.Seal(&ix, &ix.Sum) }
 
 // readIndex reads an index as it was written.
 func readIndex(path string) (index, error) {
@@ -127,8 +117,8 @@ func decodeIndex(raw []byte) (index, error) {
 	if ix.Format != indexFormat {
 		return index{}, fmt.Errorf("has the format %q, this program reads %q", ix.Format, indexFormat)
 	}
-	if again, err := ix.encode(); err != nil || !bytes.Equal(again, raw) {
-		return index{}, errors.New("does not fit its own SHA-256")
+	if err := shards.CheckSeal(raw, &ix, &ix.Sum); err != nil {
+		return index{}, err
 	}
 	if (ix.Width != 2 && ix.Width != 4) || ix.Length < 1 || ix.Length > math.MaxInt32 {
 		return index{}, fmt.Errorf("says shards of %d tokens of %d bytes", ix.Length, ix.Width)
@@ -150,7 +140,7 @@ func (ix index) whole(path string) (int, error) {
 	for i, s := range ix.Shards {
 		cores <- struct{}{}
 		group.Go(func() {
-			damage[i] = s.verify(shardPath(path, i))
+			damage[i] = shards.Verify(shardPath(path, i), s.SHA256)
 			<-cores
 		})
 	}
@@ -161,27 +151,6 @@ func (ix index) whole(path string) (int, error) {
 		}
 	}
 	return len(ix.Shards), nil
-}
-
-func (s shard) verify(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return s.check(path, file)
-}
-
-// check compares a shard's content with its checksum.
-func (s shard) check(path string, content io.Reader) error {
-	sum := sha256.New()
-	if _, err := io.Copy(sum, content); err != nil {
-		return err
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != s.SHA256 {
-		return fmt.Errorf("the SHA-256 of %s is %.12s…, its index says %.12s…", path, got, s.SHA256)
-	}
-	return nil
 }
 
 // shardWriter writes the tokens of a split: a shard whenever there are enough, and then the index of those that are whole, so that

@@ -72,8 +72,8 @@ func (v vowels) Encode(text string) Encoding {
 	return e
 }
 
-// shards has the tests of a function write short ones.
-func shards(t *testing.T, n int) {
+// shortShards has the tests of a function write shards of n tokens.
+func shortShards(t *testing.T, n int) {
 	before := shardTokens
 	shardTokens = n
 	t.Cleanup(func() { shardTokens = before })
@@ -134,7 +134,7 @@ func requireSame(t *testing.T, want, got map[string]string, of string) {
 func TestShards(t *testing.T) {
 	corpus, dir := corpusOf(t, 30)
 	for _, length := range []int{70, 500, 1 << 20} {
-		shards(t, length)
+		shortShards(t, length)
 		var made Tokenized
 		unsynced(t, func() (err error) {
 			made, err = Tokenize(t.Context(), corpus, vowels{}, filepath.Join(dir, fmt.Sprint(length)), nil)
@@ -185,7 +185,7 @@ func TestWidth(t *testing.T) {
 // Corpus and tokens are the same on any number of cores, and if the process is killed, again and again, at moments drawn with a
 // fixed seed.
 func TestKilledPreparationGoesOn(t *testing.T) {
-	shards(t, 500)
+	shortShards(t, 500)
 	_, dir := corpusOf(t, 60)
 	unsynced(t, func() error { return prepare(t.Context(), dir, "whole") })
 	want := files(t, filepath.Join(dir, "whole"))
@@ -216,7 +216,7 @@ func TestKilledPreparationGoesOn(t *testing.T) {
 
 // A call that is killed in the middle of any change, or whose disk is full at any, leaves what the next one completes.
 func TestEveryFaultOfPreparation(t *testing.T) {
-	shards(t, 5000)
+	shortShards(t, 5000)
 	_, dir := corpusOf(t, 20)
 	prepared := func(cache string) func() error { return func() error { return prepare(t.Context(), dir, cache) } }
 	unsynced(t, prepared("whole"))
@@ -247,7 +247,7 @@ func TestEveryFaultOfPreparation(t *testing.T) {
 
 // What is behind a whole shard is made again from there; what is whole is not touched.
 func TestOnlyTheRestIsMade(t *testing.T) {
-	shards(t, 500)
+	shortShards(t, 500)
 	corpus, dir := corpusOf(t, 60)
 	encoded := 0
 	var made Tokenized

@@ -8,12 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"sort"
-	"sync"
 
-	"golang.org/x/exp/mmap"
-
+	"metrolab/internal/shards"
 	"metrolab/internal/usererr"
 )
 
@@ -26,9 +23,7 @@ type Stream struct {
 	len   int
 	ended []int // documents that end before each shard, and in all of them
 
-	mu     sync.RWMutex // a map that is closed must not be read
-	shards []*mmap.ReaderAt
-	closed bool
+	files shards.Files
 }
 
 // OpenStream opens the tokens whose index is at path, and whose ids are below vocab. It compares them with their checksums, a
@@ -43,14 +38,7 @@ func OpenStream(path string, vocab int) (*Stream, error) {
 	}
 	s := &Stream{path: path, ix: ix, vocab: vocab, len: ix.tokens(), ended: []int{0}}
 	for i, of := range ix.Shards {
-		m, err := mmap.Open(shardPath(path, i))
-		if err == nil {
-			s.shards = append(s.shards, m)
-			if m.Len() != ix.size(of) {
-				err = fmt.Errorf("%s has %d bytes, its index says %d", shardPath(path, i), m.Len(), ix.size(of))
-			}
-		}
-		if err != nil {
+		if err := s.files.Open(shardPath(path, i), ix.size(of)); err != nil {
 			return nil, errors.Join(fmt.Errorf("open tokens: %w", damaged(path, err)), s.Close())
 		}
 		s.ended = append(s.ended, s.ended[i]+of.Documents)
@@ -78,11 +66,6 @@ func (s *Stream) Read(ids []int32, at int) error {
 	if at < 0 || at > s.len-len(ids) {
 		return fmt.Errorf("tokens %d to %d of %s: it has %d: %w", at, at+len(ids), s.path, s.len, io.ErrUnexpectedEOF)
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.closed {
-		return fmt.Errorf("read %s: %w", s.path, os.ErrClosed)
-	}
 	for len(ids) > 0 {
 		i, place := at/s.ix.Length, at%s.ix.Length
 		n := min(len(ids), s.ix.Shards[i].Tokens-place)
@@ -101,8 +84,8 @@ func (s *Stream) readShard(ids []int32, i, place int) error {
 	for done := 0; done < len(ids); {
 		n := min(len(ids)-done, len(block)/width)
 		raw := block[:n*width]
-		if err := s.readAt(raw, i, (place+done)*width); err != nil {
-			return err
+		if err := s.files.ReadAt(raw, i, (place+done)*width); err != nil {
+			return fmt.Errorf("read %s: %w", s.path, err)
 		}
 		for k := range n {
 			id := uint32(0)
@@ -117,24 +100,6 @@ func (s *Stream) readShard(ids []int32, i, place int) error {
 			ids[done+k] = int32(id)
 		}
 		done += n
-	}
-	return nil
-}
-
-// readAt reads bytes of a shard. What a disk fails to give, or a file that was cut meanwhile, is a fault of memory where files are
-// mapped, and would end the process.
-func (s *Stream) readAt(raw []byte, i, from int) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		p := recover()
-		if _, fault := p.(interface{ Addr() uintptr }); fault {
-			err = fmt.Errorf("read %s: it is shorter than it was, or its disk fails", shardPath(s.path, i))
-		} else if p != nil {
-			panic(p)
-		}
-	}()
-	if _, err := s.shards[i].ReadAt(raw, int64(from)); err != nil {
-		return fmt.Errorf("read %s: %w", shardPath(s.path, i), err)
 	}
 	return nil
 }
@@ -156,30 +121,18 @@ func (s *Stream) Document(i int) (begin, end int, err error) {
 // end returns the place behind document i.
 func (s *Stream) end(i int) (int, error) {
 	at := sort.SearchInts(s.ended, i+1) - 1 // the shard in which it ends
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.closed {
-		return 0, fmt.Errorf("read %s: %w", s.path, os.ErrClosed)
-	}
 	var raw [endBytes]byte
 	from := s.ix.Shards[at].Tokens*s.ix.Width + (i-s.ended[at])*endBytes
-	if err := s.readAt(raw[:], at, from); err != nil {
-		return 0, err
+	if err := s.files.ReadAt(raw[:], at, from); err != nil {
+		return 0, fmt.Errorf("read %s: %w", s.path, err)
 	}
 	return at*s.ix.Length + int(binary.LittleEndian.Uint32(raw[:])), nil
 }
 
 // Close releases the files.
 func (s *Stream) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return fmt.Errorf("close %s: %w", s.path, os.ErrClosed)
+	if err := s.files.Close(); err != nil {
+		return fmt.Errorf("close %s: %w", s.path, err)
 	}
-	s.closed = true
-	var errs []error
-	for _, m := range s.shards {
-		errs = append(errs, m.Close())
-	}
-	return errors.Join(errs...)
+	return nil
 }
