@@ -184,13 +184,15 @@ const (
 
 // Replacements is where the tokens at the masked positions come from.
 type Replacements struct {
-	Source              string  `json:"source" class:"graph"`                                                                                                                                                             // SourceJoint, …, or a name from [RegisterSource]
-	Checkpoint          string  `json:"checkpoint" class:"data" neutral:"" path:"true"`                                                                                                                                   // of SourceFrozen: a run, or a Hugging Face folder; of SourceStored: a folder of corruptions
-	Dropout             string  `json:"dropout" class:"graph" when:"generator"`                                                                                                                                           // of the generator while it samples: SampleZero, SampleTrain or SampleEval
-	Temperature         float64 `json:"temperature" class:"input" neutral:"1" when:"draws"`                                                                                                                               // T of softmax(logits/T)
-	TemperatureSchedule string  `json:"temperature_schedule" class:"input" neutral:"constant" when:"draws"`                                                                                                               // TemperatureConstant, …
-	TemperatureDecay    float64 `json:"temperature_decay" class:"input" when:"draws replacements.temperature_schedule!=constant replacements.temperature_schedule!=linear replacements.temperature_schedule!=polynomial"` // τ of the exponential schedule, in parts of the run
-	DisallowCorrect     bool    `json:"disallow_correct" class:"graph" neutral:"false" when:"draws"`                                                                                                                      // never draw the original (ELECTRA's option, off there)
+	Source              string  `json:"source" class:"graph"`                                               // SourceJoint, …, or a name from [RegisterSource]
+	Checkpoint          string  `json:"checkpoint" class:"data" neutral:"" path:"true"`                     // of SourceFrozen: a run, or a Hugging Face folder; of SourceStored: a folder of corruptions
+	Dropout             string  `json:"dropout" class:"graph" when:"generator"`                             // of the generator while it samples: SampleZero, SampleTrain or SampleEval
+	Temperature         float64 `json:"temperature" class:"input" neutral:"1" when:"draws"`                 // T of softmax(logits/T)
+	TemperatureSchedule string  `json:"temperature_schedule" class:"input" neutral:"constant" when:"draws"` // TemperatureConstant, …
+	DisallowCorrect     bool    `json:"disallow_correct" class:"graph" neutral:"false" when:"draws"`        // never draw the original (ELECTRA's option, off there)
+
+	// TemperatureDecay is τ of the exponential schedule, in parts of the run.
+	TemperatureDecay float64 `json:"temperature_decay" class:"input" when:"draws replacements.temperature_schedule!=constant replacements.temperature_schedule!=linear replacements.temperature_schedule!=polynomial"`
 
 	Options            Options `json:"options,omitzero"`             // of the source
 	TemperatureOptions Options `json:"temperature_options,omitzero"` // of the schedule of the temperature

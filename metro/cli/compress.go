@@ -33,9 +33,9 @@ stacked, as TRAWL does, and the stack is decomposed (cp, tucker); svd takes each
 of what stacking does, and noise adds as much noise as cp leaves out. The weights are written whole again, in their shapes, as a pair
 that metro export would write; how many numbers the factors are is printed.
 
---factors writes the factors in the place of the matrices, which makes the files smaller by what is printed. Every metro command
-multiplies them when it reads the folder, to the same weights, bit by bit, that are written without it; transformers does not, and
-refuses the folder. metro export writes it whole again.
+--factors writes the factors in the place of the matrices, which makes the files smaller by what is printed. They are rounded to float32,
+and what the receipt says is of their product. Every metro command multiplies them when it reads the folder; transformers does not,
+and refuses it. metro export writes the matrices.
 
 --experts 2 leaves two experts in each layer of a main model that has more: those that tokens of the validation split chose most. The
 others are missed by whoever chose them, who go to the next best.

@@ -61,14 +61,14 @@ type Options struct {
 	Start string // of the factors, for cp and noise: one of Starts; "" is hosvd
 	Seed  int64  // of noise and of random starts
 
-	Factors bool // they are to be stored, so that there must be some, and fewer numbers of them than of the matrices
+	Factors bool // they are to be stored: there must be some, fewer numbers of them than of the matrices, and they are rounded to float32
 }
 
 // Part is what became of one stack.
 type Part struct {
 	Tensors []string
 	Shape   [3]int
-	Error   float64 // ‖T − T′‖ / ‖T‖, of the weights as they are read again
+	Error   float64 // ‖T − T′‖ / ‖T‖
 	Before  int     // numbers
 	After   int     // numbers of the factors
 }
@@ -112,8 +112,8 @@ func (c *compressed) Slice(name string) (s weights.Slice, ok bool, err error) {
 }
 
 // Compress returns the weights of src with the chosen matrices of the main model approximated, whole again and in their shapes, and
-// what became of each stack; all others are as they were to the bit. Factors are float32, and the weights their product (see
-// [weights.Slice.Read]), whether the one or the other is stored: the result is [weights.Factored]. Ranks above a mode's size, layers
+// what became of each stack; all others are as they were to the bit. The weights are the product of the factors (see
+// [weights.Slice.Read]), which are rounded to float32 under [Options.Factors]: the result is [weights.Factored]. Ranks above a mode's size, layers
 // that there are not and feed-forward maps from elsewhere are the user's error. progress hears of stacks done and their number.
 // Closing the result closes src.
 func Compress(ctx context.Context, src weights.Source, o Options, progress func(done, total int)) (weights.Source, []Part, error) {
@@ -294,26 +294,24 @@ func (o Options) approximate(src weights.Source, s stack) (a approximation, err 
 		}
 	}
 	a = approximation{p, map[string][]float32{}, map[string]weights.Slice{}}
-	if scaled, stream := t.scaled(norms, false), s[0].weight.Path(); o.Method == MethodNoise {
-		a.part.After = len(t.Data)
-		low := o.noisy(scaled, stream).scaled(norms, true)
-		for k, m := range s {
-			a.values[m.weight.Tensor()] = m.values(low, k)
-		}
+	low, scaled, stream := NewTensor(t.Shape[0], t.Shape[1], t.Shape[2]), t.scaled(norms, false), s[0].weight.Path()
+	if o.Method == MethodNoise {
+		a.part.After, low = len(t.Data), o.noisy(scaled, stream).scaled(norms, true)
 	} else {
 		a.part.After = o.numbers(t.Shape, o.Rank)
 		for k, slice := range o.factors(scaled, norms, stream) {
-			name, values := s[k].weight.Tensor(), make([]float32, s[k].weight.Size())
-			slice.Transposed = s[k].transposed
-			if err := slice.Read(values); err != nil {
-				return a, err
+			for i, x := range slice.Multiply() {
+				*low.At(i/t.Shape[1], i%t.Shape[1], k) = x
 			}
-			a.slices[name], a.values[name] = slice, values
+			slice.Transposed = s[k].transposed
+			a.slices[s[k].weight.Tensor()] = slice
 		}
 	}
-	low, err := s.read(&compressed{src, a.values, a.slices})
+	for k, m := range s {
+		a.values[m.weight.Tensor()] = m.values(low, k)
+	}
 	a.part.Error = t.Error(low)
-	return a, err
+	return a, nil
 }
 
 // fitCP decomposes t.

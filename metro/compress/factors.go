@@ -4,6 +4,7 @@ package compress
 
 import (
 	"fmt"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -17,7 +18,7 @@ func (o Options) factors(t Tensor, norms []float64, stream string) []weights.Sli
 	list := make([]weights.Slice, t.Shape[2])
 	if o.Method == MethodSVD {
 		for k := range list {
-			list[k].Product = truncated(t.slice(k), o.Rank)
+			list[k].Product = o.asStored(truncated(t.slice(k), o.Rank))
 		}
 		return list
 	}
@@ -27,10 +28,24 @@ func (o Options) factors(t Tensor, norms []float64, stream string) []weights.Sli
 	} else {
 		p = o.fitCP(t, stream).product(norms)
 	}
+	p = o.asStored(p)
 	for k := range list {
 		list[k] = weights.Slice{Product: p, Index: k}
 	}
 	return list
+}
+
+// asStored rounds the factors of p to float32 if they are to be stored: then what is read again is what is looked at here. Numbers
+// whose norm is beyond it become infinite, which every reader of weights refuses.
+func (o Options) asStored(p *weights.Product) *weights.Product {
+	if o.Factors {
+		for _, f := range p.Factors {
+			for i, x := range f.Values {
+				f.Values[i] = float64(float32(x))
+			}
+		}
+	}
+	return p
 }
 
 // ranks are the sizes of Tucker's core.
@@ -82,10 +97,10 @@ func truncated(t Tensor, rank int) *weights.Product {
 	}}
 }
 
-// product is c as it is stored: columns of norm 1, and a weight for each component. norms multiply the slices.
+// product is c with columns of norm 1, and a weight for each component. norms multiply the slices.
 func (c CP) product(norms []float64) *weights.Product {
 	_, rank := c.Factors[0].Dims()
-	core := weights.Factor{Shape: []int{rank}, Values: make([]float32, rank)}
+	core := weights.Factor{Shape: []int{rank}, Values: make([]float64, rank)}
 	var unit [3]*mat.Dense
 	for mode, f := range c.Factors {
 		unit[mode] = mat.DenseCopyOf(f)
@@ -101,20 +116,20 @@ func (c CP) product(norms []float64) *weights.Product {
 				column.ScaleVec(1/norm, column)
 			}
 		}
-		core.Values[r] = float32(weight)
+		core.Values[r] = weight
 	}
 	return &weights.Product{Method: weights.ProductCP, Factors: map[string]weights.Factor{
 		weights.FactorRows: factor(unit[0]), weights.FactorColumns: factor(unit[1]), weights.FactorSlices: factor(unit[2]), weights.FactorCore: core,
 	}}
 }
 
-// product is f as it is stored. norms multiply the slices.
+// product is f, whose slices are multiplied by norms.
 func (f Tucker) product(norms []float64) *weights.Product {
-	slices := mat.DenseCopyOf(f.Maps[2])
-	scaleRows(slices, norms)
-	core := weights.Factor{Shape: f.Core.Shape[:], Values: rounded(f.Core.Data)}
+	scaled := mat.DenseCopyOf(f.Maps[2])
+	scaleRows(scaled, norms)
+	core := weights.Factor{Shape: f.Core.Shape[:], Values: slices.Clone(f.Core.Data)}
 	return &weights.Product{Method: weights.ProductTucker, Factors: map[string]weights.Factor{
-		weights.FactorRows: factor(f.Maps[0]), weights.FactorColumns: factor(f.Maps[1]), weights.FactorSlices: factor(slices), weights.FactorCore: core,
+		weights.FactorRows: factor(f.Maps[0]), weights.FactorColumns: factor(f.Maps[1]), weights.FactorSlices: factor(scaled), weights.FactorCore: core,
 	}}
 }
 
@@ -126,17 +141,8 @@ func scaleRows(m *mat.Dense, by []float64) {
 	}
 }
 
-// factor is m in float32.
+// factor is m.
 func factor(m mat.Matrix) weights.Factor {
 	rows, columns := m.Dims()
-	return weights.Factor{Shape: []int{rows, columns}, Values: rounded(mat.DenseCopyOf(m).RawMatrix().Data)}
-}
-
-// rounded is values in float32. Numbers whose norm is beyond it become infinite, which every reader of weights refuses.
-func rounded(values []float64) []float32 {
-	out := make([]float32, len(values))
-	for i, x := range values {
-		out[i] = float32(x)
-	}
-	return out
+	return weights.Factor{Shape: []int{rows, columns}, Values: mat.DenseCopyOf(m).RawMatrix().Data}
 }

@@ -192,9 +192,9 @@ func TestStudy(t *testing.T) {
 		require.Len(t, r.Chosen, 8)
 		for _, v := range r.Variants {
 			if v.Method == MethodSVD && v.Rank == 8 {
-				require.InDelta(t, 0, v.Reported, 1e-3, "full rank is the model as it is, to the rounding of factors")
-				require.InDelta(t, 0, v.Choosing, 1e-3)
-				require.Less(t, v.Error, 1e-7)
+				require.InDelta(t, 0, v.Reported, 1e-9)
+				require.InDelta(t, 0, v.Choosing, 1e-9)
+				require.Less(t, v.Error, 1e-12)
 			}
 			if v.Rank == 1 {
 				require.NotZero(t, v.Reported)

@@ -73,9 +73,12 @@ func newContents(file *safetensors.File, products products) (*contents, error) {
 func readFactors(file *safetensors.File, i int, shapes *weights.Product) (*weights.Product, error) {
 	p := &weights.Product{Method: shapes.Method, Factors: map[string]weights.Factor{}}
 	for name, f := range shapes.Factors {
-		f.Values = make([]float32, elements(f.Shape))
-		if err := errors.Join(file.ReadFloats(factorName(i, name), f.Values), weights.Finite(f.Values)); err != nil {
+		values := make([]float32, elements(f.Shape))
+		if err := errors.Join(file.ReadFloats(factorName(i, name), values), weights.Finite(values)); err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", factorName(i, name), err)
+		}
+		for _, x := range values {
+			f.Values = append(f.Values, float64(x))
 		}
 		p.Factors[name] = f
 	}

@@ -130,7 +130,7 @@ func (o outgoing) write(dir string, t tokens.Tokenizer, src weights.Source, as p
 	// transformers wants to be told that the tensors are PyTorch's.
 	return safetensors.WriteFile(filepath.Join(dir, weightsFile), append(infos, more...), map[string]string{"format": "pt"}, func(info safetensors.Info, w io.Writer) error {
 		if values, ok := factors[info.Name]; ok {
-			return as.write(w, len(values), func(i int) float32 { return values[i] })
+			return as.write(w, len(values), func(i int) float32 { return float32(values[i]) })
 		}
 		return byName[info.Name].write(w, src, as)
 	})

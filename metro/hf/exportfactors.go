@@ -13,7 +13,7 @@ import (
 )
 
 // ExportFactors is [Export] that writes the matrices that src has as factors (see [weights.Factored]) as these, each factor once, in
-// the place of the matrices: model.safetensors is smaller by as much. A folder in which there are some is of model_type "metro",
+// the place of the matrices, in float32: model.safetensors is smaller by as much. A folder in which there are some is of model_type "metro",
 // because no other program would multiply them. A product of which so few matrices are left that its factors would be no fewer
 // numbers is written whole.
 func ExportFactors(dir string, t tokens.Tokenizer, src weights.Source) (notes []string, err error) {
@@ -100,8 +100,8 @@ func (o *outgoing) whole() []joint {
 }
 
 // factors are the tensors that are written in the place of the rest, and their numbers.
-func (o *outgoing) factors() (infos []safetensors.Info, values map[string][]float32) {
-	values = map[string][]float32{}
+func (o *outgoing) factors() (infos []safetensors.Info, values map[string][]float64) {
+	values = map[string][]float64{}
 	for i, f := range o.products {
 		for _, name := range weights.FactorNames(f.Method) {
 			one := f.Factors[name]

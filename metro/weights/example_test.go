@@ -45,10 +45,10 @@ func Example() {
 // Two matrices of 2 × 3 have one row and one column in common, and a number each: with a weight, 8 numbers in the place of 12.
 func ExampleProduct() {
 	p := &weights.Product{Method: weights.ProductCP, Factors: map[string]weights.Factor{
-		weights.FactorRows:    {Shape: []int{2, 1}, Values: []float32{1, 2}},
-		weights.FactorColumns: {Shape: []int{3, 1}, Values: []float32{1, 0, -1}},
-		weights.FactorSlices:  {Shape: []int{2, 1}, Values: []float32{1, 10}},
-		weights.FactorCore:    {Shape: []int{1}, Values: []float32{2}},
+		weights.FactorRows:    {Shape: []int{2, 1}, Values: []float64{1, 2}},
+		weights.FactorColumns: {Shape: []int{3, 1}, Values: []float64{1, 0, -1}},
+		weights.FactorSlices:  {Shape: []int{2, 1}, Values: []float64{1, 10}},
+		weights.FactorCore:    {Shape: []int{1}, Values: []float64{2}},
 	}}
 	fmt.Println(p.Check(), p.Shape(), p.Numbers())
 	matrix := make([]float32, 6)

@@ -37,7 +37,7 @@ func FactorNames(method string) []string {
 // Factor is an array of numbers.
 type Factor struct {
 	Shape  []int
-	Values []float32 // row-major; nil where only shapes are asked for
+	Values []float64 // row-major, float32 where they were stored; nil where only shapes are asked for
 }
 
 // Product is K matrices of one shape, [I, J], as the factors that they are products of. Rows and columns are common to all of them.
@@ -131,37 +131,41 @@ type Slice struct {
 	Transposed bool // the tensor is [J, I]
 }
 
-// Read multiplies the factors and fills dst with the tensor, row-major. Sums are in float64 and in a fixed order, no step is fused
-// with the next, and each element is rounded to float32 once: the factors are the same weights on every machine.
+// Read fills dst with the tensor, row-major: [Slice.Multiply], each element rounded to float32 once.
 func (s Slice) Read(dst []float32) error {
 	shape := s.Shape()
-	rows, columns := shape[0], shape[1]
-	if len(dst) != rows*columns {
-		return fmt.Errorf("a product of %d × %d elements does not go into a buffer of %d", rows, columns, len(dst))
+	if len(dst) != shape[0]*shape[1] {
+		return fmt.Errorf("a product of %d × %d elements does not go into a buffer of %d", shape[0], shape[1], len(dst))
 	}
-	left, right := s.left(), transposed(s.wide(FactorColumns), columns)
-	rank, row := len(right)/columns, make([]float64, columns)
-	for i := range rows {
-		clear(row)
-		accumulate(row, left[i*rank:(i+1)*rank], right)
-		for j, x := range row {
-			if s.Transposed {
-				dst[j*rows+i] = float32(x)
-			} else {
-				dst[i*columns+j] = float32(x)
-			}
-		}
+	for i, x := range s.Multiply() {
+		dst[i] = float32(x)
 	}
 	return nil
 }
 
+// Multiply multiplies the factors: the tensor, row-major. Sums are in a fixed order, and no step is fused with the next: the factors are
+// the same weights on every machine.
+func (s Slice) Multiply() []float64 {
+	rows, columns := s.Shape()[0], s.Shape()[1]
+	left, right := s.left(), transposed(s.Factors[FactorColumns].Values, columns)
+	rank, out := len(right)/columns, make([]float64, rows*columns)
+	for i := range rows {
+		accumulate(out[i*columns:(i+1)*columns], left[i*rank:(i+1)*rank], right)
+	}
+	if s.Transposed {
+		return transposed(out, rows)
+	}
+	return out
+}
+
 // left is what the transposed columns are multiplied by: the rows with what stands between the two, [I, R₁].
 func (s Slice) left() []float64 {
-	rows := s.wide(FactorRows)
+	rows := s.Factors[FactorRows].Values
 	if s.Method == ProductSVD {
 		return rows
 	}
-	core, all := s.wide(FactorCore), s.wide(FactorSlices)
+	rows = slices.Clone(rows)
+	core, all := s.Factors[FactorCore].Values, s.Factors[FactorSlices].Values
 	rank := s.Factors[FactorSlices].Shape[1]
 	slice := all[s.Index*rank : (s.Index+1)*rank]
 	if s.Method == ProductCP {
@@ -182,15 +186,6 @@ func (s Slice) left() []float64 {
 		accumulate(left[i*shape[1]:(i+1)*shape[1]], rows[i*shape[0]:(i+1)*shape[0]], between)
 	}
 	return left
-}
-
-// wide is a factor in float64.
-func (s Slice) wide(name string) []float64 {
-	out := make([]float64, len(s.Factors[name].Values))
-	for i, x := range s.Factors[name].Values {
-		out[i] = float64(x)
-	}
-	return out
 }
 
 // transposed is m, of so many rows, the other way round.

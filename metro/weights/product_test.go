@@ -10,10 +10,10 @@ import (
 	"metrolab/metro/weights"
 )
 
-func counted(first float32, shape ...int) weights.Factor {
-	f := weights.Factor{Shape: shape, Values: make([]float32, weights.Tensor{Shape: shape}.Size())}
+func counted(first float64, shape ...int) weights.Factor {
+	f := weights.Factor{Shape: shape, Values: make([]float64, weights.Tensor{Shape: shape}.Size())}
 	for i := range f.Values {
-		f.Values[i] = first + float32(i)
+		f.Values[i] = first + float64(i)
 	}
 	return f
 }
@@ -34,12 +34,12 @@ func TestProducts(t *testing.T) {
 	} {
 		p := &weights.Product{Method: method, Factors: factors}
 		require.NoError(t, p.Check())
-		at := func(name string, i, j int) float32 { return factors[name].Values[i*factors[name].Shape[1]+j] }
+		at := func(name string, i, j int) float64 { return factors[name].Values[i*factors[name].Shape[1]+j] }
 		for k := range p.Shape()[2] {
 			var want, transposed [rows * columns]float32
 			for i := range rows {
 				for j := range columns {
-					sum := float32(0)
+					sum := 0.0
 					for a := range 2 {
 						switch method {
 						case weights.ProductSVD:
@@ -54,7 +54,7 @@ func TestProducts(t *testing.T) {
 							}
 						}
 					}
-					want[i*columns+j], transposed[j*rows+i] = sum, sum
+					want[i*columns+j], transposed[j*rows+i] = float32(sum), float32(sum)
 				}
 			}
 			var got [rows * columns]float32
