@@ -90,7 +90,9 @@ func build(ctx context.Context, p wire.Place) (program string, err error) {
 		return "", text.CacheError(cache, err)
 	}
 	for _, old := range former {
-		_ = os.RemoveAll(old)
+		if old != dir { // which another kernel has built meanwhile
+			_ = os.RemoveAll(old)
+		}
 	}
 	return program, nil
 }
