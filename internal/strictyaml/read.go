@@ -102,7 +102,7 @@ func (d Document) Keys(n *yaml.Node, names []string, read func(key string, value
 	found := map[string]*yaml.Node{}
 	if err := d.Each(n, func(key, value *yaml.Node) error {
 		if !slices.Contains(names, key.Value) {
-			return d.Fault(key, "there is no key %q here; did you mean %q?", key.Value, spelling.Nearest(key.Value, names))
+			return d.Fault(key, "there is no key %q here; did you mean %q? There are %s", key.Value, spelling.Nearest(key.Value, names), strings.Join(names, ", "))
 		}
 		found[key.Value] = value
 		return nil

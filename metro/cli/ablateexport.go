@@ -4,7 +4,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"metrolab/ablations"
-	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
 	"metrolab/viz/table"
 )
@@ -78,20 +76,4 @@ package booktabs, and Markdown hold them as people read them. Runs that have not
 	cmd.Flags().StringVar(&which, "table", "runs", strings.Join(slices.Sorted(maps.Keys(studyTables)), ", "))
 	cmd.Flags().StringVar(&output, "output", "", "file to write; the standard output if not given")
 	return cmd
-}
-
-// writeOutput writes what a command has made to the file of that name, or to out. Bytes that are no text are not written to a
-// terminal.
-func writeOutput(out io.Writer, path string, text []byte, binary bool) error {
-	if path != "" {
-		if err := atomicfile.WriteFile(path, text); err != nil {
-			return usererr.New("%w", err)
-		}
-		return nil
-	}
-	if binary && isTerminal(out) {
-		return usererr.New("this is no text for a terminal; name a file with --output")
-	}
-	_, err := out.Write(text)
-	return err
 }

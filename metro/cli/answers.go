@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 
 	"metrolab/internal/atomicfile"
 	"metrolab/internal/usererr"
@@ -29,8 +28,8 @@ func openAnswers(path string, stdout io.Writer) (*answers, error) {
 	if path == "" || path == "-" {
 		return &answers{stream: stdout}, nil
 	}
-	if _, err := os.Lstat(path); err == nil {
-		return nil, usererr.New("--output: %s is there already, and nothing is overwritten; name another file or remove it", path)
+	if err := vacant("--output", path); err != nil {
+		return nil, err
 	}
 	file, err := atomicfile.Grow(path)
 	if err != nil {

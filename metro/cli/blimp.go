@@ -80,7 +80,7 @@ DIR/RUN/main/zero_shot/SCORER/blimp/DATA/predictions.json.`,
 	flags.StringSliceVar(&f.scorers, "scorer", nil, strings.Join(minimalpairs.ScorerNames(), ", ")+"; all that the model has heads for, if not given")
 	flags.StringVar(&f.corpus, "corpus", "", "text that the anchors are counted in; the model's training text if not given, none for no counting")
 	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
-	flags.StringVar(&f.output, "output", "", "JSON file to write all results into")
+	flags.StringVar(&f.output, "output", "", "JSON file to write all results into, which must not be there yet")
 	flags.StringVar(&f.picture, "plot", "", "PNG file to draw scorers and anchors into")
 	flags.StringVar(&f.format, "format", "text", "how the table is printed: text, csv, latex, markdown")
 	flags.BoolVar(&f.paradigms, "paradigms", false, "a row for each paradigm too")
@@ -230,6 +230,14 @@ func (f blimpFlags) check() error {
 	}
 	if f.output != "" && !strings.HasSuffix(f.output, ".json") {
 		return usererr.New("--output is %q; the name of a report ends in .json", f.output)
+	}
+	if f.output != "" {
+		if err := vacant("--output", f.output); err != nil {
+			return err
+		}
+	}
+	if f.picture != "" {
+		return foldered("--plot", f.picture)
 	}
 	return nil
 }

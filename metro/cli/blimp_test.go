@@ -121,6 +121,7 @@ func TestBlimpRefuses(t *testing.T) {
 		`there is no format "parquet"`:                                         {"--model", electra, "--data", pairs, "--format", "parquet"},
 		"is written as PNG":                                                    {"--model", electra, "--data", pairs, "--plot", "x.svg"},
 		`--output is "x"`:                                                      {"--model", electra, "--data", pairs, "--output", "x"},
+		"old.json is there already, and nothing is overwritten":                {"--model", electra, "--data", pairs, "--output", l.write("old.json", "{}")},
 		`required flag(s) "data" not set`:                                      nil,
 		"name models by --model, or a study by --study, one of the two":        {"--data", pairs},
 		"--plot draws one configuration, and --study asks several":             {"--data", pairs, "--study", "x", "--plot", "x.png"},

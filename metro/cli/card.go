@@ -35,6 +35,11 @@ not be used for, is left to be filled in, and marked so.`,
   metro card --model runs/tiny-0123456789 --output my-electra/README.md`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "-" {
+				if err := vacant("--output", output); err != nil {
+					return err
+				}
+			}
 			p, err := during("reading the model", func() (training.Pretrained, error) { return training.LoadModel(model) })
 			if err != nil {
 				return err
@@ -55,7 +60,7 @@ not be used for, is left to be filled in, and marked so.`,
 		},
 	}
 	addModelFlag(cmd, &model)
-	cmd.Flags().StringVar(&output, "output", "-", "file to write; - is the standard output")
+	cmd.Flags().StringVar(&output, "output", "-", "file to write, which must not be there yet; - is the standard output")
 	return cmd
 }
 

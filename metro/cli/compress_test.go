@@ -115,6 +115,7 @@ func TestCompressStudy(t *testing.T) {
 		"take 16 or less":     {"--ranks", "17"},
 		"--set-of is":         {"--set-of", "frozen_auc_words"},
 		"ends in .json":       {"--output", "ranks.txt"},
+		"nothing is overwri":  {"--output", report},
 		"are asked for":       {"--rows", "100000"},
 		"the method is one o": {"--methods", "lu"},
 	} {

@@ -64,7 +64,7 @@ would say so of these models, and over models, where they are six and more.`,
 	flags.IntVar(&f.rows, "rows", 0, "rows of the frozen set; as many as training evaluates on if not given")
 	flags.StringVar(&f.corpus, "corpus", "", "text of the frozen set; the model's training text if not given")
 	flags.StringVar(&f.backend, "backend", "auto", backendUsage)
-	flags.StringVar(&f.output, "output", "", "JSON file to write all results into")
+	flags.StringVar(&f.output, "output", "", "JSON file to write all results into, which must not be there yet")
 	flags.StringVar(&f.picture, "plot", "", "folder to draw pictures into, one a scope")
 	if err := cmd.MarkFlagRequired("model"); err != nil {
 		panic(err)
@@ -81,6 +81,8 @@ func (f compressStudyFlags) check() error {
 		return usererr.New("--output is %q; the name of a report ends in .json", f.output)
 	case f.rows < 0:
 		return usererr.New("--rows is %d; there are 1 and more", f.rows)
+	case f.output != "":
+		return vacant("--output", f.output)
 	}
 	return nil
 }

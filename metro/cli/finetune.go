@@ -94,7 +94,7 @@ named after the run, and the latest as finetune-TASK.json.`,
 	flags.StringVar(&f.plot, "plot", "", "PNG file to draw the scores of several --adapt in, against the share of the weights that learn")
 	flags.BoolVar(&f.control, "control", false, "train the same network from scratch too, and print it beside")
 	flags.BoolVar(&f.choose, "choose", false, "try a quarter, a half and the whole of pretraining's rate, and keep what is best on the validation texts")
-	flags.StringVar(&f.predictions, "predictions", "", "file to write what is said of each test text to, JSON lines")
+	flags.StringVar(&f.predictions, "predictions", "", "file to write what is said of each test text to, JSON lines; it must not be there yet")
 	flags.BoolVar(&f.options.FromScratch, "from-scratch", false, "leave the pretrained weights out")
 	if err := cmd.MarkFlagRequired("model"); err != nil {
 		panic(err)
@@ -215,6 +215,10 @@ func (f finetuneFlags) check(corpus bool) error {
 		return usererr.New("--skip-bad-rows is for the files of a --task; without one it does nothing")
 	case f.data != "" && strings.HasSuffix(f.task, ".yaml"):
 		return usererr.New("--data is where a named set's files lie; a task file says itself where its examples stand")
+	case f.predictions != "":
+		return vacant("--predictions", f.predictions)
+	case f.plot != "":
+		return foldered("--plot", f.plot)
 	}
 	return nil
 }

@@ -92,6 +92,9 @@ func TestFinetuneOnATaskFile(t *testing.T) {
 		"--learning-rate 1e-3 --choose":    "--choose tries learning rates",
 		"--set task.name=other":            "that is what --task says",
 		"--set data.seq_len=4":             "no room for texts",
+		"--set main.layers=3":              "main.layers=3: fine-tuning trains the pretrained model as it is, which has 1",
+		"--set training.steps=7":           "says training.steps too",
+		"--predictions " + predictions:     "is there already, and nothing is overwritten",
 		"--set optimizer.layer_decay=none": "optimizer.layer_decay",
 	} {
 		_, said, code := finetune(strings.Fields(args)...)
@@ -137,4 +140,7 @@ func TestCard(t *testing.T) {
 	require.Contains(t, text, "| `training.steps` | 10 |")
 	require.Contains(t, text, "## Measured")
 	require.NotContains(t, text, "| `data.corpus` |", "a path is of one machine")
+	_, said, code = l.inProcess(t.Context(), "card", "--model", l.onlyRun("runs"), "--output", path)
+	require.Equal(t, exitUser, code)
+	require.Contains(t, said, "is there already, and nothing is overwritten", "somebody may have filled it in")
 }

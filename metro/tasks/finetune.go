@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -169,23 +170,32 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 	c.Training.BatchSize, c.Training.Accumulate = cmp.Or(o.BatchSize, 32), 1
 	c.Training.GeneratorSteps, c.Training.CopyGenerator = 0, false
 	c.Training.PrefixSteps, c.Training.PrefixLayers = 0, 0
-	c.Training.Fork, c.Training.KeepAt = "", 0 // which count pretraining's steps
+	c.Training.Fork, c.Training.KeepAt = "", 0                                    // which count pretraining's steps
+	c.Optimizer.LearningRate = cmp.Or(o.LearningRate, c.Optimizer.LearningRate/2) // best on the validation texts of Families, of 1/16, 1/4, 1/2 and 1, pretrained and from scratch
+	c.Optimizer.FinalFraction = 0
+	if err := o.doubled(); err != nil {
+		return c, err
+	}
+	asked := c
+	if err := asked.SetAll(o.Set...); err != nil { // of which the other defaults follow
+		return c, err
+	}
+	c.Training.Steps = asked.Training.Steps
+	if o.Epochs > 0 {
+		rows := trainingRows(p, t, asked.Data.SeqLen)
+		c.Training.Steps = max(1, int(math.Round(o.Epochs*float64(rows)/float64(asked.Training.BatchSize))))
+	}
 	c.Training.LogEvery, c.Training.EvalEvery = max(1, c.Training.Steps/100), c.Training.Steps
 	c.Training.CheckpointEvery, c.Training.KeepCheckpoints = max(1, c.Training.Steps/4), 1
-	c.Optimizer.LearningRate = cmp.Or(o.LearningRate, c.Optimizer.LearningRate/2) // best on the validation texts of Families, of 1/16, 1/4, 1/2 and 1, pretrained and from scratch
-	c.Optimizer.WarmupSteps, c.Optimizer.FinalFraction = c.Training.Steps/10, 0
+	c.Optimizer.WarmupSteps = c.Training.Steps / 10
+	if o.Warmup > 0 {
+		c.Optimizer.WarmupSteps = int(o.Warmup * float64(c.Training.Steps))
+	}
 	if err := o.assign(&c); err != nil {
 		return c, err
 	}
-	if o.Epochs > 0 {
-		rows := trainingRows(p, t, c.Data.SeqLen)
-		c.Training.Steps = max(1, int(math.Round(o.Epochs*float64(rows)/float64(c.Training.BatchSize))))
-		c.Training.LogEvery, c.Training.EvalEvery = max(1, c.Training.Steps/100), c.Training.Steps
-		c.Training.CheckpointEvery = max(1, c.Training.Steps/4)
-		c.Optimizer.WarmupSteps = c.Training.Steps / 10
-	}
-	if o.Warmup > 0 {
-		c.Optimizer.WarmupSteps = int(o.Warmup * float64(c.Training.Steps))
+	if err := keepsModel(p.Model, c); err != nil {
+		return c, err
 	}
 	if before := p.Model.Config; c.Positions.Absolute && c.Positions.Rows == 0 && c.Data.SeqLen < before.Data.SeqLen {
 		c.Positions.Rows = before.PositionRows() // shorter rows read the beginning of the table
@@ -232,6 +242,54 @@ func (o Options) assign(c *metro.Config) error {
 		return err
 	}
 	return c.Validate()
+}
+
+// doubled returns the user's error if a setting says what another option says already.
+func (o Options) doubled() error {
+	for _, a := range o.Set {
+		path, _, _ := strings.Cut(a, "=")
+		said := map[string]bool{
+			"training.steps": o.Steps > 0 || o.Epochs > 0, "training.batch_size": o.BatchSize > 0, "optimizer.learning_rate": o.LearningRate > 0,
+		}
+		if path = strings.TrimSpace(path); said[path] {
+			return usererr.New("%s, and another option of this fine-tuning says %s too (steps, epochs, a rate, a choice of rates or a published way); leave one of the two out", a, path)
+		}
+	}
+	return nil
+}
+
+// keepsModel returns the user's error if a fine-tuning's config is of another model than the pretrained one: weights that nobody
+// has pretrained would stand in its midst, or what was pretrained would be computed in another way. Dropout may differ, and so may
+// options of registered parts that change no weight.
+func keepsModel(pretrained metro.Model, c metro.Config) error {
+	const way = "fine-tuning trains the pretrained model as it is"
+	before := map[string]any{}
+	for _, f := range pretrained.Config.Fields() {
+		before[f.Path] = f.Value
+	}
+	options := ""
+	for _, f := range c.Fields() {
+		group, field, _ := strings.Cut(f.Path, ".")
+		shape := group == "main" || group == "embeddings" || group == "positions" || group == "sharing"
+		switch {
+		case !shape || field == "dropout" || before[f.Path] == f.Value:
+		case strings.Contains(field, "options."):
+			options = fmt.Sprintf("%s=%v", f.Path, f.Value)
+		default:
+			return usererr.New("%s=%v: %s, which has %v", f.Path, f.Value, way, before[f.Path])
+		}
+	}
+	if options == "" {
+		return nil
+	}
+	weights := func(c metro.Config) metro.Inventory {
+		return metro.Describe(c, pretrained.Vocab).Of(metro.OwnerMain).Encoder()
+	}
+	equal := func(a, b metro.Weight) bool { return a.Tensor() == b.Tensor() && slices.Equal(a.Shape, b.Shape) }
+	if !slices.EqualFunc(weights(pretrained.Config), weights(c), equal) {
+		return usererr.New("%s: %s, which has other weights", options, way)
+	}
+	return nil
 }
 
 // passes is how often the training rows are read.

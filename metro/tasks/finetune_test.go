@@ -307,4 +307,33 @@ func TestFinetuneSettings(t *testing.T) {
 		require.ErrorContains(t, err, "is a setting of pretraining that fine-tuning does not look at")
 		require.True(t, usererr.Is(err))
 	}
+	for _, assignment := range []string{
+		"main.layers=2", "main.width=32", "main.activation=relu", "main.init=t5", "positions.relative=none", "embeddings.kind=bytes", "sharing=none", "main.feed_forward=moe",
+	} {
+		parts.Set = []string{assignment}
+		_, err := Finetune(t.Context(), r, p, task, parts, nil)
+		require.ErrorContains(t, err, "fine-tuning trains the pretrained model as it is", assignment)
+		require.True(t, usererr.Is(err))
+	}
+}
+
+// What is said twice is refused, and what follows from the number of steps gives way to what is set.
+func TestFinetuneSettingsBesideOptions(t *testing.T) {
+	task := toy()
+	p := untrained(t, task)
+	for assignment, o := range map[string]Options{
+		"training.steps=7": {Steps: 2}, " training.steps =7": {Epochs: 2}, "training.batch_size=4": {BatchSize: 2}, "optimizer.learning_rate=1e-4": {LearningRate: 1e-3},
+	} {
+		o.Set = []string{assignment}
+		_, err := o.config(p, task)
+		require.ErrorContains(t, err, "leave one of the two out", assignment)
+		require.True(t, usererr.Is(err))
+	}
+	c, err := Options{FromScratch: true, Epochs: 50, Warmup: 0.5, Set: []string{"training.eval_every=3", "optimizer.warmup_steps=2", "training.checkpoint_every=4"}}.config(p, task)
+	require.NoError(t, err)
+	require.Equal(t, []int{3, 2, 4}, []int{c.Training.EvalEvery, c.Optimizer.WarmupSteps, c.Training.CheckpointEvery})
+	require.Greater(t, c.Training.Steps, 40)
+	c, err = Options{FromScratch: true, Set: []string{"training.steps=30"}}.config(p, task)
+	require.NoError(t, err)
+	require.Equal(t, []int{30, 3, 30}, []int{c.Training.Steps, c.Optimizer.WarmupSteps, c.Training.EvalEvery})
 }
