@@ -12,7 +12,7 @@ import (
 )
 
 // vacant returns the user's error if a command could not leave a file of its own at path in the end, so that it says so before it
-// begins: something is there already, which may have cost hours or have been edited by hand, or no folder can be made around it.
+// begins: something is there already, which may have cost hours or have been edited by hand, or there is no folder for it.
 func vacant(flag, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return usererr.New("%s: %s is there already, and nothing is overwritten; name another file or remove it", flag, path)
@@ -20,10 +20,11 @@ func vacant(flag, path string) error {
 	return foldered(flag, path)
 }
 
-// foldered makes the folder of a file that a command leaves in the end, such as a picture, which is replaced if it is there.
+// foldered returns the user's error if there is no folder for a file that a command leaves in the end.
 func foldered(flag, path string) error {
-	if err := atomicfile.MkdirAll(filepath.Dir(path)); err != nil {
-		return usererr.New("%s: %s cannot be written: %w", flag, path, err)
+	folder := filepath.Dir(path)
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		return usererr.New("%s: %s cannot be written: there is no folder %s; make it, or name another file", flag, path, folder)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (w *workspaceFlags) open(ctx context.Context, d metro.Data) (*training.Runn
 	bar := newBar("preparing text")
 	defer bar.finish()
 	runner, err := workspace.Open(ctx, workspace.Options{
-		Backend: engine, Corpus: cmp.Or(d.Corpus, w.corpus), Field: d.Field, Files: d.Files, Runs: w.out,
+		Backend: engine, Corpus: cmp.Or(d.Corpus, w.corpus), Field: d.Field, Files: d.Files, Mixed: d.Mixture != "", Runs: w.out,
 		Said: func(line string) { fmt.Fprintln(stderr, line) }, Progress: bar.set,
 	})
 	if err != nil {

@@ -28,8 +28,10 @@ type Options struct {
 	Field string
 
 	// Files are ends of names, such as ".go", by which further files are taken as text, code say, packed or not: in a folder beside
-	// the usual ones, and whatever they look like, if only they are UTF-8. Each begins with a dot.
+	// the usual ones, and whatever they look like, if only they are UTF-8. Each begins with a dot, and some file has it.
 	Files []string
+	// Among says that the source is one of several that Files speaks of: it need not have such files, or be a folder.
+	Among bool
 
 	CacheDir string                // [CacheDir] if empty
 	Progress func(done, total int) // hears of the bytes of the source read so far and their total, while a corpus is made; nil for none
@@ -59,7 +61,7 @@ func PrepareWith(ctx context.Context, spec string, o Options) (*Corpus, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(o.Files) > 0 && (spec == "" || spec == Default || isPrepared(spec) || isArchive(spec)) {
+	if len(o.Files) > 0 && !o.Among && (spec == "" || spec == Default || isPrepared(spec) || isArchive(spec)) {
 		return nil, usererr.New("data.files says which files of a folder of one's own are text, and %q is none; leave it out", cmp.Or(spec, Default))
 	}
 	if spec != "" && spec != Default && isPrepared(spec) {

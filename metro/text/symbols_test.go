@@ -63,6 +63,11 @@ func TestNamedFiles(t *testing.T) {
 	require.ErrorContains(t, err, "is a binary program (ELF)")
 	_, err = PrepareWith(t.Context(), Default, Options{Files: []string{".go"}, CacheDir: t.TempDir()})
 	require.ErrorContains(t, err, "data.files says which files of a folder of one's own are text")
+	for _, path := range []string{dir, filepath.Join(dir, "a.txt")} {
+		_, err = PrepareWith(t.Context(), path, Options{Files: []string{".txt", ".jl"}, CacheDir: t.TempDir()})
+		require.ErrorContains(t, err, "data.files names jl, and no file there ends so")
+		require.True(t, usererr.Is(err))
+	}
 }
 
 func TestEnds(t *testing.T) {

@@ -40,6 +40,11 @@ func textSource(path string, o Options) (source, error) {
 		return source{}, usererr.New("corpus %s: the folder holds no .txt or .md file (.gz and .zst of them included), and %d files of other kinds%s; %s",
 			path, len(l.passed[otherKind]), l.passed.inBrackets(), taken)
 	}
+	for _, end := range o.Files {
+		if !o.Among && !slices.ContainsFunc(l.files, func(f textFile) bool { return extension(f.path) == end }) {
+			return source{}, usererr.New("corpus %s: data.files names %s, and no file there ends so; leave it out", path, strings.TrimPrefix(end, "."))
+		}
+	}
 	key := sha256.New()
 	fmt.Fprintf(key, "text %d %q %q %q\n", extractorVersion, root, o.Field, l.passed)
 	if len(o.Files) > 0 {

@@ -108,15 +108,20 @@ func corpusKey(d metro.Data) string {
 
 // corpus is the text that a config names, or the runner's own, without what the config leaves out.
 func (r *Runner) corpus(ctx context.Context, d metro.Data) (*text.Corpus, error) {
+	return r.oneOf(ctx, d, d.Mixture != "")
+}
+
+// oneOf is corpus of a text by itself, or of one among those of a mixture, which share what d.Files says.
+func (r *Runner) oneOf(ctx context.Context, d metro.Data, among bool) (*text.Corpus, error) {
 	return r.corpora.get(corpusKey(d), func() (*text.Corpus, error) {
 		ends, err := text.Ends(d.Files)
 		if err != nil {
 			return nil, err
 		}
-		options := text.Options{Field: d.Field, Files: ends, CacheDir: r.CacheDir}
+		options := text.Options{Field: d.Field, Files: ends, Among: among, CacheDir: r.CacheDir}
 		if threshold := d.NearDuplicates; threshold > 0 {
 			d.NearDuplicates = 0
-			whole, err := r.corpus(ctx, d)
+			whole, err := r.oneOf(ctx, d, among)
 			if err != nil {
 				return nil, err
 			}
@@ -150,7 +155,7 @@ func (r *Runner) mixture(ctx context.Context, d metro.Data, own *text.Corpus) ([
 	}
 	mixture := make([]data.Mixed, len(texts))
 	for i, t := range texts {
-		corpus, err := r.corpus(ctx, metro.Data{Corpus: t.Corpus, Field: t.Field, Files: d.Files})
+		corpus, err := r.oneOf(ctx, metro.Data{Corpus: t.Corpus, Field: t.Field, Files: d.Files}, true)
 		if err == nil && d.NearDuplicates > 0 {
 			key := fmt.Sprintf("%s without %s %g", corpus.Hash, own.Hash, d.NearDuplicates)
 			corpus, err = r.corpora.get(key, func() (*text.Corpus, error) {

@@ -27,6 +27,7 @@ type Options struct {
 	Corpus  string // see [text.Prepare]; [text.Default] if empty
 	Field   string // of the corpus's JSON objects; see [text.Options]
 	Files   string // ends of names of further files of the corpus; see [text.Ends]
+	Mixed   bool   // other texts are mixed into it, of which Files speaks too
 	Runs    string // folder of the runs; "runs" if empty
 
 	Said     func(line string)     // hears in a line each what was picked, and what a person should know of the text; may be nil
@@ -52,7 +53,7 @@ func OpenText(ctx context.Context, r *training.Runner, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := r.OpenCorpus(ctx, cmp.Or(o.Corpus, text.Default), text.Options{Field: o.Field, Files: ends, Progress: o.Progress}); err != nil {
+	if err := r.OpenCorpus(ctx, cmp.Or(o.Corpus, text.Default), text.Options{Field: o.Field, Files: ends, Among: o.Mixed, Progress: o.Progress}); err != nil {
 		return err
 	}
 	for _, note := range r.Corpus.Notes {
