@@ -53,8 +53,8 @@ const (
 	// BytePoolPart is what [Weight.Part] of their weights begins with, before the block's number.
 	BytePoolPart = "byte_block_"
 
-	byteValues = 258 // rows of the table: 256 bytes, one for the end of a text, which nothing here writes, and one for a place without a byte
-	noByte     = byteValues - 1
+	byteValues = 258 // rows of the table: 256 bytes, one for a place without a byte, and one for the end of a text, which nothing here writes
+	noByte     = 256
 
 	rmsEpsilon = 1e-6
 )
