@@ -148,7 +148,9 @@ func TestMaskedPoolIsSuperTinysWhereBytesFillIt(t *testing.T) {
 func TestSharedFeedForwardIsSuperTinys(t *testing.T) {
 	want := readSuperTiny(t).Shared
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
-		block := layers.Block{Heads: want.Heads, FFN: want.Inner, Activation: layers.GELU, Epsilon: 1e-5, Init: layers.InitFanIn, PreNorm: true, Sharing: layers.ShareFeedForward}
+		block := layers.Block{
+			Heads: want.Heads, FFN: want.Inner, Activation: layers.GELU, Epsilon: 1e-5, Init: layers.InitFanIn, PreNorm: true, Sharing: layers.ShareFeedForward,
+		}
 		store, place := model.NewStore(), 0
 		variable := func(layer int, w layers.Weight) string {
 			return model.JoinPath("/", layers.LayerName(layer), w.Part, w.Kind)

@@ -59,7 +59,8 @@ func TestExitsAreDeeBERTs(t *testing.T) {
 	require.NoError(t, err)
 	var want deeBERT
 	require.NoError(t, json.Unmarshal(text, &want))
-	m := small(t, withExits, "data.seq_len=5", "main.layers=4", "main.activation=gelu", "positions.absolute=false", "positions.relative=none", "objective.rtd_head=projected")
+	m := small(t, withExits, "data.seq_len=5", "main.layers=4", "main.activation=gelu", "positions.absolute=false", "positions.relative=none",
+		"objective.rtd_head=projected")
 	ends := m.EarlyParts()
 	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
 		store, weights := model.NewStore(), metro.Describe(m.Config, m.Vocab)
