@@ -90,9 +90,7 @@ func build(ctx context.Context, p wire.Place) (program string, err error) {
 		return "", text.CacheError(cache, err)
 	}
 	for _, old := range former {
-		if old != dir { // which another kernel has built meanwhile
-			_ = os.RemoveAll(old)
-		}
+		_ = os.RemoveAll(old)
 	}
 	return program, nil
 }

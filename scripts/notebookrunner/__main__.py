@@ -2,7 +2,6 @@
 """The commands behind scripts/notebooks and scripts/lab --check."""
 
 import argparse
-import concurrent.futures
 import pathlib
 import sys
 import time
@@ -12,11 +11,8 @@ import nbformat
 from . import committed, judge, printed
 from .execute import copies, execute
 
-# Pages whose cells are run after the notebooks, and the notebook whose runs they look at.
-PAGES = {judge.ROOT / "README.md": "01_first_ablation"}
-
-# So many notebooks run side by side: while one compiles and links a cell, which keeps one core busy, another trains.
-SIDE_BY_SIDE = 2
+# Pages whose cells are run after the notebooks, whose runs they may look at.
+PAGES = [judge.ROOT / "README.md"]
 
 
 def main():
@@ -36,25 +32,19 @@ def main():
 
 
 def run(arguments):
-    """Runs copies, short unless told otherwise, two at a time, and compares stable cells with what is committed.
-
-    Each has a folder of runs of its own: no two may train the same run at once.
-    """
+    """Runs copies, short unless told otherwise, and compares stable cells with what is committed."""
     failed, count = 0, len(arguments.notebooks)
-    with copies(arguments.notebooks) as (copy, environment), concurrent.futures.ProcessPoolExecutor(SIDE_BY_SIDE) as pool:
-        def runs_of(name):
-            return environment | {"METROLAB_RUNS": str(pathlib.Path(environment["METROLAB_RUNS"], name))}
-
-        running = [pool.submit(execute, copy(path), runs_of(path.stem), arguments.timeout) for path in arguments.notebooks]
-        for path, future in zip(arguments.notebooks, running):
-            was, done = nbformat.read(path, as_version=4), future.result()
+    with copies(arguments.notebooks) as (copy, environment):
+        for path in arguments.notebooks:
+            was = nbformat.read(path, as_version=4)
+            done = execute(copy(path), environment, arguments.timeout)
             faults = [str(f) for f in done.faults]
             if not faults:
                 faults += map(str, committed.differences(was, done.notebook))
             faults += [f for f in committed.faults(was, path.stat().st_size) if f not in faults]
             failed += report(path, done, faults, arguments.show)
-        for page, notebook in PAGES.items() if arguments.all else []:
-            done = execute(printed.notebook(page, copy(arguments.notebooks[0]).parent), runs_of(notebook), arguments.timeout)
+        for page in PAGES if arguments.all else []:
+            done = execute(printed.notebook(page, copy(arguments.notebooks[0]).parent), environment, arguments.timeout)
             failed += report(page, done, [str(f) for f in done.faults], arguments.show)
             count += 1
     return close(count, failed)
