@@ -237,7 +237,7 @@ func (f blimpFlags) check() error {
 		}
 	}
 	if f.picture != "" {
-		return foldered("--plot", f.picture)
+		return needFolder("--plot", f.picture)
 	}
 	return nil
 }

@@ -218,7 +218,7 @@ func (f finetuneFlags) check(corpus bool) error {
 	case f.predictions != "":
 		return vacant("--predictions", f.predictions)
 	case f.plot != "":
-		return foldered("--plot", f.plot)
+		return needFolder("--plot", f.plot)
 	}
 	return nil
 }

@@ -17,11 +17,11 @@ func vacant(flag, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return usererr.New("%s: %s is there already, and nothing is overwritten; name another file or remove it", flag, path)
 	}
-	return foldered(flag, path)
+	return needFolder(flag, path)
 }
 
-// foldered returns the user's error if there is no folder for a file that a command leaves in the end.
-func foldered(flag, path string) error {
+// needFolder returns the user's error if there is no folder for a file that a command leaves in the end.
+func needFolder(flag, path string) error {
 	folder := filepath.Dir(path)
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 		return usererr.New("%s: %s cannot be written: there is no folder %s; make it, or name another file", flag, path, folder)

@@ -95,6 +95,14 @@ func TestRecipes(t *testing.T) {
 			require.Equal(t, int(recipe.Warmup*float64(c.Training.Steps)), c.Optimizer.WarmupSteps)
 		}
 	}
+	for _, recipe := range Recipes() { // what is set comes before a recipe
+		o := Options{FromScratch: true, Set: []string{"training.steps=40", "training.batch_size=4", "optimizer.learning_rate=3e-4", "optimizer.warmup_steps=7"}}
+		p := modelOfPairs(t)
+		p.Model.Config.Data.SeqLen = 512
+		c, err := o.config(p, recipe.Apply(pairs(), &o))
+		require.NoError(t, err, recipe.Name)
+		require.Equal(t, []any{40, 4, 3e-4, 7}, []any{c.Training.Steps, c.Training.BatchSize, c.Optimizer.LearningRate, c.Optimizer.WarmupSteps})
+	}
 	_, err := RecipeOf("bert")
 	require.True(t, usererr.Is(err))
 	require.ErrorContains(t, err, "electra, electra-large, tnlrv5-base, tnlrv5-squad2")

@@ -170,7 +170,8 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 	c.Training.BatchSize, c.Training.Accumulate = cmp.Or(o.BatchSize, 32), 1
 	c.Training.GeneratorSteps, c.Training.CopyGenerator = 0, false
 	c.Training.PrefixSteps, c.Training.PrefixLayers = 0, 0
-	c.Training.Fork, c.Training.KeepAt = "", 0                                    // which count pretraining's steps
+	c.Training.Fork, c.Training.KeepAt = "", 0 // which count pretraining's steps
+
 	c.Optimizer.LearningRate = cmp.Or(o.LearningRate, c.Optimizer.LearningRate/2) // best on the validation texts of Families, of 1/16, 1/4, 1/2 and 1, pretrained and from scratch
 	c.Optimizer.FinalFraction = 0
 	if err := o.doubled(); err != nil {
@@ -246,13 +247,11 @@ func (o Options) assign(c *metro.Config) error {
 
 // doubled returns the user's error if a setting says what another option says already.
 func (o Options) doubled() error {
+	said := map[string]bool{"training.steps": o.Steps > 0 || o.Epochs > 0, "training.batch_size": o.BatchSize > 0, "optimizer.learning_rate": o.LearningRate > 0}
 	for _, a := range o.Set {
 		path, _, _ := strings.Cut(a, "=")
-		said := map[string]bool{
-			"training.steps": o.Steps > 0 || o.Epochs > 0, "training.batch_size": o.BatchSize > 0, "optimizer.learning_rate": o.LearningRate > 0,
-		}
 		if path = strings.TrimSpace(path); said[path] {
-			return usererr.New("%s, and another option of this fine-tuning says %s too (steps, epochs, a rate, a choice of rates or a published way); leave one of the two out", a, path)
+			return usererr.New("%s, and another option of this fine-tuning says %s too (steps, epochs, a rate, a choice of rates); leave one of the two out", a, path)
 		}
 	}
 	return nil

@@ -35,16 +35,6 @@ func Recipes() []Recipe {
 // Apply puts a recipe into what o leaves open, and returns the task with the recipe's stride. Settings that change nothing of the
 // model, such as a layer decay of 1, are left out by the caller's config.
 func (r Recipe) Apply(t Task, o *Options) Task {
-	if o.Steps == 0 && o.Epochs == 0 {
-		o.Epochs = r.Epochs
-	}
-	if o.BatchSize == 0 {
-		o.BatchSize = r.Batch
-	}
-	if o.LearningRate == 0 {
-		o.LearningRate = r.Rate
-	}
-	o.Warmup = r.Warmup
 	taken := map[string]bool{}
 	adapted := metro.Config{Task: metro.Task{Name: t.About().Name}}
 	for _, a := range o.Set {
@@ -54,6 +44,16 @@ func (r Recipe) Apply(t Task, o *Options) Task {
 			adapted.Task.Adaptation = strings.TrimSpace(value)
 		}
 	}
+	if o.Steps == 0 && o.Epochs == 0 && !taken["training.steps"] {
+		o.Epochs = r.Epochs
+	}
+	if o.BatchSize == 0 && !taken["training.batch_size"] {
+		o.BatchSize = r.Batch
+	}
+	if o.LearningRate == 0 && !taken["optimizer.learning_rate"] {
+		o.LearningRate = r.Rate
+	}
+	o.Warmup = r.Warmup
 	for _, a := range r.Set {
 		path, _, _ := strings.Cut(a, "=")
 		if path == "task.pooling" && !t.Form(leastTokens).Pooled || strings.HasPrefix(path, "optimizer.layer_decay") && adapted.LeavesLayers() {

@@ -13,7 +13,6 @@ tanh, as in the RTD head of metro, and the logit of the first class is 0. The la
 model's own head.
 """
 
-import argparse
 import types
 
 import torch
@@ -79,12 +78,8 @@ def asked(m, threshold):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--reference", required=True)
-    parser.add_argument("fixture")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    m = build(reference.checkout(args.reference, COMMIT))
+    folder, fixture = reference.opened(COMMIT)
+    m = build(folder)
 
     def each(said, of):
         return [[of(token) for token in row] for row in said]
@@ -101,7 +96,7 @@ def main():
     runs = [asked(m, threshold) for threshold in thresholds]
     for threshold, run in zip(thresholds, runs):
         print(threshold, each(run, lambda token: token.layer))
-    reference.write(args.fixture, {
+    reference.write(fixture, {
         "about": f"DeeBERT at {COMMIT[:7]}, run by scripts/parity/deebert.py with torch {torch.__version__}. \"logits\"[row][token]: of the exits after each layer. \"losses\"[row][token]: the "
                  "sum over the exits below the last, the label being (row + token) mod 2. \"entropies\": thresholds, and for each \"layers\" and \"left\": where a token left, and its logit there.",
         "rows": ROWS, "logits": each(full, lambda token: reference.numbers(token.exits)), "losses": each(full, lambda token: reference.numbers(token.loss)),

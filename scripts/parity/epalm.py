@@ -12,7 +12,6 @@ row. The language model is given embeddings that are normalised already, and has
 with GELU, which is a BERT. Weights are waves.
 """
 
-import argparse
 import sys
 
 import torch
@@ -87,12 +86,7 @@ class Tokens:
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--reference", required=True)
-    parser.add_argument("fixture")
-    args = parser.parse_args()
-    folder = reference.checkout(args.reference, COMMIT)
-    torch.set_num_threads(1)
+    folder, fixture = reference.opened(COMMIT)
     torch.set_grad_enabled(False)
     sys.path.insert(0, str(folder))
     models = reference.package("models", folder / "models")
@@ -117,7 +111,7 @@ def main():
         closer = (m.double()(image=ROWS, text=Tokens, mode="train") - out)[:, -ROWS.shape[1]:][ROWS != 0].abs().max()
         print(f"{states} states from layer {first} before layer {end}: slots {m.model_text.order}; float32 is within {float(closer):.1e} of float64")
         cases.append({"states": states, "first": first, "end": end, "slots": m.model_text.order, "text": reference.numbers(out[:, -ROWS.shape[1]:])})
-    reference.write(args.fixture, {
+    reference.write(fixture, {
         "about": f"eP-ALM at {COMMIT[:7]}, run by scripts/parity/epalm.py with torch {torch.__version__}. Of each case the number of states, the layers from which and before which they are put in, "
                  "which stands in the slot as a layer reads it (-1: there is none, -2: none of them), and the text's states after the last layer.",
         "rows": ROWS.tolist(), "cases": cases,

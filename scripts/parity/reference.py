@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the scripts share that run published code which is no package: it is imported from a checkout, and nothing of it is kept here."""
 
+import argparse
 import itertools
 import json
 import subprocess
@@ -19,6 +20,16 @@ def checkout(folder, commit):
     changed = subprocess.run(["git", "-C", folder, "diff", "--name-only", "HEAD", "--", "*.py"], capture_output=True, text=True, check=True).stdout
     assert not changed, f"{folder} has changed files: {changed.split()}"
     return Path(folder)
+
+
+def opened(commit):
+    """The checkout that the command line names, and the fixture to write; one thread, so that sums are in one order."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--reference", required=True)
+    parser.add_argument("fixture")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    return checkout(args.reference, commit), args.fixture
 
 
 def package(name, folder):

@@ -13,7 +13,6 @@ needed; the training code. Nothing drops (eval). Weights are numbers of a formul
 layers.BytePool and layers.Block, in whose shapes they are made, so that matrices are transposed here.
 """
 
-import argparse
 import math
 import sys
 import types
@@ -149,19 +148,14 @@ def shared():
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--reference", required=True)
-    parser.add_argument("fixture")
-    args = parser.parse_args()
-    folder = reference.checkout(args.reference, COMMIT)
-    torch.set_num_threads(1)
+    folder, fixture = reference.opened(COMMIT)
     sys.path.insert(0, str(folder))
     for name in ("models", "models.experimental"):
         reference.package(name, folder / name.replace(".", "/"))
     reference.absent("hydra", utils=types.SimpleNamespace(to_absolute_path=lambda path: str(folder / path)))
     reference.absent("trainers")
     reference.absent("trainers.utils", load_data=None)
-    reference.write(args.fixture, {
+    reference.write(fixture, {
         "about": f"SuperTinyLanguageModels at {COMMIT[:7]}, run by scripts/parity/supertiny.py with torch {torch.__version__}, float32. \"pools\": of each width of bytes the ids of the "
                  "tokens' bytes, the tokens' vectors, and by weight the slope of their loss and its gradient's norm. \"shared\": states after each layer, and gradients.",
         "tokens": TOKENS, "width": WIDTH, "bytes": BYTES, "pools": [pooled(16), pooled(128)], "shared": shared(),
