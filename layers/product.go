@@ -70,7 +70,7 @@ func multiply(scope *model.Scope, a, b *Node, contracting, batch [][2]int) *Node
 	if dtype == dtypes.InvalidDType || dtype == a.DType() && dtype == b.DType() && dtype.Size() >= dtypes.Float32.Size() {
 		return Dot(a, b).EinsumAxes(contracting, batch)
 	}
-	if a.Graph().Backend().Name() == pureGo {
+	if InPureGo(a.Graph()) {
 		return round(Dot(round(a, dtype), round(b, dtype)).EinsumAxes(contracting, batch), dtype)
 	}
 	// Left alone, Dot asks for a float32 accumulator of 16-bit operands, and then its two gradients, most of the work, are taken
@@ -79,9 +79,9 @@ func multiply(scope *model.Scope, a, b *Node, contracting, batch [][2]int) *Node
 	return ConvertDType(dot.EinsumAxes(contracting, batch), a.DType())
 }
 
-// pureGo is what the pure-Go backend calls itself. Its products of bfloat16 with AVX2 are wrong where axes have to be exchanged;
-// those of the same numbers in float32 are right.
-const pureGo = "Go Backend"
+// InPureGo says whether the pure-Go backend runs g. Its products of bfloat16 with AVX2 are wrong where axes have to be exchanged (those
+// of the same numbers in float32 are right), and it sorts by running a graph for each comparison.
+func InPureGo(g *Graph) bool { return g.Backend().Name() == "Go Backend" }
 
 // round takes the values of x, and of its gradient, to the nearest ones of dtype, and leaves x the dtype that it has.
 func round(x *Node, dtype dtypes.DType) *Node { return ConvertDType(ConvertDType(x, dtype), x.DType()) }

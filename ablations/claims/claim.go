@@ -152,7 +152,7 @@ func Find(id string) (Claim, error) {
 // words are the keys of a claim that are text, and studyParts those of its study.
 var (
 	words      = []string{"id", "claim", "source", "certainty", "published", "note", "expects", "one_rate"}
-	studyParts = []string{"set", "arms", "seeds", "outcome", "matching"}
+	studyParts = []string{"set", "arms", "seeds", "outcome", "finetune", "matching"}
 )
 
 // Parse reads a claim from strict YAML; path stands in the errors.
@@ -255,7 +255,7 @@ func (c Claim) Study(v Variant) (ablations.Study, error) {
 	strictyaml.Put(root, "name", strictyaml.Scalar("claim-"+strings.ReplaceAll(c.ID+" "+v.String(), " ", "-")))
 	strictyaml.Put(root, "question", strictyaml.Scalar(c.Says+"?"))
 	strictyaml.Put(root, "baseline", baseline)
-	for _, part := range []string{"arms", "seeds", "outcome", "matching"} {
+	for _, part := range studyParts[1:] { // what is set is the baseline's
 		if n := c.parts[part]; n != nil {
 			strictyaml.Put(root, part, n)
 		}

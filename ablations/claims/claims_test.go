@@ -90,7 +90,7 @@ func TestClaimsAreAlike(t *testing.T) {
 		require.Equal(t, study.Baseline.Optimizer.LearningRate/2, half.Baseline.Optimizer.LearningRate)
 		require.Less(t, len(half.Seeds), len(study.Seeds))
 	}
-	require.Equal(t, []string{"C1", "C3", "C3b", "C4"}, []string{all[0].ID, all[1].ID, all[2].ID, all[3].ID})
+	require.Equal(t, []string{"C1", "C2", "C3", "C3b"}, []string{all[0].ID, all[1].ID, all[2].ID, all[3].ID})
 }
 
 // What a verdict on the contrast is to a claim.
@@ -212,7 +212,7 @@ func TestClaimsThatAreWrong(t *testing.T) {
 		require.ErrorContains(t, err, says)
 	}
 	_, err = claims.Find("C99")
-	require.ErrorContains(t, err, "there are C1, C3")
+	require.ErrorContains(t, err, "there are C1, C2, C3")
 }
 
 // Every claim's study runs: a few steps of a tiny model for each of its arms, so that none rots unasked.
@@ -231,6 +231,9 @@ func TestEachClaimRuns(t *testing.T) {
 			require.NoError(t, err)
 			study = claims.WithAuxiliary(study, result.Run.Dir)
 		}
+		if study.Finetune != nil { // on texts that are made here, since the probe's are Go's whole documentation
+			study.Finetune.Task, study.Finetune.Steps = labelled(t), 4
+		}
 		results, err := study.Run(t.Context(), runner, 2, nil)
 		require.NoError(t, err, claim.ID)
 		require.Equal(t, len(results.Runs), results.Ended(), claim.ID)
@@ -246,4 +249,15 @@ func TestEachClaimRuns(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, entry, again, "what lies on the disk is enough")
 	}
+}
+
+// labelled writes texts of two classes, and returns their file.
+func labelled(t *testing.T) string {
+	var lines strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&lines, `{"text": "the %d files are %s", "label": "%[2]s"}`+"\n", i, []string{"open", "closed"}[i%2])
+	}
+	path := filepath.Join(t.TempDir(), "labelled.jsonl")
+	require.NoError(t, os.WriteFile(path, []byte(lines.String()), 0o600))
+	return path
 }

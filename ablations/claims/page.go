@@ -45,8 +45,8 @@ are decided. Each is a study of `+"`tiny`"+`, with its plan's hash committed bef
 `+"`metro claims run C4`"+` trains it.
 
 A contrast is a weighted difference of arms, paired by seed, in the frozen AUC, or in what a claim's note says; differences within
-±%.2g do not matter. A claim is decided by its own tests, at 5 %%. p is after Holm's correction over the whole ledger: %d of those decided have a difference that
-stands then too. "Elsewhere" is half and twice the learning rate, with half of the seeds, and `+"`mini`"+`, 600 steps of it by Muon,
+±%.2g do not matter. A claim is decided by its own tests, at 5 %%. p, of the test that decided, is after Holm's correction over the whole ledger: %d of those
+decided stand then too. "Elsewhere" is half and twice the learning rate, with half of the seeds, and `+"`mini`"+`, 600 steps of it by Muon,
 with three seeds. Processor hours are of all runs of a study, those that other claims share among them.
 
 `, decided, len(all), all[0].Margin, corrected)

@@ -178,24 +178,24 @@ func TestWouldMark(t *testing.T) {
 		require.Less(t, below(p), p)
 	}
 	l := newLab(t)
-	model, text := filepath.Join("..", "..", "notebooks", "models", "corrector"), "Close returns an errand if the file is closed."
+	model, text := filepath.Join("..", "..", "notebooks", "models", "mini"), "The boys was playing in the garden."
 	model, err := filepath.Abs(model)
 	require.NoError(t, err)
 	stdout, stderr, code := l.metro("correct", "--model", model, text)
 	require.Zero(t, code, stderr)
 	require.Equal(t, text+"\n", stdout)
-	require.Contains(t, stderr, "0 of 10 words are marked\n--threshold 0.")
+	require.Contains(t, stderr, "0 of 8 words are marked\n--threshold 0.")
 	_, threshold, _ := strings.Cut(stderr, "--threshold ")
 	threshold, said, _ := strings.Cut(threshold, " would mark ")
 	said, _, _ = strings.Cut(said, ",")
 	stdout, stderr, code = l.metro("correct", "--model", model, "--threshold", threshold, text)
 	require.Zero(t, code, stderr)
 	require.Contains(t, stdout, "["+strings.Trim(said, `"`)+" ")
-	require.Contains(t, stderr, "1 of 10 words")
+	require.Contains(t, stderr, "1 of 8 words")
 
-	stdout, stderr, code = l.metro("correct", "--model", model, "If err it not nil, the file is closed.") // README's example
+	stdout, stderr, code = l.metro("correct", "--model", model, "She had been sitting there four an hour.") // README's example
 	require.Zero(t, code, stderr)
-	require.Regexp(t, `^If err \[it \d\d % → is\] not nil, the file is closed\.\n$`, stdout)
+	require.Regexp(t, `^She had been sitting there \[four \d\d % → for\] an hour\.\n$`, stdout)
 	require.NotContains(t, stderr, "--threshold")
 }
 

@@ -20,6 +20,12 @@ import (
 	"metrolab/metro/training"
 )
 
+// A loss that rounding has made a little less than nothing is nothing.
+func TestLossOfNothing(t *testing.T) {
+	require.Equal(t, "loss 0.000", training.Progress{Phase: "training", Loss: -1e-9}.String())
+	require.Equal(t, "loss -0.100", training.Progress{Phase: "training", Loss: -0.1}.String())
+}
+
 // The progress of a training is one row at the bottom, at every width and when that changes; what is said stays above it,
 // and at the end nothing else is left.
 func TestBarIsOneRow(t *testing.T) {

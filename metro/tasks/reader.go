@@ -16,6 +16,7 @@ import (
 	"github.com/gomlx/gomlx/support/exceptions"
 
 	"metrolab/internal/usererr"
+	"metrolab/layers"
 	"metrolab/metro"
 	"metrolab/metro/data"
 	"metrolab/metro/tokens"
@@ -160,10 +161,27 @@ func (r *Reader) graph(scope *model.Scope, tokens *Node) (out []*Node) {
 	return out
 }
 
-// guesses are the probabilities and the ids of the most likely tokens.
+// guesses are the probabilities and the ids of the most likely tokens, and of equals of those with smaller ids.
 func (r *Reader) guesses(logits *Node) []*Node {
-	probs, ids := TopK(Softmax(logits), r.guessed, -1)
+	probs := Softmax(logits)
+	if layers.InPureGo(probs.Graph()) && r.guessed <= correctionChoice {
+		return maxima(probs, r.guessed)
+	}
+	probs, ids := TopK(probs, r.guessed, -1)
 	return []*Node{probs, ConvertDType(ids, dtypes.Int32)}
+}
+
+// maxima are the k largest of the last axis of probs and where they are, each found without those before. It is for pure Go, whose
+// sort took nine tenths of the time of reading with a vocabulary of 4,096; XLA's sort is the faster of the two.
+func maxima(probs *Node, k int) []*Node {
+	all := Iota(probs.Graph(), shapes.Make(dtypes.Int32, probs.Shape().Dimensions...), -1)
+	var best, ids []*Node
+	for range k {
+		id := ArgMax(probs, -1, dtypes.Int32)
+		best, ids = append(best, ReduceMax(probs, -1)), append(ids, id)
+		probs = Where(Equal(all, BroadcastToShape(InsertAxes(id, -1), all.Shape())), AddScalar(ZerosLike(probs), -1), probs)
+	}
+	return []*Node{Stack(best, -1), Stack(ids, -1)}
 }
 
 // Texts reads texts of any length. A text longer than a row is read in windows that overlap by half, and each token is

@@ -5,6 +5,7 @@ package tasks
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gomlx/compute"
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/gomlx/core/graph"
 	"github.com/stretchr/testify/require"
 
 	"metrolab/internal/backendtest"
@@ -102,6 +106,26 @@ func TestTextsAndRowsAgree(t *testing.T) {
 		require.Len(t, guesses, 3)
 		require.True(t, guesses[0].Prob >= guesses[1].Prob && guesses[1].Prob >= guesses[2].Prob && guesses[2].Prob > 0)
 	}
+}
+
+// Maxima are what sorting gives, between equals in the order of their ids.
+func TestMaximaAreTopK(t *testing.T) {
+	backendtest.ForEach(t, func(t *testing.T, be compute.Backend) {
+		draw := rand.New(rand.NewPCG(1, 2))
+		probs := make([][]float32, 50)
+		for i := range probs {
+			probs[i] = make([]float32, 9)
+			for j := range probs[i] {
+				probs[i][j] = float32(draw.IntN(4)) / 4
+			}
+		}
+		got := graph.MustExecOnceN(be, func(probs *graph.Node) []*graph.Node {
+			values, ids := graph.TopK(probs, 9, -1)
+			return append(maxima(probs, 9), values, graph.ConvertDType(ids, dtypes.Int32))
+		}, probs)
+		require.Equal(t, got[2].Value(), got[0].Value())
+		require.Equal(t, got[3].Value(), got[1].Value())
+	})
 }
 
 // Long texts, many at once, and texts without a token.

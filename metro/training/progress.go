@@ -23,7 +23,11 @@ func (p Progress) String() string {
 	if p.Phase == "compiling" || math.IsNaN(p.Loss) {
 		return p.Phase
 	}
-	words := fmt.Sprintf("loss %.3f", p.Loss)
+	loss := p.Loss
+	if math.Abs(loss) < 0.0005 {
+		loss = 0 // where nothing is left to learn a sum may be -1e-9, which would be -0.000
+	}
+	words := fmt.Sprintf("loss %.3f", loss)
 	if p.TokensPerSecond > 0 {
 		words += fmt.Sprintf(", %s tokens/s", humanize.Comma(int64(p.TokensPerSecond)))
 	}
