@@ -16,6 +16,7 @@ import (
 	"metrolab/metro"
 	"metrolab/metro/grow"
 	"metrolab/metro/hf"
+	"metrolab/metro/weights"
 	"metrolab/viz/table"
 )
 
@@ -86,6 +87,9 @@ func growModel(cmd *cobra.Command, f growFlags) error {
 	}
 	defer m.source.Close()
 	to, err := f.target(m.Model.Config)
+	if err == nil {
+		err = f.needGenerator(m.source)
+	}
 	if err != nil {
 		return err
 	}
@@ -102,7 +106,7 @@ func growModel(cmd *cobra.Command, f growFlags) error {
 		return err
 	}
 	w := cmd.OutOrStdout()
-	printReceipt(w, m.Model, large.Model(), f.options, receipt)
+	printReceipt(w, m.source, large, f.options, receipt)
 	if uneven := grow.Inexact(m.Model.Config, to); len(uneven) > 0 && !f.approximate {
 		return usererr.New("nothing was written: %s, and the function is kept only nearly, as the table says; take a multiple, or give --approximate", uneven[0])
 	}
@@ -127,6 +131,33 @@ func (f growFlags) target(from metro.Config) (metro.Config, error) {
 	return to, f.options.Idle(from, to)
 }
 
+// needGenerator is the user's error if something is said of the generator and src has none.
+func (f growFlags) needGenerator(src weights.Source) error {
+	if hasGenerator(src) {
+		return nil
+	}
+	said := "--restart-generator"
+	i := slices.IndexFunc(f.set, func(a string) bool { return strings.HasPrefix(strings.TrimSpace(a), string(metro.OwnerGenerator)+".") })
+	switch {
+	case i >= 0:
+		said = f.set[i]
+	case !f.options.RestartGenerator:
+		return nil
+	}
+	return usererr.New("%s holds no generator, so that %s would do nothing; leave it out, or name the folder of the pair", f.model, said)
+}
+
+// held lists the weights that src has.
+func held(src weights.Source) metro.Inventory {
+	m := src.Model()
+	return weights.Held(src, metro.Describe(m.Config, m.Vocab))
+}
+
+// hasGenerator reports whether src has weights that the generator alone reads.
+func hasGenerator(src weights.Source) bool {
+	return slices.ContainsFunc(held(src), func(w metro.Weight) bool { return w.ByGenerator && !w.ByMain })
+}
+
 // assignments are those of --set and, with --experts, those that it stands for, as far as --set does not say otherwise.
 func (f growFlags) assignments() []string {
 	if f.experts == 0 {
@@ -147,8 +178,9 @@ func (f growFlags) assignments() []string {
 }
 
 // printReceipt prints what a growth has done.
-func printReceipt(w io.Writer, small, large metro.Model, o grow.Options, r grow.Receipt) {
-	printTable(w, sizeTable(small, large))
+func printReceipt(w io.Writer, from, to weights.Source, o grow.Options, r grow.Receipt) {
+	small, large := from.Model(), to.Model()
+	printTable(w, sizeTable(from, to))
 	fmt.Fprintln(w)
 	printTable(w, differenceTable(r.Outputs))
 	if len(r.Ranks) > 0 {
@@ -178,7 +210,8 @@ func printReceipt(w io.Writer, small, large metro.Model, o grow.Options, r grow.
 }
 
 // sizeTable has a row for each size that has changed.
-func sizeTable(small, large metro.Model) table.Table {
+func sizeTable(from, to weights.Source) table.Table {
+	small, large := from.Model(), to.Model()
 	t := table.Table{Columns: []table.Column{{Name: "size"}, {Name: "from", Align: table.Right}, {Name: "to", Align: table.Right}}}
 	add := func(name string, from, to int) {
 		if from != to {
@@ -191,9 +224,9 @@ func sizeTable(small, large metro.Model) table.Table {
 		add(name+".heads", from.Heads, to.Heads)
 		add(name+".ffn", from.FFN, to.FFN)
 	}
-	count := func(m metro.Model) (all, active int) {
-		inv, _ := m.Config.Inventory(m.Vocab)
-		return inv.Count(), m.Config.Active(inv)
+	count := func(src weights.Source) (all, active int) {
+		inv := held(src)
+		return inv.Count(), src.Model().Config.Active(inv)
 	}
 	experts := func(reader metro.Owner) {
 		if f, ok := large.Config.Experts(reader); ok {
@@ -201,12 +234,14 @@ func sizeTable(small, large metro.Model) table.Table {
 		}
 	}
 	encoder("main", small.Config.Main, large.Config.Main)
-	encoder("generator", small.Config.Generator, large.Config.Generator)
+	if hasGenerator(from) {
+		encoder("generator", small.Config.Generator, large.Config.Generator)
+	}
 	add("width of the tables", small.Config.EmbeddingWidth(), large.Config.EmbeddingWidth())
 	experts(metro.OwnerMain)
 	experts(metro.OwnerGenerator)
-	before, activeBefore := count(small)
-	now, active := count(large)
+	before, activeBefore := count(from)
+	now, active := count(to)
 	add("weights", before, now)
 	if active != now {
 		add("weights that a token meets", activeBefore, active)

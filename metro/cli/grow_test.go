@@ -57,6 +57,18 @@ func TestGrow(t *testing.T) {
 	require.Contains(t, said, "is there already")
 	_, said, code = grow(filepath.Join(l.dir, "uneven"), "--set", "main.width=24", "--approximate")
 	require.Equal(t, exitDone, code, said)
+
+	run = filepath.Join(grown, "discriminator")
+	for message, more := range map[string][]string{
+		"so that generator.width=128 would do nothing": {"--set", "main.width=64", "--set", "generator.width=128"},
+		"so that --restart-generator would do nothing": {"--set", "main.width=64", "--restart-generator"},
+	} {
+		out := filepath.Join(l.dir, "refused")
+		_, said, code := grow(out, more...)
+		require.Equal(t, exitUser, code, said)
+		require.Contains(t, said, message)
+		require.NoDirExists(t, out)
+	}
 }
 
 // Maps become experts, and pretraining goes on with the same loss where there are slots for all, so that gate, dispatch and combination

@@ -216,9 +216,12 @@ func mismatch(from, to metro.Config, o Options) error {
 				same(s.Path, s.Value, there[i].Value)
 			}
 		}
-		if a.Width/a.Heads != b.Width/b.Heads {
-			bad("heads are copied whole, and %s.heads=%d makes them %d wide in the place of %d; set %s.heads=%d", prefix, b.Heads, b.Width/b.Heads, a.Width/a.Heads,
-				prefix, max(1, b.Width*a.Heads/a.Width))
+		if head := a.Width / a.Heads; head != b.Width/b.Heads {
+			way := fmt.Sprintf("set %s.heads=%d", prefix, b.Width/head)
+			if b.Width%head != 0 {
+				way = fmt.Sprintf("take a width that is a multiple of %d", head)
+			}
+			bad("heads are copied whole, and %s.heads=%d makes them %d wide in the place of %d; %s", prefix, b.Heads, b.Width/b.Heads, head, way)
 		}
 		if sharing := a.LayerSharing; shares(a) && b.Layers != a.Layers {
 			bad("%s.layer_sharing=%s has one layer's weights for all, so that %s.layers=%d cannot become %d; grow its width, or from a model with %s.layer_sharing=%s", prefix, sharing,

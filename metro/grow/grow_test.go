@@ -420,6 +420,7 @@ func TestRefusals(t *testing.T) {
 	for set, message := range map[string]string{
 		"main.width=4 main.heads=1":                      "8 coordinates do not grow to 4",
 		"main.width=16 main.heads=2":                     "set main.heads=4",
+		"main.width=14 main.heads=2":                     "heads are copied whole, and main.heads=2 makes them 7 wide in the place of 4; take a width that is a multiple of 4",
 		"main.layers=1":                                  "main.layers is 2 and would become 1",
 		"main.activation=relu":                           "main.activation is gelu_tanh and would become relu",
 		"sharing=none":                                   "sharing is token_position and would become none",
