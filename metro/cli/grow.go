@@ -133,29 +133,24 @@ func (f growFlags) target(from metro.Config) (metro.Config, error) {
 
 // needGenerator is the user's error if something is said of the generator and src has none.
 func (f growFlags) needGenerator(src weights.Source) error {
-	if hasGenerator(src) {
+	var said []string
+	for _, a := range f.set {
+		if strings.HasPrefix(strings.TrimSpace(a), string(metro.OwnerGenerator)+".") {
+			said = append(said, a)
+		}
+	}
+	if f.options.RestartGenerator {
+		said = append(said, "--restart-generator")
+	}
+	if len(said) == 0 || hasGenerator(src) {
 		return nil
 	}
-	said := "--restart-generator"
-	i := slices.IndexFunc(f.set, func(a string) bool { return strings.HasPrefix(strings.TrimSpace(a), string(metro.OwnerGenerator)+".") })
-	switch {
-	case i >= 0:
-		said = f.set[i]
-	case !f.options.RestartGenerator:
-		return nil
-	}
-	return usererr.New("%s holds no generator, so that %s would do nothing; leave it out, or name the folder of the pair", f.model, said)
-}
-
-// held lists the weights that src has.
-func held(src weights.Source) metro.Inventory {
-	m := src.Model()
-	return weights.Held(src, metro.Describe(m.Config, m.Vocab))
+	return usererr.New("%s holds no generator, so that %s would do nothing; leave it out, or name the folder of the pair", f.model, strings.Join(said, " and "))
 }
 
 // hasGenerator reports whether src has weights that the generator alone reads.
 func hasGenerator(src weights.Source) bool {
-	return slices.ContainsFunc(held(src), func(w metro.Weight) bool { return w.ByGenerator && !w.ByMain })
+	return slices.ContainsFunc(weights.All(src), func(w metro.Weight) bool { return w.ByGenerator && !w.ByMain })
 }
 
 // assignments are those of --set and, with --experts, those that it stands for, as far as --set does not say otherwise.
@@ -225,7 +220,7 @@ func sizeTable(from, to weights.Source) table.Table {
 		add(name+".ffn", from.FFN, to.FFN)
 	}
 	count := func(src weights.Source) (all, active int) {
-		inv := held(src)
+		inv := weights.All(src)
 		return inv.Count(), src.Model().Config.Active(inv)
 	}
 	experts := func(reader metro.Owner) {

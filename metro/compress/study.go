@@ -115,7 +115,7 @@ type Detector struct {
 // NewDetector builds the detector of src's model. A model without a head that could detect is the user's error.
 func NewDetector(be compute.Backend, src weights.Source, h *Halves) (d *Detector, err error) {
 	m := src.Model()
-	held := weights.Held(src, metro.Describe(m.Config, m.Vocab))
+	held := weights.All(src)
 	d = &Detector{m, h, held, model.NewStore(), nil, max(1, 2048/h.set.SeqLen)}
 	if len(held.HeadOf(metro.OwnerMain, metro.HeadRTD))+len(held.HeadOf(metro.OwnerMain, metro.HeadCLM))+len(held.HeadOf(metro.OwnerMain, metro.HeadLM)) == 0 {
 		return nil, usererr.New("%s has no head that could detect replaced tokens", src)

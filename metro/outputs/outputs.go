@@ -40,7 +40,7 @@ const (
 // Of runs the parts that src has weights for on rows of equally many ids, no longer than the model's, in float32.
 func Of(be compute.Backend, src weights.Source, rows [][]int32) (o Outputs, err error) {
 	m := src.Model()
-	held := weights.Held(src, metro.Describe(m.Config, m.Vocab))
+	held := weights.All(src)
 	out, err := run(be, src, held, rows, func(scope *model.Scope, ids *Node) []*Node {
 		var out []*Node
 		o.Names, out = build(m, held, scope, ids)
@@ -77,7 +77,7 @@ func Loads(be compute.Backend, src weights.Source, rows [][]int32) (loads [][]fl
 	if _, ok := m.Config.Experts(metro.OwnerMain); !ok {
 		return nil, usererr.New("%s has no experts: main.feed_forward is %s", src, cmp.Or(m.Config.Main.FeedForward, metro.FeedForwardDense))
 	}
-	return run(be, src, weights.Held(src, metro.Describe(m.Config, m.Vocab)), rows, func(scope *model.Scope, ids *Node) []*Node {
+	return run(be, src, weights.All(src), rows, func(scope *model.Scope, ids *Node) []*Node {
 		g := ids.Graph()
 		return m.MainLoads(scope, ids, NotEqual(ids, Scalar(g, dtypes.Int32, m.PadID)), Scalar(g, dtypes.Float32, m.Config.Positions.Scale))
 	})

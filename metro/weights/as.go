@@ -41,6 +41,12 @@ func (c counterparts) of(w metro.Weight) (t Tensor, ok bool) {
 	return t, ok
 }
 
+// All returns the weights that src has, of all that a model of its config may have.
+func All(src Source) metro.Inventory {
+	m := src.Model()
+	return Held(src, metro.Describe(m.Config, m.Vocab))
+}
+
 // Held returns the weights of wanted, those of any model, that src has.
 func Held(src Source, wanted metro.Inventory) metro.Inventory {
 	there := counterpartsIn(src)
