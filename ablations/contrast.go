@@ -15,7 +15,7 @@ type Contrast map[string]float64
 
 // Contrast returns what the contrast is at each seed at which all of its arms have ended: NaN where one of them has no finite
 // outcome. No verdict may be asked of it where none may be of one of its arms. Compared with [Outcomes.Zero], it is tested as
-// the difference of an arm to the baseline is.
+// the difference of an arm to the baseline is. Of the baseline alone it is the outcome, and no verdict may be asked before all of its runs have ended.
 func (r Results) Contrast(name string, weights Contrast) Outcomes {
 	sum := Outcomes{Name: name, BySeed: map[int64]float64{}}
 	missing := map[int64]bool{}
@@ -36,6 +36,10 @@ func (r Results) Contrast(name string, weights Contrast) Outcomes {
 		case ended:
 			sum.BySeed[seed] = math.NaN()
 		}
+	}
+	if _, baseline := weights[BaselineName]; baseline && len(weights) == 1 {
+		sum.Withheld = cmp.Or(r.exploratory(), r.interim(BaselineName))
+		return sum
 	}
 	for _, arm := range slices.Sorted(maps.Keys(weights)) {
 		if arm != BaselineName {

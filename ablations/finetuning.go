@@ -102,7 +102,7 @@ type tunedRun struct {
 // tunedFile is that of an arm at a seed. Arms go by their place, which the plan holds, since their names are free.
 func (r Results) tunedFile(arm string, seed int64) string {
 	place := slices.IndexFunc(r.Arms, func(a Arm) bool { return a.Name == arm })
-	return filepath.Join(r.folder(), tunedDir, fmt.Sprintf("arm-%d-seed-%d.json", place, seed))
+	return filepath.Join(r.Folder(), tunedDir, fmt.Sprintf("arm-%d-seed-%d.json", place, seed))
 }
 
 // keepTuned writes down what the fine-tuning of a run is.

@@ -94,7 +94,7 @@ func TestShardsOfAFinetuning(t *testing.T) {
 	require.Equal(t, 6, results.Ended())
 
 	// The first shard wrote the plan before the second had trained anything, and now writes it once more.
-	dir, late := results.folder(), results.Plan()
+	dir, late := results.Folder(), results.Plan()
 	late.Runs = slices.Clone(late.Runs)
 	for i := range late.Runs {
 		if i%2 == 1 {

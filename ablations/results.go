@@ -49,8 +49,8 @@ type Results struct {
 	dir string // the study's folder, if it is not that of its name in the store
 }
 
-// folder is the study's.
-func (r Results) folder() string {
+// Folder is the study's.
+func (r Results) Folder() string {
 	return cmp.Or(r.dir, filepath.Join(r.Store.Root, r.Study.Name))
 }
 

@@ -44,6 +44,7 @@ type Claim struct {
 	// auxiliary is what the baseline is set to for the run whose model, or generator, the arms read, if hasAuxiliary.
 	auxiliary    []string
 	hasAuxiliary bool
+	lowRank      []lowRank // arms that train nothing, beside the baseline
 }
 
 // Expectation is what a claim says of its contrast, whose higher values are better.
@@ -167,7 +168,7 @@ func Parse(path string, text []byte) (Claim, error) {
 		"id": &c.ID, "claim": &c.Says, "source": &c.Source, "certainty": &c.Certainty, "published": &c.Published,
 		"note": &c.Note, "expects": (*string)(&c.Expects), "one_rate": &c.OneRate,
 	}
-	keys := slices.Concat(words, studyParts, []string{"contrast", "margin", "auxiliary", "preregistered"})
+	keys := slices.Concat(words, studyParts, []string{"contrast", "margin", "auxiliary", "low_rank", "preregistered"})
 	err = c.document.Keys(root, keys, func(key string, n *yaml.Node) (err error) {
 		switch {
 		case into[key] != nil:
@@ -182,6 +183,8 @@ func Parse(path string, text []byte) (Claim, error) {
 				c.Contrast[arm.Value], err = c.document.Number(weight)
 				return err
 			})
+		case key == "low_rank":
+			err = c.document.List(n, c.parseLowRank)
 		case key == "auxiliary":
 			c.hasAuxiliary = true
 			err = c.document.Each(n, func(path, value *yaml.Node) error {
@@ -216,6 +219,9 @@ func (c Claim) check() error {
 	for _, change := range study.Changes {
 		arms = append(arms, change.Name)
 	}
+	for _, arm := range c.lowRank {
+		arms = append(arms, arm.Name)
+	}
 	sum := 0.0
 	for arm, weight := range c.Contrast {
 		if !slices.Contains(arms, arm) {
@@ -235,7 +241,7 @@ func (c Claim) check() error {
 	case !(c.Margin > 0):
 		return fault("margin is a number above 0")
 	}
-	return nil
+	return c.document.At(c.root, c.checkLowRank(study))
 }
 
 // auxiliaryRun stands in a claim's file for the run that is trained before its study.
@@ -350,6 +356,9 @@ func (c Claim) Hash(study ablations.Study) (string, error) {
 	}
 	for _, arm := range arms {
 		plan["arm "+arm.Name] = arm.Config.Identity()
+	}
+	if len(c.lowRank) > 0 {
+		plan["low rank"] = c.lowRank
 	}
 	if strings.Contains(study.Outcome.Metric, ":") { // it is read off the course of a run, which is seen as often as this
 		plan["eval_every"] = study.Baseline.Training.EvalEvery

@@ -16,6 +16,7 @@ import (
 	"metrolab/ablations/claims"
 	"metrolab/internal/backendtest"
 	"metrolab/internal/usererr"
+	"metrolab/metro/compress"
 	"metrolab/metro/runs"
 	"metrolab/metro/text"
 	"metrolab/metro/training"
@@ -196,6 +197,9 @@ func TestThePageIsTheLedgers(t *testing.T) {
 	}
 }
 
+// lowRank is the part of a claim's file that has one arm of low rank.
+const lowRank = "low_rank:\n  - {name: low, target: feed_forward, method: svd, layers: last, ranks: [1]}\n"
+
 func TestClaimsThatAreWrong(t *testing.T) {
 	const whole = "id: X\nclaim: y\nsource: z\ncertainty: paper\npublished: w\nexpects: better\nmargin: 0.02\nseeds: [0]\narms:\n  - {name: a, set: {positions.relative: none}}\n"
 	_, err := claims.Parse("x.yaml", []byte(whole+"contrast: {baseline: 1, a: -1}\n"))
@@ -206,9 +210,26 @@ func TestClaimsThatAreWrong(t *testing.T) {
 		"contrast: {baseline: x}\n":                               "x.yaml:11:",
 		"contrst: {}\n":                                           `did you mean "contrast"`,
 		"contrast: {baseline: 1, a: -1}\nset: {trainig.steps: 1}": `did you mean "training.steps"`,
+		"contrast: {baseline: 1, a: -1}\n" + lowRank:            "beside no other arm",
 	} {
 		_, err := claims.Parse("x.yaml", []byte(whole+more))
 		require.True(t, usererr.Is(err), more)
+		require.ErrorContains(t, err, says)
+	}
+	alone, _, _ := strings.Cut(whole, "arms:")
+	alone += "contrast: {baseline: 1, low: -1}\n"
+	_, err = claims.Parse("x.yaml", []byte(alone+lowRank))
+	require.NoError(t, err)
+	for more, says := range map[string]string{
+		strings.Replace(lowRank, "low,", "baseline,", 1): `"baseline" is not`,
+		strings.Replace(lowRank, "rank", "rnk", 2):       "low_rnk",
+		lowRank + lowRank[len("low_rank:\n"):]:           `"low" is not`,
+		lowRank + "outcome: val_rtd_auc\n":               "on a frozen set of tokens, not by val_rtd_auc",
+		strings.Replace(lowRank, "[1]", "[0]", 1):        "1 or more, not 0",
+		strings.Replace(lowRank, "svd", "lu", 1):         `a method of ["cp"`,
+	} {
+		_, err := claims.Parse("x.yaml", []byte(alone+more))
+		require.True(t, usererr.Is(err), "%s: %v", more, err)
 		require.ErrorContains(t, err, says)
 	}
 	_, err = claims.Find("C99")
@@ -234,9 +255,13 @@ func TestEachClaimRuns(t *testing.T) {
 		if study.Finetune != nil { // on texts that are made here, since the probe's are Go's whole documentation
 			study.Finetune.Task, study.Finetune.Steps = labelled(t), 4
 		}
+		if len(claim.LowRank()) > 0 { // whose ranks ask for matrices of 32
+			require.NoError(t, study.Baseline.SetAll("main.width=32", "generator.width=32"))
+		}
 		results, err := study.Run(t.Context(), runner, 2, nil)
 		require.NoError(t, err, claim.ID)
 		require.Equal(t, len(results.Runs), results.Ended(), claim.ID)
+		require.NoError(t, claim.MeasureLowRank(t.Context(), runner, results, nil))
 		entry, err := claim.Entry(v, results)
 		require.NoError(t, err)
 		require.Len(t, entry.BySeed, 1, claim.ID)
@@ -249,6 +274,61 @@ func TestEachClaimRuns(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, entry, again, "what lies on the disk is enough")
 	}
+}
+
+// Arms of low rank are the baseline's models: without their measuring there is no verdict, full rank changes nothing, what
+// was measured of other arms does not count, and the difference is that of the rows that did not choose.
+func TestArmsOfLowRank(t *testing.T) {
+	runner := lab(t)
+	parse := func(arms string) claims.Claim {
+		text := "id: X\nclaim: y\nsource: z\ncertainty: paper\npublished: w\nexpects: better\nmargin: 0.02\nseeds: [3]\n" +
+			"contrast: {low: 2, baseline: -2}\n" + arms
+		claim, err := claims.Parse("x.yaml", []byte(text))
+		require.NoError(t, err)
+		return claim
+	}
+	claim, v := parse(lowRank), claims.Variant{Recipe: "micro"}
+	study, err := claim.Study(v)
+	require.NoError(t, err)
+	results, err := study.Run(t.Context(), runner, 1, nil)
+	require.NoError(t, err)
+	entry := func(c claims.Claim) claims.Entry {
+		c.Preregistered["micro"], err = c.Hash(study)
+		require.NoError(t, err)
+		e, err := c.Entry(v, results)
+		require.NoError(t, err)
+		return e
+	}
+	require.Equal(t, "interim: low rank is measured of 0 of 1 models", entry(claim).Withheld)
+
+	require.NoError(t, claim.MeasureLowRank(t.Context(), runner, results, nil))
+	measured := entry(claim)
+	require.Empty(t, measured.Withheld)
+	src, err := training.LoadPretrained(filepath.Join(runner.Store.Root, results.Runs[0].ID))
+	require.NoError(t, err)
+	weights, err := src.Source()
+	require.NoError(t, err)
+	defer weights.Close()
+	dataset, err := runner.Dataset(t.Context(), study.Baseline, nil)
+	require.NoError(t, err)
+	set, err := training.FrozenSet(dataset, training.FrozenUnigram, study.Baseline.Evaluation.Rows)
+	require.NoError(t, err)
+	halves, err := compress.NewHalves(set)
+	require.NoError(t, err)
+	detector, err := compress.NewDetector(runner.Backend, weights, halves)
+	require.NoError(t, err)
+	defer detector.Close()
+	asked := compress.Study{Target: compress.TargetFeedForward, Methods: []string{compress.MethodSVD}, Layers: []string{"last"}, Ranks: []int{1}}
+	scores, err := asked.Score(t.Context(), detector, weights, nil)
+	require.NoError(t, err)
+	want := asked.Summarise(halves, []*compress.Scores{scores}).Variants[0].Reported
+	require.NotZero(t, want)
+	require.Equal(t, map[int64]float64{3: 2 * want}, measured.BySeed)
+
+	whole := parse(strings.Replace(lowRank, "[1]", "[16]", 1))
+	require.Contains(t, entry(whole).Withheld, "0 of 1 models", "what lies there is of rank 1")
+	require.NoError(t, whole.MeasureLowRank(t.Context(), runner, results, nil))
+	require.InDelta(t, 0, entry(whole).BySeed[3], 1e-3, "full rank is the model as it is")
 }
 
 // labelled writes texts of two classes, and returns their file.

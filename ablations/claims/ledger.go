@@ -123,7 +123,10 @@ func (c Claim) Entry(v Variant, r ablations.Results) (Entry, error) {
 		return Entry{}, err
 	}
 	e := Entry{Claim: c.ID, Recipe: v.Recipe, Rate: v.Rate, Plan: hash, Outcome: r.Study.Outcome.Metric, BySeed: map[int64]float64{}, Runs: r.Ended()}
-	contrast := r.Contrast(c.ID, c.Contrast)
+	contrast, processor, err := c.contrast(r)
+	if err != nil {
+		return Entry{}, err
+	}
 	e.Withheld = contrast.Withheld
 	for seed, value := range contrast.BySeed {
 		if math.IsNaN(value) {
@@ -143,11 +146,12 @@ func (c Claim) Entry(v Variant, r ablations.Results) (Entry, error) {
 		}
 	}
 	e.Caution = strings.Join(cautions, "; ")
+	e.Hours = processor / 3600
 	e.describe(r)
 	return e, nil
 }
 
-// describe fills what the runs took, and where and when they were made: that of the last.
+// describe adds what the runs took, and fills where and when they were made: that of the last.
 func (e *Entry) describe(r ablations.Results) {
 	var last time.Time
 	for _, run := range r.Runs {

@@ -137,6 +137,9 @@ func showClaim(w io.Writer, claim claims.Claim, ledger claims.Ledger) error {
 	for _, change := range study.Changes {
 		facts.Rows = append(facts.Rows, []any{"arm", change.Name + ": " + strings.Join(change.Set, " ")})
 	}
+	for _, arm := range claim.LowRank() {
+		facts.Rows = append(facts.Rows, []any{"arm", arm})
+	}
 	printTable(w, facts)
 	fmt.Fprintln(w)
 	asked := table.Table{Columns: []table.Column{
@@ -310,6 +313,12 @@ func runClaim(cmd *cobra.Command, runner *training.Runner, out string, share sha
 	}
 	if _, writing := results.Write(dir); writing != nil || err != nil {
 		return errors.Join(err, writing)
+	}
+	bar := newBar("compressing models")
+	err = q.claim.MeasureLowRank(cmd.Context(), runner, results, bar.set)
+	bar.finish()
+	if err != nil {
+		return err
 	}
 	entry, err := q.claim.Entry(q.variant, results)
 	if err != nil {
