@@ -210,7 +210,7 @@ func TestClaimsThatAreWrong(t *testing.T) {
 		"contrast: {baseline: x}\n":                               "x.yaml:11:",
 		"contrst: {}\n":                                           `did you mean "contrast"`,
 		"contrast: {baseline: 1, a: -1}\nset: {trainig.steps: 1}": `did you mean "training.steps"`,
-		"contrast: {baseline: 1, a: -1}\n" + lowRank:            "beside no other arm",
+		"contrast: {baseline: 1, a: -1}\n" + lowRank:              "beside no other arm",
 	} {
 		_, err := claims.Parse("x.yaml", []byte(whole+more))
 		require.True(t, usererr.Is(err), more)
