@@ -138,11 +138,13 @@ var reported = []struct{ metric, remark string }{
 // figures draws those of the report: the differences, and the curves that there are. Problems are what of the logs cannot be
 // read.
 func (r Results) figures() (figures []viz.Figure, problems []string, err error) {
-	forest, err := r.Forest().Figure()
-	if err != nil {
-		return nil, nil, err
+	if forest := r.Forest(); len(forest.Effects) > 0 { // a baseline alone has nothing to differ from
+		figure, err := forest.Figure()
+		if err != nil {
+			return nil, nil, err
+		}
+		figures = append(figures, figure)
 	}
-	figures = append(figures, forest)
 	if times := r.TimesToTarget(); len(times.Series) > 0 {
 		figure, err := times.Figure()
 		if err != nil {

@@ -292,6 +292,9 @@ func TestArmsOfLowRank(t *testing.T) {
 	require.NoError(t, err)
 	results, err := study.Run(t.Context(), runner, 1, nil)
 	require.NoError(t, err)
+	written, err := results.Write(filepath.Join(runner.Store.Root, study.Name))
+	require.NoError(t, err, "a study of the baseline alone has a report as any has")
+	require.FileExists(t, written.Report)
 	entry := func(c claims.Claim) claims.Entry {
 		c.Preregistered["micro"], err = c.Hash(study)
 		require.NoError(t, err)

@@ -66,9 +66,8 @@ with three seeds. Processor hours are of all runs of a study, those that other c
 Sure by: paper = read in its text; code = read in the authors' code; issue = an author's answer; notes = reading notes and reviews
 by others; abstract = no more was read; memory = not verified; derived = follows from the others.
 
-Two more train nothing, so that no study of arms and seeds could ask them: C8 (drawing fakes once saves 30 to 40 % of the operations)
-is [arithmetic](systems.md#fast-electra-a-generator-that-learns-no-more), and C13 (low rank after training does no harm) is
-[metro compress study](results.md#compression-by-rank), by twelve models. Neither is counted above.
+One more needs no run at all, and is not counted above: C8 (drawing fakes once saves 30 to 40 % of the operations) is
+[arithmetic](systems.md#fast-electra-a-generator-that-learns-no-more).
 
 ## What a model of this size cannot tell
 
