@@ -87,9 +87,6 @@ func (r Report) check() error {
 	if r.Title == "" || r.Outcome == "" || r.Baseline.Name == "" {
 		return fmt.Errorf("it needs a title, an outcome and a baseline name; got %q, %q and %q", r.Title, r.Outcome, r.Baseline.Name)
 	}
-	if len(r.Effects) == 0 {
-		return fmt.Errorf("no arms to compare with the baseline")
-	}
 	if err := r.Effects.Check(); err != nil {
 		return err
 	}

@@ -105,6 +105,18 @@ func TestReportFlagsFailedRuns(t *testing.T) {
 	require.Contains(t, string(page), "<td>loss is NaN at step 720</td>")
 }
 
+// A baseline by itself is a study too: its runs, and no verdict.
+func TestReportOfTheBaselineAlone(t *testing.T) {
+	r := demoReport(1)
+	r.Effects = nil
+	path := filepath.Join(t.TempDir(), "report.html")
+	require.NoError(t, r.Save(path))
+	page, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(page), "Nothing to compare: "+r.Baseline.Name+" alone.")
+	require.NotContains(t, string(page), "paired t test", "there are no pairs")
+}
+
 func TestReportRefusesWhatWouldMislead(t *testing.T) {
 	good := demoReport(1)
 	path := filepath.Join(t.TempDir(), "report.html")
@@ -113,7 +125,6 @@ func TestReportRefusesWhatWouldMislead(t *testing.T) {
 	require.NoError(t, err)
 	for want, spoil := range map[string]func(*Report){
 		"needs a title, an outcome and a baseline name": func(r *Report) { r.Outcome = "" },
-		"no arms to compare with the baseline":          func(r *Report) { r.Effects = nil },
 		`has the verdict ""`:                            func(r *Report) { r.Effects = viz.Effects{{Name: "a"}} },
 		"outside its interval":                          func(r *Report) { r.Effects = viz.Effects{{Verdict: viz.Better, Low: 1, High: 2}} },
 		`figure 1 ("x") has no picture or no caption`:   func(r *Report) { r.Figures = []viz.Figure{{Name: "x"}} },

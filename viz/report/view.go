@@ -106,6 +106,9 @@ func (r Report) headline() string {
 		names[e.Verdict] = append(names[e.Verdict], e.Name)
 	}
 	all, open, none := len(r.Effects), len(names[viz.Undecided]), len(names[viz.None])
+	if all == 0 {
+		return "Nothing to compare: " + r.Baseline.Name + " alone."
+	}
 	if none == all {
 		if slices.ContainsFunc(r.Effects, func(e viz.Effect) bool { return e.Says() != r.Effects[0].Says() }) {
 			return fmt.Sprintf("No verdict on any of %d changes.", all)
