@@ -190,8 +190,9 @@ func (c Claim) readLowRank(r ablations.Results) (found lowRankFound, err error) 
 // LowRank says what each arm of low rank is, a line each.
 func (c Claim) LowRank() (lines []string) {
 	for _, arm := range c.lowRank {
-		lines = append(lines, fmt.Sprintf("%s: the baseline's models, %s of %s in layers %q by the best of ranks %v",
-			arm.Name, arm.Study.Methods[0], arm.Study.Target, arm.Study.Layers[0], arm.Study.Ranks))
+		s := arm.Study
+		ranks := strings.ReplaceAll(strings.Trim(fmt.Sprint(s.Ranks), "[]"), " ", ", ")
+		lines = append(lines, fmt.Sprintf("%s: the baseline's models after %s of target=%s layers=%s, at the best rank of %s", arm.Name, s.Methods[0], s.Target, s.Layers[0], ranks))
 	}
 	return lines
 }
