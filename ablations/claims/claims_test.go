@@ -226,6 +226,8 @@ func TestClaimsThatAreWrong(t *testing.T) {
 		lowRank + lowRank[len("low_rank:\n"):]:           `"low" is not`,
 		lowRank + "outcome: val_rtd_auc\n":               "on a frozen set of tokens, not by val_rtd_auc",
 		strings.Replace(lowRank, "[1]", "[0]", 1):        "1 or more, not 0",
+		strings.Replace(lowRank, "[1]", "[1, 65]", 1):    `arm "low" at tiny: a rank of 65 is more than main.layer_1.ffn_in.weights, 64 × 128`,
+		strings.Replace(lowRank, "last", "first", 1):     `not "first"`,
 		strings.Replace(lowRank, "svd", "lu", 1):         `a method of ["cp"`,
 	} {
 		_, err := claims.Parse("x.yaml", []byte(alone+more))
@@ -327,6 +329,13 @@ func TestArmsOfLowRank(t *testing.T) {
 	want := asked.Summarise(halves, []*compress.Scores{scores}).Variants[0].Reported
 	require.NotZero(t, want)
 	require.Equal(t, map[int64]float64{3: 2 * want}, measured.BySeed)
+
+	onBigrams := results
+	onBigrams.Study.Outcome.Metric = training.FrozenBigram
+	require.NoError(t, claim.MeasureLowRank(t.Context(), runner, onBigrams, nil))
+	require.Contains(t, entry(claim).Withheld, "0 of 1 models", "what lies there is of another set")
+	require.NoError(t, claim.MeasureLowRank(t.Context(), runner, results, nil))
+	require.Equal(t, measured, entry(claim))
 
 	whole := parse(strings.Replace(lowRank, "[1]", "[16]", 1))
 	require.Contains(t, entry(whole).Withheld, "0 of 1 models", "what lies there is of rank 1")

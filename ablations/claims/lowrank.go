@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"metrolab/ablations"
+	"metrolab/ablations/studies"
 	"metrolab/internal/machine"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
@@ -39,6 +40,7 @@ const lowRankFile = "lowrank.json"
 
 // lowRankFound is what it holds.
 type lowRankFound struct {
+	Set  string               `json:"set,omitempty"` // that rows are of, where it is another than that of claims
 	Arms []lowRank            `json:"arms"`
 	Runs map[string]lowRankOf `json:"runs"` // by ID
 }
@@ -175,14 +177,18 @@ func (a lowRank) choose(ctx context.Context, d *compress.Detector, halves *compr
 	return a.Study.Summarise(halves, []*compress.Scores{scores}).Chosen[0], nil
 }
 
-// readLowRank reads what has been measured in a study's folder. What was measured of other arms is nothing.
+// readLowRank reads what has been measured in a study's folder. What was measured of other arms, or on another set, is nothing.
 func (c Claim) readLowRank(r ablations.Results) (found lowRankFound, err error) {
 	err = runs.ReadJSON(filepath.Join(r.Folder(), lowRankFile), &found)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return found, err
 	}
-	if !reflect.DeepEqual(found.Arms, c.lowRank) || found.Runs == nil {
-		found = lowRankFound{c.lowRank, map[string]lowRankOf{}}
+	set := r.Study.Outcome.Metric
+	if set == studies.FrozenAUC.Metric {
+		set = ""
+	}
+	if !reflect.DeepEqual(found.Arms, c.lowRank) || found.Set != set || found.Runs == nil {
+		found = lowRankFound{set, c.lowRank, map[string]lowRankOf{}}
 	}
 	return found, nil
 }
@@ -240,5 +246,43 @@ func (c Claim) checkLowRank(study ablations.Study) error {
 	case !strings.HasPrefix(study.Outcome.Metric, "frozen_auc_") || study.Outcome.Metric == training.FrozenWords:
 		return usererr.New("arms of low rank are measured on a frozen set of tokens, not by %s", study.Outcome.Metric)
 	}
+	for _, v := range c.Variants() {
+		study, err := c.Study(v)
+		if err != nil {
+			return err
+		}
+		for _, arm := range c.lowRank {
+			if err := arm.Study.Check(untrained{study.Baseline}); err != nil {
+				return usererr.New("arm %q at %s: %w", arm.Name, v, err)
+			}
+		}
+	}
 	return nil
 }
+
+// untrained is a model of a config before there is any: it has the shapes of its weights, and no values.
+type untrained struct{ config metro.Config }
+
+// String implements [weights.Source].
+func (u untrained) String() string { return "the baseline's model" }
+
+// Model implements [weights.Source].
+func (u untrained) Model() metro.Model {
+	return metro.Model{Config: u.config, Vocab: u.config.Data.VocabSize}
+}
+
+// Tensors implements [weights.Source].
+func (u untrained) Tensors() (list []weights.Tensor) {
+	for _, w := range metro.Describe(u.config, u.config.Data.VocabSize) {
+		list = append(list, weights.Tensor{Name: w.Tensor(), Shape: w.Shape})
+	}
+	return list
+}
+
+// Read implements [weights.Source].
+func (u untrained) Read(name string, _ []float32) error {
+	return fmt.Errorf("%s has no values of %s: nobody has trained it", u, name)
+}
+
+// Close implements [weights.Source].
+func (u untrained) Close() error { return nil }
