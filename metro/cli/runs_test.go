@@ -14,8 +14,21 @@ import (
 	"github.com/rivo/uniseg"
 	"github.com/stretchr/testify/require"
 
+	"metrolab/metro/recipes"
 	"metrolab/metro/runs"
+	"metrolab/metro/training"
 )
+
+// A setting that the recipe does not have, an option of a part that another part stands for, has nothing beside it.
+func TestSettingsThatTheRecipeHasNot(t *testing.T) {
+	c := recipes.Micro()
+	require.NoError(t, c.SetAll("main.feed_forward=moe", "objective.name=rtd_clm_scl"))
+	text, err := settings(training.RunIdentity{Name: "micro", Config: c}, false).Text(80)
+	require.NoError(t, err)
+	require.Regexp(t, `main.feed_forward +moe +dense\n`, text)
+	require.Regexp(t, `main.feed_forward_options.experts +4\s*\n`, text)
+	require.NotContains(t, text, "nil")
+}
 
 // One run is forked, shown, compared, extended, checked, damaged and collected, as a reader of the pages would.
 func TestRunsCommands(t *testing.T) {

@@ -98,7 +98,11 @@ func settings(identity training.RunIdentity, whole bool) table.Table {
 		case !compare:
 			t.Rows = append(t.Rows, []any{f.Path, fmt.Sprint(f.Value)})
 		case f.Value != usual[f.Path].Value:
-			t.Rows = append(t.Rows, []any{f.Path, fmt.Sprint(f.Value), fmt.Sprint(usual[f.Path].Value)})
+			there := "" // of another part's option, and of what decides nothing
+			if u := usual[f.Path]; u.InUse {
+				there = fmt.Sprint(u.Value)
+			}
+			t.Rows = append(t.Rows, []any{f.Path, fmt.Sprint(f.Value), there})
 		}
 	}
 	if len(t.Rows) == 0 {
