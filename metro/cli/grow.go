@@ -86,6 +86,9 @@ func growModel(cmd *cobra.Command, f growFlags) error {
 		return err
 	}
 	defer m.source.Close()
+	if e, had := m.Model.Config.Experts(metro.OwnerMain); had && f.experts > 0 {
+		return usererr.New("%s has experts, which are not grown: %d of each feed-forward map; leave --experts out, or name the dense model that it was made of", f.model, e.Router.Experts)
+	}
 	to, err := f.target(m.Model.Config)
 	if err == nil {
 		err = f.needGenerator(m.source)

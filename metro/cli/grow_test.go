@@ -122,7 +122,8 @@ func TestGrowExperts(t *testing.T) {
 		model string
 		more  []string
 	}{
-		"has experts, which are not grown":                   {experts, []string{"--experts", "8"}},
+		"has experts, which are not grown: 4 of each":        {experts, []string{"--experts", "8"}},
+		"leave --experts out, or name the dense model":       {experts, []string{"--experts", "4"}},
 		"--experts is -1; a map becomes 1 and more":          {run, []string{"--experts", "-1"}},
 		"--experts is 0; a map becomes 1 and more":           {run, []string{"--experts", "0", "--set", "main.width=32"}},
 		"needs as many experts at least":                     {run, []string{"--experts", "1", "--set", "main.feed_forward_options.top_k=2"}},

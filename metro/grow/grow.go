@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"metrolab/internal/machine"
 	"metrolab/internal/randstream"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
@@ -146,6 +147,9 @@ func Grow(src weights.Source, to metro.Config, o Options) (weights.Source, error
 	if err := mismatch(m.Config, to, o); err != nil {
 		return nil, usererr.New("%s cannot grow so: %w", src, err)
 	}
+	if err := fits(to, m.Vocab, machine.MemoryLimit()); err != nil {
+		return nil, err
+	}
 	g := &grown{
 		Source: src, model: m, options: o, wanted: map[string]metro.Weight{}, shapes: weights.Shapes(src),
 		places: map[metro.Owner]map[metro.Place]metro.Weight{}, axes: map[metro.Owner]axes{},
@@ -177,6 +181,17 @@ func Grow(src weights.Source, to metro.Config, o Options) (weights.Source, error
 		g.list = append(g.list, weights.Tensor{Name: w.Tensor(), Shape: w.Shape})
 	}
 	return g, nil
+}
+
+// fits is the user's error if a machine with so much memory, 0 for not known, cannot hold the weights of a model of config c and their
+// gradients, which both comparing it and training it take: it would end the program.
+func fits(c metro.Config, vocab int, memory uint64) error {
+	const bytes, giga = 2 * 4, 1e9
+	if need := bytes * c.Parameters(vocab); memory > 0 && need > float64(memory) {
+		return usererr.New("a model of %.3g million weights needs %.3g GB at least, for these and their gradients; this machine has %.3g GB. Grow to less",
+			c.Parameters(vocab)/1e6, need/giga, float64(memory)/giga)
+	}
+	return nil
 }
 
 // mismatch returns why a model of config from cannot grow to one of config to.

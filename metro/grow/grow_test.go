@@ -428,6 +428,8 @@ func TestRefusals(t *testing.T) {
 		"embeddings.kind=table embeddings.token_types=2": "embeddings.token_types",
 		"main.width=16 generator.width=16 main.ffn=6":    "12 coordinates do not grow to 6",
 		"main.width=16 objective.generator_head=norm":    "objective.generator_head",
+		"main.width=1000000000":                          "GB at least, for these and their gradients; this machine has",
+		"main.ffn=1000000000000":                         "Grow to less",
 	} {
 		small := random(config(t))
 		to, err := grow.Target(small.model.Config, strings.Fields(set)...)
