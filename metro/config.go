@@ -367,12 +367,12 @@ const (
 // Growth is how a smaller model, that of training.init_from, becomes the one that training begins with; see package grow. What is
 // drawn for it follows from the seed of the run. The zero Growth is none: the models must have one shape.
 type Growth struct {
-	Width            string  `json:"width" class:"data" neutral:"" when:"training.init_from!=" since:"2"`                      // WidthNone, WidthFPI or WidthAKI: whether the model grows, and what copies of a coordinate are at first
-	Depth            string  `json:"depth" class:"data" neutral:"stack" when:"growth.width!=" since:"2"`                       // DepthStack, DepthInterpolate or DepthZero: which layer a new one begins as
-	Noise            float64 `json:"noise" class:"data" neutral:"0" when:"growth.width!=" since:"2"`                           // tells copies apart without a change of the function, in parts of the standard deviation of the weights that read them
-	RestartGenerator bool    `json:"restart_generator" class:"data" neutral:"false" when:"growth.width!= generator" since:"2"` // the generator's own weights are drawn anew
-	Optimizer        string  `json:"optimizer" class:"data" neutral:"reset" when:"growth.width!=" since:"2"`                   // OptimizerReset or OptimizerMapped: what becomes of the smaller model's moments
-	Approximate      bool    `json:"approximate" class:"operation" neutral:"false" when:"growth.width!=" since:"2"`            // allows shapes that keep the function only nearly
+	Width            string  `json:"width" class:"data" neutral:"" when:"training.init_from!=" since:"2"`                              // WidthNone, WidthFPI or WidthAKI: whether the model grows, and what copies of a coordinate are at first
+	Depth            string  `json:"depth" class:"data" neutral:"stack" when:"growth.width!=" since:"2"`                               // DepthStack, DepthInterpolate or DepthZero: which layer a new one begins as
+	Noise            float64 `json:"noise" class:"data" neutral:"0" when:"growth.width!=" since:"2"`                                   // tells copies apart without a change of the function, in parts of the standard deviation of the weights that read them
+	RestartGenerator bool    `json:"restart_generator" class:"data" neutral:"false" when:"growth.width!= trained_generator" since:"2"` // the generator's own weights are drawn anew
+	Optimizer        string  `json:"optimizer" class:"data" neutral:"reset" when:"growth.width!=" since:"2"`                           // OptimizerReset or OptimizerMapped: what becomes of the smaller model's moments
+	Approximate      bool    `json:"approximate" class:"operation" neutral:"false" when:"growth.width!=" since:"2"`                    // allows shapes that keep the function only nearly
 }
 
 // Values of Growth.Width.

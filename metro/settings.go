@@ -163,6 +163,7 @@ var idleRules = []struct {
 	{"optimizer.layer_decay_rule", Config.LeavesLayers, "task.adaptation leaves the layers as they are, and what learns beside them has the whole rate"},
 	{"objective.rtd_weight", func(c Config) bool { return c.Objective.Name == "all_token_lm" }, "objective.name=all_token_lm has no term of RTD"},
 	{mistThreshold, Config.overwritesAll, "the second pass asks RTD where to write under form=overwrite alone, and not under targets=oracle"},
+	{"optimizer.bias_correction", Config.TakesMoments, "growth.optimizer=mapped takes over moments that are corrected already"},
 	{"optimizer.final_fraction", func(c Config) bool {
 		return c.Optimizer.Schedule == ScheduleThen && c.Training.GeneratorSteps == 0 && c.Optimizer.WarmupSteps >= c.Training.Steps
 	}, "all of training.steps is warm-up"},
@@ -175,6 +176,11 @@ func (c Config) withoutGenerator() bool {
 }
 
 func (c Config) frozenGenerator() bool { return c.source().Generator == GeneratorFrozen }
+
+// TakesMoments reports whether a run begins with the moments of the model that grows.
+func (c Config) TakesMoments() bool {
+	return c.Task.Name == "" && c.Training.InitFrom != "" && c.Growth.Width != WidthNone && c.Growth.Optimizer == OptimizerMapped
+}
 
 func finetunes(c Config) bool { return c.Task.Name != "" }
 

@@ -86,7 +86,9 @@ var idleUnder = map[string][]idleCase{
 
 	"optimizer.learning_rate": nil, "optimizer.schedule": nil, "optimizer.warmup_steps": nil,
 	"optimizer.final_fraction": {{"optimizer.warmup_steps=60,training.steps=60", "", "all of training.steps is warm-up"}},
-	"optimizer.beta1":          nil, "optimizer.beta2": nil, "optimizer.epsilon": nil, "optimizer.bias_correction": nil, "optimizer.weight_decay": nil,
+	"optimizer.beta1":          nil, "optimizer.beta2": nil, "optimizer.epsilon": nil, "optimizer.weight_decay": nil,
+	"optimizer.bias_correction": {{"training.init_from=a,growth.width=fpi,growth.optimizer=mapped", "", "are corrected already"}},
+
 	"optimizer.clip_norm": nil, "optimizer.layer_decay": nil,
 	"optimizer.layer_decay_rule": {{"optimizer.layer_decay=1", "electra", "another optimizer.layer_decay"}},
 	"optimizer.groups":           nil, // see TestGroupsThatChangeNothing
@@ -99,12 +101,13 @@ var idleUnder = map[string][]idleCase{
 	"training.prefix_layers":  {{"training.prefix_steps=0", "", "it needs another training.prefix_steps"}},
 	"training.copy_generator": {{"training.generator_steps=0", "", "another training.generator_steps"}},
 
-	"growth.width":             {{"", "fpi", "it needs another training.init_from"}, {"task.name=families,training.init_from=a", "fpi", "fine-tuning does not look at"}},
-	"growth.depth":             {{"training.init_from=a", "interpolate", "another growth.width"}},
-	"growth.noise":             {{"training.init_from=a", "0.1", "another growth.width"}},
-	"growth.restart_generator": {{"training.init_from=a", "", "another growth.width"}, {"training.init_from=a,growth.width=fpi,objective.name=mlm", "", "has no generator"}},
-	"growth.optimizer":         {{"training.init_from=a", "mapped", "another growth.width"}},
-	"growth.approximate":       {{"training.init_from=a", "", "another growth.width"}},
+	"growth.width": {{"", "fpi", "it needs another training.init_from"}, {"task.name=families,training.init_from=a", "fpi", "fine-tuning does not look at"}},
+	"growth.depth": {{"training.init_from=a", "interpolate", "another growth.width"}},
+	"growth.noise": {{"training.init_from=a", "0.1", "another growth.width"}},
+	"growth.restart_generator": {{"training.init_from=a", "", "another growth.width"}, {"training.init_from=a,growth.width=fpi,objective.name=mlm", "", "has no generator"},
+		{"training.init_from=a,growth.width=fpi,sharing=none,replacements.checkpoint=b,replacements.source=frozen", "", "has no generator that learns"}},
+	"growth.optimizer":   {{"training.init_from=a", "mapped", "another growth.width"}},
+	"growth.approximate": {{"training.init_from=a", "", "another growth.width"}},
 
 	"evaluation.rows":    {task},
 	"evaluation.metrics": {task},

@@ -22,21 +22,43 @@ func growthOf(c metro.Config) grow.Options {
 	return grow.Options{Width: g.Width, Depth: g.Depth, Noise: g.Noise, RestartGenerator: g.RestartGenerator, Seed: c.Seed}
 }
 
+// growing returns the configs that p grows from and to for a run of c. Both are without a generator if p has none, or the run trains none:
+// what a config says of one then is nobody's.
+func (p Pretrained) growing(c metro.Config) (from, to metro.Config, err error) {
+	from, to = p.Model.Config, c
+	src, err := p.Source()
+	if err != nil {
+		return from, to, err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	trains, _ := c.Inventory(p.Model.Vocab)
+	for _, inv := range []metro.Inventory{weights.All(src), trains.Learning()} {
+		if len(inv.HeadOf(metro.OwnerGenerator, metro.HeadGenerator)) == 0 {
+			from.Generator, to.Generator = metro.Encoder{}, metro.Encoder{}
+			from.Objective.GeneratorHead, from.Sharing = to.Objective.GeneratorHead, to.Sharing
+		}
+	}
+	return from, to, nil
+}
+
 // mayGrow returns the user's error if c has p grow, and p cannot: into that shape, or without a loss that c does not allow.
 func (p Pretrained) mayGrow(c metro.Config) error {
 	if c.Growth.Width == metro.WidthNone {
 		return nil
 	}
-	small := p.Model.Config
+	small, large, err := p.growing(c)
+	if err != nil {
+		return err
+	}
 	o := growthOf(c)
 	o.Seed = 0 // which every run has, whether it is drawn from or not
-	if err := o.Idle(small, c); err != nil {
+	if err := o.Idle(small, large); err != nil {
 		return usererr.New("growth.width=%s: %s: %w", c.Growth.Width, p.Dir, err)
 	}
-	if notes := grow.Inexact(small, c); len(notes) > 0 && !c.Growth.Approximate {
+	if notes := grow.Inexact(small, large); len(notes) > 0 && !c.Growth.Approximate {
 		return usererr.New("growth.width=%s: %s, so that the function of %s is kept only nearly; change that, or set growth.approximate=true", c.Growth.Width, notes[0], p.Dir)
 	}
-	if takesMoments(c) {
+	if c.TakesMoments() {
 		if err := p.hasMoments(c); err != nil {
 			return usererr.New("growth.optimizer=%s: %w; set growth.optimizer=%s", c.Growth.Optimizer, err, metro.OptimizerReset)
 		}
@@ -46,11 +68,6 @@ func (p Pretrained) mayGrow(c metro.Config) error {
 		return err
 	}
 	return src.Close()
-}
-
-// takesMoments reports whether a run of c begins with the moments of the model that grows.
-func takesMoments(c metro.Config) bool {
-	return c.Task.Name == "" && c.Training.InitFrom != "" && c.Growth.Width != metro.WidthNone && c.Growth.Optimizer == metro.OptimizerMapped
 }
 
 // hasMoments returns the user's error if p has no moments that could become those of a run of c.
@@ -132,12 +149,15 @@ func (p Pretrained) grown(c metro.Config) (weights.Source, error) {
 	if err != nil || c.Growth.Width == metro.WidthNone {
 		return src, err
 	}
-	small := p.Model.Config
+	small, to, err := p.growing(c)
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
 	own, err := weights.As(src, small, metro.Describe(small, p.Model.Vocab))
 	if err != nil {
 		return nil, errors.Join(err, src.Close())
 	}
-	large, err := grow.Grow(own, c, growthOf(c))
+	large, err := grow.Grow(own, to, growthOf(c))
 	if err != nil {
 		return nil, errors.Join(usererr.New("growth.width=%s: %w", c.Growth.Width, err), src.Close())
 	}

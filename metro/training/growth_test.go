@@ -218,6 +218,40 @@ func TestMomentsAreMappedWithoutTheirBias(t *testing.T) {
 	}
 }
 
+// A main model alone grows where a run trains no generator, whatever shape a config has for one; where it trains one, that it is
+// missing is what is said, in the words for a model that does not grow.
+func TestAMainModelAloneGrows(t *testing.T) {
+	dir := filepath.Join(exported(t, trained(t)), "discriminator")
+	p, err := training.LoadPretrained(dir)
+	require.NoError(t, err)
+	small, err := p.Source()
+	require.NoError(t, err)
+	defer small.Close()
+	wider := []string{"growth.width=fpi", "main.width=32", "main.heads=8", "main.ffn=64", "embeddings.output_scale=0.5"}
+	for _, shape := range [][]string{nil, {"generator.width=32", "generator.heads=8"}} {
+		next := trained(t, slices.Concat(still(dir, "objective.name=mlm"), wider, shape)...)
+		q, err := training.LoadPretrained(next.Run.Dir)
+		require.NoError(t, err)
+		to := q.Model.Config
+		has := small.Model().Config
+		to.Generator, to.Objective.GeneratorHead, to.Sharing = has.Generator, has.Objective.GeneratorHead, has.Sharing
+		large, err := grow.Grow(small, to, grow.Options{})
+		require.NoError(t, err)
+		got, _ := checkpointed(t, next.Run)
+		grown := 0
+		for name, values := range values32(t, large) {
+			if _, there := got[name]; there { // the head of RTD is not
+				require.Equal(t, values, got[name], name)
+				grown++
+			}
+		}
+		require.Greater(t, grown, 15)
+	}
+	require.Contains(t, refused(t, slices.Concat(still(dir), wider)...), "has no generator. A main model that learned")
+	require.Contains(t, refused(t, slices.Concat(still(dir), wider, []string{"growth.restart_generator=true"})...), "has no generator. A main model that learned")
+	require.Contains(t, refused(t, slices.Concat(still(dir, "objective.name=mlm"), wider[:1])...), "nothing grows")
+}
+
 // What cannot grow, or not without a loss, is refused before anything is written.
 func TestRunsThatCannotBeginGrown(t *testing.T) {
 	source := trained(t)

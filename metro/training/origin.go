@@ -120,7 +120,7 @@ func (o origins) hashes() (map[string]string, error) {
 func (o origins) apply(p *Program) error {
 	if o.first != nil {
 		err := o.first.start(p.store, p.model.Config, p.weights.Learning(), mainAlone)
-		if err == nil && takesMoments(p.model.Config) {
+		if err == nil && p.model.Config.TakesMoments() {
 			err = o.first.handOver(p)
 		}
 		if err != nil {

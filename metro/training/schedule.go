@@ -30,7 +30,7 @@ func Rates(c metro.Config, step int) []float32 {
 }
 
 func biasCorrection(c metro.Config, beta, t float64) float32 {
-	if !c.Optimizer.BiasCorrection || takesMoments(c) {
+	if !c.Optimizer.BiasCorrection || c.TakesMoments() {
 		return 1
 	}
 	return float32(1 / (1 - math.Pow(beta, t)))
