@@ -18,7 +18,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"metrolab/ablations"
-	"metrolab/ablations/studies"
 	"metrolab/internal/machine"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
@@ -40,7 +39,7 @@ const lowRankFile = "lowrank.json"
 
 // lowRankFound is what it holds.
 type lowRankFound struct {
-	Set  string               `json:"set,omitempty"` // that rows are of, where it is another than that of claims
+	Set  string               `json:"set"` // that rows are of
 	Arms []lowRank            `json:"arms"`
 	Runs map[string]lowRankOf `json:"runs"` // by ID
 }
@@ -184,9 +183,6 @@ func (c Claim) readLowRank(r ablations.Results) (found lowRankFound, err error) 
 		return found, err
 	}
 	set := r.Study.Outcome.Metric
-	if set == studies.FrozenAUC.Metric {
-		set = ""
-	}
 	if !reflect.DeepEqual(found.Arms, c.lowRank) || found.Set != set || found.Runs == nil {
 		found = lowRankFound{set, c.lowRank, map[string]lowRankOf{}}
 	}

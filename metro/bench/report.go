@@ -44,6 +44,9 @@ type Case struct {
 	Steps  int          `json:"steps,omitempty"` // of a repetition
 	FLOPs  *metro.FLOPs `json:"flops,omitempty"` // of a step
 
+	Weights int `json:"weights,omitempty"` // of both models and all heads, those that do not learn too
+	Active  int `json:"active,omitempty"`  // of these, those that one token meets: fewer only where it chooses among experts
+
 	Samples map[string][]float64 `json:"samples"` // by the key of a [Metric], a value a repetition, in their order
 
 	call func() error // what is timed, in the suite "components"

@@ -32,7 +32,7 @@ func sampleReport(scale float64) Report {
 		},
 		Cases: []Case{
 			{Name: "tiny", Rows: 32, Length: 32, Vocab: 300, Text: "synthetic", Steps: 20,
-				FLOPs: &metro.FLOPs{Auxiliary: 1e9, Vocabulary: 900e6, Main: 4e9, Heads: 21e3},
+				FLOPs: &metro.FLOPs{Auxiliary: 1e9, Vocabulary: 900e6, Main: 4e9, Heads: 21e3}, Weights: 131_161, Active: 98_000,
 				Samples: map[string][]float64{
 					TokensPerSecond: values(60_100, 60_900, 61_500, 60_300, 59_800, 61_000), CompileSeconds: {3.2},
 					HostShare: {0.021, 0.02, 0.022, 0.021, 0.02, 0.021},
@@ -94,6 +94,10 @@ mini              –        –            –          –
 ─────────────────  ───────────────  ──────────────────  ──────────  ──────  ──────
 tiny                        1.00 G               900 M      4.00 G  21.0 k  5.90 G
 `, text(t, tables[2]))
+	require.Equal(t, `recipe  weights  that a token meets
+──────  ───────  ──────────────────
+tiny    131,161              98,000
+`, text(t, tables[3]))
 }
 
 func text(t *testing.T, tab table.Table) string {

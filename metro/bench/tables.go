@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/dustin/go-humanize"
+
 	"metrolab/metro"
 	"metrolab/viz/table"
 )
@@ -21,7 +23,7 @@ var columns = map[string][][]string{
 	"scale":      {{StepSeconds, StepProcessorSeconds, FLOPsPerSecond}},
 }
 
-// Tables shows a report: the metrics of each case, and, of the suite "step", the operations of each part of a step.
+// Tables shows a report: the metrics of each case, and, of the suite "step", the operations of each part of a step and the weights.
 func (r Report) Tables() (list []table.Table) {
 	for i, keys := range columns[r.Suite] {
 		list = append(list, r.metricsTable(keys, i == 0 && r.Suite != "components"))
@@ -29,7 +31,22 @@ func (r Report) Tables() (list []table.Table) {
 	if parts := r.partsTable(); r.Suite == "step" && len(parts.Rows) > 0 {
 		list = append(list, parts)
 	}
+	if weights := r.weightsTable(); r.Suite == "step" && len(weights.Rows) > 0 {
+		list = append(list, weights)
+	}
 	return list
+}
+
+// weightsTable has the weights of each case, and of these those that one token meets. A report from before they were written down has
+// none.
+func (r Report) weightsTable() table.Table {
+	t := table.Table{Columns: []table.Column{{Name: "recipe"}, {Name: "weights", Align: table.Right}, {Name: "that a token meets", Align: table.Right}}}
+	for _, c := range r.Cases {
+		if c.Weights > 0 {
+			t.Rows = append(t.Rows, []any{c.Name, humanize.Comma(int64(c.Weights)), humanize.Comma(int64(c.Active))})
+		}
+	}
+	return t
 }
 
 // metricsTable has a row a case, with its size where the cases have several.

@@ -77,6 +77,8 @@ func (s *suite) train(ctx context.Context, name string, c metro.Config) (result 
 	if flops, err := c.FLOPs(d.Vocab); err == nil {
 		m.result.FLOPs = &flops
 	}
+	weights, _ := c.Inventory(d.Vocab)
+	m.result.Weights, m.result.Active = weights.Count(), c.Active(weights)
 	m.Pretraining = training.NewPretrainingOn(modelOn(c, d), d)
 	err = m.run(c, runner)
 	if known && len(m.result.Samples) > 0 {

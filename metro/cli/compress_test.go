@@ -44,10 +44,11 @@ func TestCompress(t *testing.T) {
 		"not \"1\"":            {"--rank", "2", "--layers", "1"},
 		"the start is one of":  {"--rank", "2", "--start", "warm"},
 		"draws nothing":        {"--rank", "2", "--seed", "3"},
+		"there is no folder":   {"--rank", "2", "--out", filepath.Join(l.dir, "nowhere", "x")},
 	} {
 		out := filepath.Join(l.dir, "refused")
 		args := append([]string{"compress", "--model", run, "--corpus", l.text, "--backend", "go"}, more...)
-		if message != "is there already" {
+		if message != "is there already" && message != "there is no folder" {
 			args = append(args, "--out", out)
 		}
 		_, said, code := l.inProcess(t.Context(), args...)

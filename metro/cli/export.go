@@ -27,6 +27,9 @@ finetune and pretrain --init-from take it. Matrices that metro compress has stor
   metro export --model runs/mini-0123456789 --half --out small-file`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := newFolder(out); err != nil {
+				return err
+			}
 			p, err := during("reading the model", func() (training.Pretrained, error) { return training.LoadPretrained(model) })
 			if err != nil {
 				return err

@@ -24,9 +24,17 @@ func vacant(flag, path string) error {
 func needFolder(flag, path string) error {
 	folder := filepath.Dir(path)
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
-		return usererr.New("%s: %s cannot be written: there is no folder %s; make it, or name another file", flag, path, folder)
+		return usererr.New("%s: %s cannot be written: there is no folder %s; make it, or name another place", flag, path, folder)
 	}
 	return nil
+}
+
+// newFolder returns the user's error if a command could not leave a new folder at path, that of --out, in the end.
+func newFolder(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return usererr.New("--out %s is there already; name a new folder", path)
+	}
+	return needFolder("--out", path)
 }
 
 // writeOutput writes what a command has made to the file of that name, or to out. Bytes that are no text are not written to a

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/gomlx/compute"
@@ -34,8 +33,8 @@ type remade struct {
 // openRemade opens the weights of a model that is to be made into another, which will be written into out. A generator alone, a run
 // that has diverged, and a folder that is there already are the user's error.
 func openRemade(dir, out string) (m remade, err error) {
-	if _, err := os.Lstat(out); err == nil {
-		return m, usererr.New("--out %s is there already; name a new folder", out)
+	if err := newFolder(out); err != nil {
+		return m, err
 	}
 	return openSource(dir)
 }
