@@ -136,6 +136,38 @@ func TestEveryFlagIsGivenOnce(t *testing.T) {
 	}
 }
 
+// A flag with nothing in it, as of a variable of the shell that is not set, is not as if it were not there.
+func TestNoFlagIsEmpty(t *testing.T) {
+	l := newLab(t)
+	flags := 0
+	for words, c := range leaves() {
+		for _, name := range valued(c) {
+			if kind := c.Flag(name).Value.Type(); !strings.HasPrefix(kind, "string") {
+				continue
+			}
+			flags++
+			line := append(strings.Fields(words), "--"+name+"=")
+			for _, other := range required(c) {
+				if strings.HasPrefix(c.Flag(other).Value.Type(), "string") && other != name {
+					line = append(line, "--"+other+"=x")
+				}
+			}
+			for len(line) < 32 && c.ValidateArgs(positional(line, words)) != nil {
+				line = append(line, "word")
+			}
+			_, said, code := l.inProcess(t.Context(), line...)
+			require.Equal(t, exitUser, code, "%v: %s", line, said)
+			if name != "set" && name != "corpus" && !strings.Contains(said, "in the group") {
+				require.Contains(t, said, "--"+name+" has nothing in it", "%v", line)
+			}
+		}
+	}
+	require.Greater(t, flags, 30)
+	_, said, code := l.inProcess(t.Context(), "plan", "--recipe", "tiny,")
+	require.Equal(t, exitUser, code, said)
+	require.Contains(t, said, "--recipe has nothing in it")
+}
+
 // positional are the words of a line that are no flags, past those that name the command.
 func positional(line []string, command string) (given []string) {
 	for _, word := range line[len(strings.Fields(command)):] {

@@ -7,6 +7,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func execute(ctx context.Context, cmd *cobra.Command, args []string, out io.Writ
 		if run := c.RunE; run != nil {
 			c.RunE = func(c *cobra.Command, given []string) error {
 				begun = true
-				if err := checkLists(c); err != nil {
+				if err := cmp.Or(checkFilled(c), checkLists(c)); err != nil {
 					return err
 				}
 				return run(c, given)

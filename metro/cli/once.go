@@ -41,6 +41,32 @@ func (s *single) Set(text string) error {
 	return s.Value.Set(text)
 }
 
+// checkFilled returns the user's error if a flag of c is given without a text, as --data "$DATA" is where that variable is not set: it
+// would be as if the flag were not there, or name the folder one is in.
+func checkFilled(c *cobra.Command) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if err != nil || !strings.HasPrefix(f.Value.Type(), "string") || f.Name == "set" { // an assignment says how it is written
+			return
+		}
+		elements := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			elements = list.GetSlice()
+		}
+		empty := len(elements) == 0
+		for _, element := range elements {
+			empty = empty || strings.TrimSpace(element) == ""
+		}
+		switch {
+		case !empty:
+		case f.Name == "corpus":
+			err = errNoCorpus
+		default:
+			err = usererr.New("--%s has nothing in it; is a variable of the shell not set? Say what it is, or leave it out", f.Name)
+		}
+	})
+	return err
+}
+
 // checkLists returns the user's error if a flag of c that is a list holds an element twice or, where it assigns values to
 // paths, a path.
 func checkLists(c *cobra.Command) (err error) {
