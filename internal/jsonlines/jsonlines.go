@@ -12,6 +12,10 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -57,16 +61,49 @@ func Lines(r io.Reader) iter.Seq2[Line, error] {
 	}
 }
 
-// Decode reads the line into v, a pointer to a struct: an object, and nothing behind it. Numbers for fields of type any stay
-// as they are written, as [json.Number].
+// Decode reads the line into v, a pointer to a map or to a struct whose fields have their names in tags: an object, and nothing
+// behind it. A field is read under its name alone, not under one that differs in case, as "TEXT" beside "text" does. Numbers for
+// fields of type any stay as they are written, as [json.Number].
 func (l Line) Decode(v any) error {
-	decoder := json.NewDecoder(bytes.NewReader(l.Text))
+	text := l.Text
+	if names := tags(v); names != nil {
+		var object map[string]json.RawMessage
+		if err := whole(text, &object); err != nil {
+			return err
+		}
+		before := len(object)
+		maps.DeleteFunc(object, func(key string, _ json.RawMessage) bool {
+			return !slices.Contains(names, key) && slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, key) })
+		})
+		if len(object) < before {
+			text, _ = json.Marshal(object) // what has just been read
+		}
+	}
+	return whole(text, v)
+}
+
+// whole reads a text that is one value.
+func whole(text []byte, v any) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(v); err != nil {
 		return err
 	}
-	if decoder.InputOffset() < int64(len(l.Text)) {
+	if decoder.InputOffset() < int64(len(text)) {
 		return errors.New("something follows the object")
 	}
 	return nil
+}
+
+// tags are the names of the fields of the struct that v points to; nil if it points to something else.
+func tags(v any) (names []string) {
+	t := reflect.TypeOf(v).Elem()
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
 }

@@ -35,6 +35,22 @@ func TestLinesAsPeopleWriteThem(t *testing.T) {
 	require.Equal(t, []int{1, 4, 6}, numbers)
 }
 
+// A field whose name differs in case is another field, wherever it stands, and passed over as others are.
+func TestFieldsAreReadUnderTheirNames(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"text": "a", "TEXT": "b"}`: "a", `{"Text": "b", "text": "a"}`: "a", `{"Text": 5, "text": "a", "n": 1}`: "a", `{"TEXT": "b"}`: "",
+	} {
+		for line, err := range jsonlines.Lines(strings.NewReader(text)) {
+			require.NoError(t, err)
+			var v struct {
+				Text string `json:"text"`
+			}
+			require.NoError(t, line.Decode(&v))
+			require.Equal(t, want, v.Text, text)
+		}
+	}
+}
+
 func TestLinesThatAreNone(t *testing.T) {
 	for text, want := range map[string]string{
 		"{}\n{\"text\": \"caf\xe9\"}":                           "line 2 is not UTF-8",

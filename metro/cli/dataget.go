@@ -95,7 +95,7 @@ is written down here. Known are:
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "folder to write; NAME if empty")
+	cmd.Flags().StringVar(&to, "to", "", "folder to write; NAME without it")
 	cmd.Flags().StringVar(&files, "files", "", "ends of names of further files of a dataset that are text: train")
 	return cmd
 }

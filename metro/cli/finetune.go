@@ -85,7 +85,7 @@ named after the run, and the latest as finetune-TASK.json.`,
 	flags.IntVar(&f.options.Steps, "steps", 0, fmt.Sprintf("training steps; 0 is %d", tasks.DefaultSteps))
 	flags.Float64Var(&f.options.LearningRate, "learning-rate", 0, "peak; 0 is half of pretraining's")
 	flags.StringArrayVar(&f.options.Set, "set", nil, "change a field of the fine-tuning's config, path=value; repeat for more")
-	flags.StringVar(&f.out, "out", "", "folder of the fine-tuning's run; if empty, the one that the model's run lies in or, of a Hugging Face folder, runs here")
+	flags.StringVar(&f.out, "out", "", "folder of the fine-tuning's run; without it, the one that the model's run lies in or, of a Hugging Face folder, runs here")
 	flags.Float64Var(&f.options.Epochs, "epochs", 0, "passes over the training texts, in the place of --steps")
 	flags.StringVar(&f.recipe, "published", "", "fine-tune as has been published: "+strings.Join(recipeNames(), ", ")+"; other flags come before it")
 	flags.IntVar(&f.seeds, "seeds", 1, "fine-tunings at seeds that follow one another, of which median and spread are printed")

@@ -61,6 +61,9 @@ func (t Classification) About() About {
 
 // Check implements [Task].
 func (t Classification) Check() error {
+	if len(t.Train)+len(t.Test) == 0 {
+		return usererr.New("%s: there are no texts", t.Source)
+	}
 	if len(t.Classes) < 2 {
 		return usererr.New("%s: all texts have one label, %q; a task needs at least two to tell apart", t.Source, t.Classes)
 	}

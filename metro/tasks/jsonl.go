@@ -23,7 +23,7 @@ import (
 
 // ReadTask reads the user's own labelled texts: a file of JSON objects, one a line, each with a "text" and a "label"
 // (a string, a number or a truth value); other keys and blank lines are passed over. Labels that are equal as numbers, 1
-// and 1.0, are one, and a label that is a string here and a number there is an error. A text's hash says which part it
+// and 1.0, are one; strings that are, and a label that is a string here and a number there, are an error. A text's hash says which part it
 // is in, one in five being for testing, so that equal texts are always in the same.
 //
 // A line that is something else, fewer than two labels, and a label that one of the parts lacks are the user's
@@ -47,6 +47,9 @@ func ReadTask(path string) (Classification, error) {
 	}
 	t := Classification{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), Source: path}
 	t.Classes = slices.Sorted(maps.Keys(labels))
+	if err := oneWriting(t.Classes); err != nil {
+		return Classification{}, usererr.New("%s: %w", path, err)
+	}
 	for class, label := range t.Classes {
 		labels[label] = class
 	}
@@ -58,6 +61,23 @@ func ReadTask(path string) (Classification, error) {
 		*part = append(*part, Example{Text: l.text, Class: labels[l.label]})
 	}
 	return t, t.Check()
+}
+
+// oneWriting is the user's error if two labels are the same number, 1 and 1.0: a program that wrote the one here and the other
+// there, as one does for a column with gaps, meant one class.
+func oneWriting(labels []string) error {
+	before := map[string]string{}
+	for _, label := range labels {
+		number, err := runs.Canonical(json.Number(label))
+		if err != nil {
+			continue // a text
+		}
+		if other, ok := before[string(number)]; ok {
+			return usererr.New("the labels %s and %s are the same number; write the label of a class in one way or, if they are two classes, list them in a task file, labels: [%q, %q]", other, label, other, label)
+		}
+		before[string(number)] = label
+	}
+	return nil
 }
 
 func forTest(text string) bool {
@@ -98,8 +118,8 @@ func parseLabelled(r io.Reader) ([]labelled, error) {
 // parseLine reads one line. Labels are equal if they are as numbers: 1, 1.0 and 1e0.
 func parseLine(line jsonlines.Line) (labelled, error) {
 	var fields struct {
-		Text  *string
-		Label any
+		Text  *string `json:"text"`
+		Label any     `json:"label"`
 	}
 	if err := line.Decode(&fields); err != nil {
 		return labelled{}, err
@@ -109,6 +129,9 @@ func parseLine(line jsonlines.Line) (labelled, error) {
 	}
 	switch label := fields.Label.(type) {
 	case string:
+		if label = strings.TrimSpace(label); label == "" {
+			return labelled{}, errors.New(`the "label" is empty`)
+		}
 		return labelled{*fields.Text, label, "string"}, nil
 	case bool:
 		return labelled{*fields.Text, strconv.FormatBool(label), "truth value"}, nil

@@ -3,6 +3,7 @@
 package tasks
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -117,6 +118,10 @@ func readColumns(path string, s Spec, bad *badRows, visit func(item)) error {
 			continue
 		}
 		bad.rows++
+		if err := areUTF8(fields); err != nil {
+			bad.add(path, n, err)
+			continue
+		}
 		if len(fields) < max(word, tag) || fields[word-1] == "" || fields[tag-1] == "" {
 			bad.add(path, n, fmt.Errorf("%d columns; the word is in column %d and its tag in %d", len(fields), word, tag))
 			continue
@@ -140,10 +145,29 @@ func readJSON(path string, v any) error {
 		return err
 	}
 	defer file.Close()
-	if err := json.NewDecoder(file).Decode(v); err != nil {
+	raw, err := io.ReadAll(file)
+	if err != nil {
+		return usererr.New("%s: %w", path, err)
+	}
+	if !utf8.Valid(raw) {
+		return usererr.New("%s: %w", path, errNotUTF8)
+	}
+	err = json.Unmarshal(bytes.TrimPrefix(raw, []byte("\ufeff")), v)
+	if shape, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return usererr.New("%s: byte %d: a JSON %s stands where the format has none%s", path, shape.Offset, shape.Value, fieldOf(shape))
+	}
+	if err != nil {
 		return usererr.New("%s: %w", path, err)
 	}
 	return nil
+}
+
+// fieldOf names the field that holds a value of the wrong shape.
+func fieldOf(e *json.UnmarshalTypeError) string {
+	if e.Field == "" {
+		return ""
+	}
+	return ", in the field " + e.Field
 }
 
 // readSQuAD reads SQuAD 1.1 and 2.0. Where an answer begins is counted in characters there.

@@ -4,6 +4,7 @@ package tasks
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"metrolab/internal/jsonlines"
 	"metrolab/internal/usererr"
@@ -83,7 +85,11 @@ type badRows struct {
 	skip    bool
 	rows    int      // of all files, good and bad
 	reasons []string // of the bad ones: file, line, and why
+	whole   error    // of no row, and not passed over
 }
+
+// fail takes note of what is wrong with the rows together.
+func (b *badRows) fail(err error) { b.whole = cmp.Or(b.whole, err) }
 
 // add takes note of a row.
 func (b *badRows) add(path string, line int, err error) {
@@ -104,8 +110,8 @@ func (b *badRows) String() string {
 
 // err is the user's error if there are bad rows that are not to be passed over.
 func (b *badRows) err() error {
-	if len(b.reasons) == 0 || b.skip {
-		return nil
+	if b.whole != nil || len(b.reasons) == 0 || b.skip {
+		return b.whole
 	}
 	return usererr.New("%s. Mend them, or pass them over with --skip-bad-rows", b)
 }
@@ -224,6 +230,9 @@ func readRows(path string, rows rowReader, header bool, columns []string, take f
 			return err
 		}
 		if names == nil && header {
+			if err := cmp.Or(bad, areUTF8(fields)); err != nil {
+				return fmt.Errorf("line %d: %w", line, err)
+			}
 			names = fields
 			if err := haveColumns(names, columns); err != nil {
 				return err
@@ -238,6 +247,7 @@ func readRows(path string, rows rowReader, header bool, columns []string, take f
 				return err
 			}
 		}
+		bad = cmp.Or(bad, areUTF8(fields))
 		if bad == nil && len(fields) != len(names) {
 			bad = fmt.Errorf("%d columns where the first line has %d", len(fields), len(names))
 		}
@@ -249,11 +259,28 @@ func readRows(path string, rows rowReader, header bool, columns []string, take f
 	}
 }
 
-// haveColumns is the error for a table that lacks a column.
+// haveColumns is the error for a table that lacks a column, or has two of its name.
 func haveColumns(names, columns []string) error {
 	for _, column := range columns {
-		if !slices.Contains(names, column) {
+		first := slices.Index(names, column)
+		switch {
+		case first < 0:
 			return fmt.Errorf("there is no column %q; there are %s", column, strings.Join(names, ", "))
+		case slices.Contains(names[first+1:], column):
+			return fmt.Errorf("there are two columns %q; name one of them otherwise", column)
+		}
+	}
+	return nil
+}
+
+// errNotUTF8 is said of a line.
+var errNotUTF8 = errors.New("it is not UTF-8; save the file as UTF-8, or convert it: iconv -f ENCODING -t UTF-8")
+
+// areUTF8 is the error for fields in another encoding, whose letters would be lost.
+func areUTF8(fields []string) error {
+	for _, field := range fields {
+		if !utf8.ValidString(field) {
+			return errNotUTF8
 		}
 	}
 	return nil

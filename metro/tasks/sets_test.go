@@ -3,6 +3,7 @@
 package tasks
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -192,6 +193,10 @@ func TestBadRows(t *testing.T) {
 		"two":          {"t.tsv", "text\tlabel\na\tx\nb\nc\n", "2 of 3 rows cannot be read"},
 		"label":        {"t.jsonl", good + `{"text": "a", "label": "z"}`, `t.jsonl:3: unknown label "z"; the labels are x, y`},
 		"a column":     {"t.csv", "sentence,label\na,x\n", `t.csv: there is no column "text"; there are sentence, label`},
+		"two columns":  {"t.csv", "text,label,label\na,x,y\n", `t.csv: there are two columns "label"`},
+		"Latin-1":      {"t.csv", "text,label\na,x\ncaf\xe9,y\n", "t.csv:3: it is not UTF-8"},
+		"Latin-1 tabs": {"t.tsv", "text\tlabel\na\tx\ncaf\xe9\ty\n", "t.tsv:3: it is not UTF-8"},
+		"UTF-16":       {"t.csv", "\xff\xfet\x00e\x00x\x00t\x00\n", "t.csv: line 1: it is not UTF-8"},
 		"an ending":    {"t.txt", "a", "rows are read from files that end in .jsonl, .tsv or .csv"},
 		"no file":      {"other.tsv", "a", "t.tsv: no such file"},
 	} {
@@ -203,6 +208,56 @@ func TestBadRows(t *testing.T) {
 		_, err := Read(filepath.Join(dir, "task.yaml"), ReadOptions{})
 		require.True(t, usererr.Is(err), name)
 		require.ErrorContains(t, err, c.want, name)
+	}
+}
+
+// In a table all is text, and labels that are the same number are two writings of one class, unless a task file lists both.
+func TestLabelsOfATableAreWrittenInOneWay(t *testing.T) {
+	const spec = "kind: classification\ntrain: t.csv\ntext: text\nlabel: label\n"
+	table := "text,label\n"
+	for i := range 60 {
+		table += fmt.Sprintf("text %d,%s\n", i, []string{"0", "1", "1.0"}[i%3])
+	}
+	dir := folderOf(t, map[string]string{"t.csv": table, "plain.yaml": spec, "listed.yaml": spec + "labels: [\"0\", \"1\", \"1.0\"]\n"})
+	for _, skip := range []bool{false, true} {
+		_, err := Read(filepath.Join(dir, "plain.yaml"), ReadOptions{SkipBadRows: skip})
+		require.True(t, usererr.Is(err))
+		require.ErrorContains(t, err, "the labels 1 and 1.0 are the same number")
+	}
+	task, err := Read(filepath.Join(dir, "listed.yaml"), ReadOptions{})
+	require.NoError(t, err)
+	require.Len(t, task.About().Classes, 3)
+}
+
+// The files of a task may have spaces in their names, or stand elsewhere, and need not be as their formats say.
+func TestFilesOfATaskFile(t *testing.T) {
+	table := "text,label\n"
+	for i := range 60 {
+		table += fmt.Sprintf("text %d,%d\n", i, i%2)
+	}
+	elsewhere := folderOf(t, map[string]string{"a b.csv": table})
+	const form, squad = "kind: classification\ntext: text\nlabel: label\ntrain: ", `{"data": [{"paragraphs": [{"context": "a b", "qas": [{"id": "1", "question": "?", "answers": [{"text": "a", "answer_start": 0}]}]}]}]}`
+	dir := folderOf(t, map[string]string{
+		"my file.csv": table, "two.csv": table, "empty.csv": "text,label\n", "squad.json": "\ufeff" + squad, "list.json": "[]", "more.json": squad + "{}", "latin.json": "{\"data\": \"caf\xe9\"}",
+		"latin.conll": "caf\xe9 B-LOC\n\nva O\n",
+		"space.yaml":  form + "my file.csv\n", "both.yaml": form + "two.csv my file.csv\n", "several.yaml": form + "two.csv two.csv\n",
+		"path.yaml": form + filepath.Join(elsewhere, "a b.csv") + "\n", "none.yaml": form + "no such.csv\n", "empty.yaml": form + "empty.csv\n",
+		"squad.yaml": "kind: spans\ntrain: squad.json\ntest: squad.json\n", "list.yaml": "kind: spans\ntrain: list.json\n", "more.yaml": "kind: spans\ntrain: more.json\n",
+		"latin.yaml": "kind: spans\ntrain: latin.json\n", "conll.yaml": "kind: tagging\ntrain: latin.conll\ntext: 1\nlabel: 2\n",
+	})
+	for name, want := range map[string]string{
+		"space.yaml": "", "several.yaml": "", "path.yaml": "", "squad.yaml": "", "none.yaml": "no such.csv: no such file", "both.yaml": "my: rows are read from files that end in",
+		"empty.yaml": "there are no texts", "list.yaml": "list.json: byte 1: a JSON array stands where the format has none", "more.yaml": "more.json: invalid character",
+		"latin.yaml": "latin.json: it is not UTF-8", "conll.yaml": "latin.conll:1: it is not UTF-8",
+	} {
+		task, err := Read(filepath.Join(dir, name), ReadOptions{})
+		if want == "" {
+			require.NoError(t, err, name)
+			require.Positive(t, task.About().TrainTexts, name)
+			continue
+		}
+		require.True(t, usererr.Is(err), name)
+		require.ErrorContains(t, err, want, name)
 	}
 }
 

@@ -211,8 +211,8 @@ func (s Spec) load(dir string, o ReadOptions) (Task, error) {
 		if read == nil {
 			read = kinds[s.Kind].read
 		}
-		for file := range strings.FieldsSeq(part.file) {
-			if err := read(filepath.Join(dir, file), s, bad, func(i item) { *part.items = append(*part.items, i) }); err != nil {
+		for _, file := range filesIn(dir, part.file) {
+			if err := read(file, s, bad, func(i item) { *part.items = append(*part.items, i) }); err != nil {
 				return nil, err
 			}
 		}
@@ -228,6 +228,29 @@ func (s Spec) load(dir string, o ReadOptions) (Task, error) {
 		return nil, err
 	}
 	return t, t.Check()
+}
+
+// filesIn are the paths of files that a task names: one, whose name may have spaces in it, or several with spaces between them.
+func filesIn(dir, names string) (paths []string) {
+	path := func(name string) string {
+		if filepath.IsAbs(name) {
+			return name
+		}
+		return filepath.Join(dir, name)
+	}
+	for name := range strings.FieldsSeq(names) {
+		paths = append(paths, path(name))
+	}
+	there := func(path string) bool {
+		path, _, _ = strings.Cut(path, "#") // CLINC's
+		_, plain := os.Stat(path)
+		_, packed := os.Stat(path + ".gz")
+		return plain == nil || packed == nil
+	}
+	if there(path(names)) || !slices.ContainsFunc(paths, there) {
+		return []string{path(names)}
+	}
+	return paths
 }
 
 // holdOut divides the examples of a single file by the hashes of their texts, so that equal texts are in the same part.
@@ -299,6 +322,7 @@ func (s Spec) classification(source string, train, dev, test []item, bad *badRow
 			labels[i.label] = true
 		}
 		t.Classes = slices.Sorted(maps.Keys(labels))
+		bad.fail(oneWriting(t.Classes))
 	}
 	classes := map[string]int{}
 	for class, label := range t.Classes {
