@@ -4,6 +4,7 @@
 package bounded
 
 import (
+	"bytes"
 	"io"
 	"os"
 
@@ -30,4 +31,10 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 		return nil, usererr.New("%s has more than %d bytes, which is more than any such file needs", path, limit)
 	}
 	return data, err
+}
+
+// ReadText is [ReadFile] without the byte order mark that some editors put before a text, and that no reader of JSON takes.
+func ReadText(path string, limit int64) ([]byte, error) {
+	data, err := ReadFile(path, limit)
+	return bytes.TrimPrefix(data, []byte("\ufeff")), err
 }

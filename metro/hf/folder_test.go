@@ -3,10 +3,12 @@
 package hf
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -229,6 +231,87 @@ func TestHalfPrecision(t *testing.T) {
 	}
 }
 
+// withBERTHead writes BERT's masked language modelling head into a copy of the fixture, with the tensors that change leaves of it.
+func withBERTHead(t *testing.T, change func(head map[string][]int, values map[string][]byte)) string {
+	t.Helper()
+	dir := copyFixture(t, "bert")
+	const head = "cls.predictions."
+	shapes := map[string][]int{
+		head + "transform.dense.weight": {20, 20}, head + "transform.dense.bias": {20},
+		head + "transform.LayerNorm.weight": {20}, head + "transform.LayerNorm.bias": {20}, head + "bias": {40},
+	}
+	values := map[string][]byte{}
+	for name, shape := range shapes {
+		values[name] = make([]byte, 4*elements(shape))
+		for i := 0; i < len(values[name]); i += 4 {
+			binary.LittleEndian.PutUint32(values[name][i:], math.Float32bits(float32(len(name)+i)))
+		}
+	}
+	change(shapes, values)
+	var infos []safetensors.Info
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		infos = append(infos, safetensors.Info{Name: name, DType: "F32", Shape: shapes[name]})
+	}
+	rewrite(t, dir, func(info *safetensors.Info, data *[]byte) {
+		if head, ok := values[info.Name]; ok {
+			*data = head
+		}
+	}, infos...)
+	return dir
+}
+
+// Of a BERT, messages name tensors as its files do, whose bias of the output may have its second name alone.
+func TestBERTIsSpokenOfByItsNames(t *testing.T) {
+	const bias, again = "cls.predictions.bias", "cls.predictions.decoder.bias"
+	want := load(t, withBERTHead(t, func(map[string][]int, map[string][]byte) {}))
+	for name, change := range map[string]func(shapes map[string][]int, values map[string][]byte){
+		"alone":  func(s map[string][]int, v map[string][]byte) { s[again], v[again] = s[bias], v[bias]; delete(s, bias) },
+		"beside": func(s map[string][]int, v map[string][]byte) { s[again], v[again] = s[bias], v[bias] },
+	} {
+		got := load(t, withBERTHead(t, change))
+		require.Equal(t, want.Tensors(), got.Tensors(), name)
+		for _, tensor := range want.Tensors() {
+			require.Equal(t, read(t, want, tensor), read(t, got, tensor), name)
+		}
+	}
+	for want, change := range map[string]func(shapes map[string][]int, values map[string][]byte){
+		"there is no tensor cls.predictions.bias [40]":                                           func(s map[string][]int, _ map[string][]byte) { delete(s, bias) },
+		"tensor cls.predictions.bias is [39], by config.json it must be [40]":                    func(s map[string][]int, v map[string][]byte) { s[bias], v[bias] = []int{39}, v[bias][4:] },
+		"there is no tensor cls.predictions.transform.LayerNorm.weight [20]":                     func(s map[string][]int, _ map[string][]byte) { delete(s, "cls.predictions.transform.LayerNorm.weight") },
+		"cls.predictions.decoder.bias is not cls.predictions.bias, and they are the bias of one": func(s map[string][]int, v map[string][]byte) { s[again], v[again] = []int{40}, make([]byte, 160) },
+		"cls.predictions.decoder.weight is not the token table": func(s map[string][]int, v map[string][]byte) {
+			s["cls.predictions.decoder.weight"], v["cls.predictions.decoder.weight"] = []int{40, 20}, make([]byte, 3200)
+		},
+	} {
+		_, err := Load(withBERTHead(t, change))
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "generator_")
+		require.True(t, usererr.Is(err))
+	}
+	damaged := load(t, withBERTHead(t, func(_ map[string][]int, v map[string][]byte) {
+		binary.LittleEndian.PutUint32(v[bias], math.Float32bits(float32(math.NaN())))
+	}))
+	var said error
+	for _, tensor := range damaged.Tensors() {
+		said = cmp.Or(said, damaged.Read(tensor.Name, make([]float32, elements(tensor.Shape))))
+	}
+	require.ErrorContains(t, said, "tensor cls.predictions.bias: 1 of 40 values are no finite numbers")
+}
+
+// A byte order mark, which editors put before a text, is read past in every file of a folder.
+func TestFolderWithByteOrderMarks(t *testing.T) {
+	want := load(t, "testdata/bert")
+	dir := copyFixture(t, "bert")
+	for _, name := range []string{"config.json", "tokenizer.json", "tokenizer_config.json"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), append([]byte("\ufeff"), text...), 0o644))
+	}
+	got := load(t, dir)
+	require.Equal(t, want.Config, got.Config)
+	require.Equal(t, want.Tokenizer.VocabSize(), got.Tokenizer.VocabSize())
+}
+
 // What does not fit is refused with the reason, as the user's to mend.
 func TestLoadRefuses(t *testing.T) {
 	const d, g = "discriminator", "generator"
@@ -264,7 +347,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"not JSON", "not a config.json", func(t *testing.T, dir string) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, d, settingsFile), []byte("{"), 0o644))
 		}},
-		{"endless JSON", "longer than 1048576 bytes", func(t *testing.T, dir string) {
+		{"endless JSON", "config.json has more than 1048576 bytes", func(t *testing.T, dir string) {
 			require.NoError(t, os.Truncate(filepath.Join(dir, d, settingsFile), 1<<30))
 		}},
 		{"two discriminators", "both a main model", func(t *testing.T, dir string) {

@@ -94,19 +94,25 @@ func openWeights(dir string) (*safetensors.File, error) {
 	return nil, usererr.New("no weights: %w", err)
 }
 
-// lookup finds a tensor under its name, or under one that stands for it: BERT's masked language modelling head has its own,
-// and in BERT's first years, from which folders are still published, a norm's gain was called gamma, and its offset beta.
-func (p *part) lookup(name string) (safetensors.Info, bool) {
+// spelled is the name that a tensor has in folders of the part's type: BERT's masked language modelling head has its own.
+func (p *part) spelled(name string) string {
 	if p.settings.ModelType == bertType {
 		name = bertNames.Replace(name)
 	}
 	if p.outer != "" && !strings.HasPrefix(name, p.prefix) {
 		name = p.outer + name
 	}
+	return name
+}
+
+// lookup finds a tensor under its name, or under one that stands for it: in BERT's first years, from which folders are still
+// published, a norm's gain was called gamma, and its offset beta; and some have the bias of BERT's output under its second name.
+func (p *part) lookup(name string) (safetensors.Info, bool) {
+	name = p.spelled(name)
 	if info, ok := p.file.Lookup(name); ok {
 		return info, true
 	}
-	for now, then := range map[string]string{"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"} {
+	for now, then := range map[string]string{"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta", outputBias: outputBiasAgain} {
 		if parent, ok := strings.CutSuffix(name, now); ok {
 			return p.file.Lookup(parent + then)
 		}
@@ -200,11 +206,11 @@ func (p *part) compare() error {
 		known[info.Name] = true
 		switch {
 		case !ok:
-			problems = append(problems, fmt.Errorf("there is no tensor %s %v", j.theirs, j.theirShape()))
+			problems = append(problems, fmt.Errorf("there is no tensor %s %v", p.spelled(j.theirs), j.theirShape()))
 		case !slices.Equal(info.Shape, j.theirShape()):
-			problems = append(problems, fmt.Errorf("tensor %s is %v, by %s it must be %v", j.theirs, info.Shape, settingsFile, j.theirShape()))
+			problems = append(problems, fmt.Errorf("tensor %s is %v, by %s it must be %v", info.Name, info.Shape, settingsFile, j.theirShape()))
 		case !safetensors.IsFloat(info.DType):
-			problems = append(problems, fmt.Errorf("tensor %s is of type %s; weights are F64, F32, F16 or BF16", j.theirs, info.DType))
+			problems = append(problems, fmt.Errorf("tensor %s is of type %s; weights are F64, F32, F16 or BF16", info.Name, info.DType))
 		}
 	}
 	for _, info := range p.file.Tensors() {
@@ -231,22 +237,35 @@ func (p *part) inEncoder(name string) bool {
 // outputWeights is the token table once more, which some programs write beside the first.
 const outputWeights = "generator_lm_head.weight"
 
+// The bias of BERT's output, and its second name in some files.
+const outputBias, outputBiasAgain = "cls.predictions.bias", "cls.predictions.decoder.bias"
+
 // isBuffer tells tensors that say nothing new: counted positions, and the tied output weights, with BERT's second name of
 // their bias.
 func (p *part) isBuffer(name string) bool {
 	output, _ := p.lookup(outputWeights)
 	return name == p.prefix+"embeddings.position_ids" || name == p.prefix+"embeddings.token_type_ids" ||
-		name == output.Name || name == p.outer+"cls.predictions.decoder.bias" && slices.Contains(p.heads, "lm")
+		name == output.Name || name == p.outer+outputBiasAgain && slices.Contains(p.heads, "lm")
 }
 
-// checkTied refuses output weights that are not the token table.
+// checkTied refuses output weights that are not the token table, and a bias whose second name has another.
 func (p *part) checkTied() error {
-	if _, ok := p.lookup(outputWeights); !ok {
+	if info, ok := p.lookup(outputWeights); ok {
+		same, err := equalTensors(p, outputWeights, p, p.prefix+"embeddings.word_embeddings.weight")
+		if err == nil && !same {
+			err = fmt.Errorf("%s is not the token table: output weights of their own are not supported", info.Name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	again, ok := p.lookup(outputBiasAgain)
+	if !ok || !slices.Contains(p.heads, "lm") {
 		return nil
 	}
-	same, err := equalTensors(p, outputWeights, p, p.prefix+"embeddings.word_embeddings.weight")
+	same, err := equalTensors(p, outputBias, p, outputBiasAgain)
 	if err == nil && !same {
-		return fmt.Errorf("%s is not the token table: output weights of their own are not supported", outputWeights)
+		err = fmt.Errorf("%s is not %s, and they are the bias of one output; leave the one out that is not meant", again.Name, p.spelled(outputBias))
 	}
 	return err
 }

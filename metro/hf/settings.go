@@ -6,12 +6,12 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"fmt"
-	"io"
+	"errors"
+	"io/fs"
 	"maps"
-	"os"
 	"slices"
 
+	"metrolab/internal/bounded"
 	"metrolab/internal/usererr"
 	"metrolab/metro"
 )
@@ -84,17 +84,12 @@ type ours struct {
 const maxSettings = 1 << 20
 
 func readSettings(path string) (settings, error) {
-	f, err := os.Open(path)
-	if err != nil {
+	data, err := bounded.ReadText(path, maxSettings)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return settings{}, usererr.New("no model: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxSettings+1))
-	if err != nil {
-		return settings{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	if len(data) > maxSettings {
-		return settings{}, usererr.New("%s is longer than %d bytes, so it is no config.json", path, maxSettings)
+	case err != nil:
+		return settings{}, err
 	}
 	s, err := parseSettings(data)
 	if err != nil {

@@ -3,6 +3,7 @@
 package hf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -56,7 +57,8 @@ func (f *Folder) Read(name string, dst []float32) error {
 		return fmt.Errorf("%s: tensor %s has %d elements, the buffer %d", f.Dir, name, want, len(dst))
 	}
 	if err := errors.Join(from.part.read(from.joint, dst), weights.Finite(dst)); err != nil {
-		return fmt.Errorf("%s: tensor %s: %w", from.part.dir, from.joint.theirs, err)
+		info, _ := from.part.lookup(from.joint.theirs)
+		return fmt.Errorf("%s: tensor %s: %w", from.part.dir, cmp.Or(info.Name, from.joint.theirs), err)
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func loaded(t Tokenizer, err error) (Tokenizer, error) {
 
 // sniff returns the format of the tokenizer.json at path.
 func sniff(path string) (Format, error) {
-	data, err := bounded.ReadFile(path, FileLimit)
+	data, err := bounded.ReadText(path, FileLimit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Format{}, usererr.New("no tokenizer: %w", err)

@@ -4,9 +4,9 @@ package training
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 
+	"metrolab/internal/bounded"
 	"metrolab/metro"
 	"metrolab/metro/hf"
 	"metrolab/metro/recipes"
@@ -17,7 +17,7 @@ import (
 // old, a width.
 func isHuggingFace(dir string) bool {
 	for _, path := range []string{"", "discriminator", "main", "generator"} {
-		text, err := os.ReadFile(filepath.Join(dir, path, "config.json"))
+		text, err := bounded.ReadText(filepath.Join(dir, path, "config.json"), 1<<20)
 		var settings struct {
 			ModelType  string `json:"model_type"`
 			HiddenSize int    `json:"hidden_size"`

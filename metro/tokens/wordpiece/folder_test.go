@@ -122,7 +122,7 @@ func TestVocabGolden(t *testing.T) {
 		whole, err := Load(testdata.Shared(t, "tokenizer-golden/"+name+".tokenizer.json"))
 		require.NoError(t, err)
 		tok, err := LoadFolder(folder(t, map[string]string{
-			"vocab.txt": strings.Join(whole.tokens, "\r\n"), "tokenizer_config.json": settings,
+			"vocab.txt": "\ufeff" + strings.Join(whole.tokens, "\r\n"), "tokenizer_config.json": settings,
 		}))
 		require.NoError(t, err)
 		require.Equal(t, whole.Hash(), tok.Hash())

@@ -27,7 +27,7 @@ var bertClasses = []string{"", "BertTokenizer", "ElectraTokenizer", "DistilBertT
 // loadVocab reads the tokenizer of a folder without tokenizer.json.
 func (c *config) loadVocab(dir string) (*Tokenizer, error) {
 	path := filepath.Join(dir, vocabName)
-	data, err := bounded.ReadFile(path, tokens.FileLimit)
+	data, err := bounded.ReadText(path, tokens.FileLimit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, usererr.New("no tokenizer in %s: it has neither a %s nor a %s", dir, jsonName, vocabName)

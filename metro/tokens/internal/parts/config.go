@@ -89,7 +89,7 @@ func ReadConfig(dir string, names *SpecialNames, config any) error {
 		into any
 	}{{MapName, names}, {ConfigName, config}} {
 		path := filepath.Join(dir, f.name)
-		data, err := bounded.ReadFile(path, tokens.FileLimit)
+		data, err := bounded.ReadText(path, tokens.FileLimit)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue

@@ -224,7 +224,7 @@ func Indented(raw json.RawMessage) []byte {
 // Load reads the tokenizer.json at path by parse.
 func Load[T any](path string, parse func(data []byte) (T, error)) (T, error) {
 	var none T
-	data, err := bounded.ReadFile(path, tokens.FileLimit)
+	data, err := bounded.ReadText(path, tokens.FileLimit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return none, usererr.New("no tokenizer: %w", err)
