@@ -33,8 +33,12 @@ func ReadFile(path string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// ReadText is [ReadFile] without the byte order mark that some editors put before a text, and that no reader of JSON takes.
+// ReadText is [ReadFile] without the byte order mark that some editors put before a text, and that no reader of JSON takes. A
+// pointer of Git LFS is the user's error.
 func ReadText(path string, limit int64) ([]byte, error) {
 	data, err := ReadFile(path, limit)
+	if err == nil {
+		err = ErrPointer(path, string(data[:min(len(data), PointerBytes)]))
+	}
 	return bytes.TrimPrefix(data, []byte("\ufeff")), err
 }

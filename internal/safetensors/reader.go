@@ -9,6 +9,8 @@ import (
 	"maps"
 	"os"
 	"slices"
+
+	"metrolab/internal/bounded"
 )
 
 // File is an open safetensors file whose header was found to be right. It may be read from many goroutines.
@@ -50,6 +52,13 @@ func parse(data io.ReaderAt, size int64, path string) (*File, error) {
 	}
 	if _, err := data.ReadAt(prefix[:], 0); err != nil {
 		return nil, fmt.Errorf("weights %s: %w", path, err)
+	}
+	head := make([]byte, min(size, int64(bounded.PointerBytes)))
+	if _, err := data.ReadAt(head, 0); err != nil {
+		return nil, fmt.Errorf("weights %s: %w", path, err)
+	}
+	if err := bounded.ErrPointer(path, string(head)); err != nil {
+		return nil, err
 	}
 	length := binary.LittleEndian.Uint64(prefix[:])
 	if length > MaxHeader || int64(length) > size-8 {

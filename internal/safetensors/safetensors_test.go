@@ -329,3 +329,10 @@ func TestFullDiskAtEveryByte(t *testing.T) {
 	}
 	require.NoError(t, Write(&fullDisk{room: whole.Len()}, pythonInfos, nil, from(pythonData())))
 }
+
+func TestAPointerIsNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "model.safetensors")
+	require.NoError(t, os.WriteFile(path, []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"), 0o666))
+	_, err := Open(path)
+	require.ErrorContains(t, err, "git lfs pull fetches it")
+}

@@ -170,6 +170,16 @@ func TestRefusedFilesAreNamedTogether(t *testing.T) {
 	require.ErrorContains(t, err, "or move it out of the folder")
 }
 
+// A clone on a machine without Git LFS has pointers in the place of its files, whatever their names say.
+func TestPointersAreNoText(t *testing.T) {
+	const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+	for _, name := range []string{"a.txt", "a.jsonl", "a.parquet", "a.txt.gz", "a.md"} {
+		_, err := prepare(t, filepath.Join(writeTree(t, map[string]string{name: pointer}), name))
+		require.True(t, usererr.Is(err), "%v", err)
+		require.ErrorContains(t, err, "git lfs pull fetches it", name)
+	}
+}
+
 func FuzzKind(f *testing.F) {
 	for _, seed := range []string{"", "{", `{"a":`, `[{"a": 1}`, "<p>", "a,b\n", "\"", "a\tb\n\"", "\xFF\xFE", "\x00", "\xEF\xBB\xBF{}", html} {
 		f.Add("x.txt", []byte(seed), true)

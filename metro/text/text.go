@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"metrolab/internal/bounded"
 	"metrolab/internal/usererr"
 )
 
@@ -207,6 +208,9 @@ func (r textReader) each(f textFile, emit func(text string) error) (found, error
 	defer file.Close()
 	raw := &trackedReader{r: file, at: file, read: r.read}
 	packed := bufio.NewReaderSize(raw, 256<<10)
+	if start, _ := packed.Peek(bounded.PointerBytes); bounded.ErrPointer(f.path, string(start)) != nil {
+		return found{}, refuse(f, "is a pointer that Git LFS has left in the place of the file; git lfs pull fetches it")
+	}
 	start, _ := packed.Peek(4)
 	if string(start) == "PAR1" || strings.HasSuffix(strings.ToLower(f.path), ".parquet") {
 		return r.rows(f, raw, emit)

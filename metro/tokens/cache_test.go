@@ -170,3 +170,15 @@ func TestLearnRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "Riddle, which is not known; known are")
 	require.ErrorContains(t, err, "WordPiece")
 }
+
+// All of a short text can be held out.
+func TestNothingToLearnFrom(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "one.txt")
+	require.NoError(t, os.WriteFile(path, []byte("one single paragraph of text with some words in it\n"), 0o666))
+	corpus, err := text.Prepare(t.Context(), path, filepath.Join(dir, "cache"), nil)
+	require.NoError(t, err)
+	_, err = tokens.Learn(t.Context(), corpus, tokens.Options{VocabSize: 90}, filepath.Join(dir, "cache"))
+	require.True(t, usererr.Is(err), "%v", err)
+	require.ErrorContains(t, err, "its text is 1 paragraphs with 10 words, and all of them are kept for validation and testing")
+}

@@ -38,6 +38,10 @@ func Learn(ctx context.Context, corpus *text.Corpus, o Options, cacheDir string)
 	if err != nil {
 		return nil, usererr.New("learn a tokenizer: %w", err)
 	}
+	if all := corpus.Stats.Total(); corpus.Stats.Splits[text.Train].Documents == 0 && all.Documents > 0 {
+		return nil, usererr.New("learn a tokenizer from %s: its text is %d paragraphs with %d words, and all of them are kept for validation and testing, as about one in ten is, by its hash; give more text, of paragraphs with empty lines between them",
+			corpus.Name, all.Documents, all.Words)
+	}
 	dir := filepath.Join(cacheDir, "tokenizers", o.folder(corpus))
 	var learned Tokenizer
 	err = sealed(dir, []string{jsonName}, func(temp string) error {
