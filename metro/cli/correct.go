@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -42,6 +43,9 @@ model that was trained for a minute.`,
 				if text, err = readText(cmd.Context(), cmd.InOrStdin()); err != nil {
 					return err
 				}
+			}
+			if !utf8.ValidString(text) {
+				return usererr.New("the text is not UTF-8, and its letters would be taken for others; save it as UTF-8, or convert it: iconv -f ENCODING -t UTF-8")
 			}
 			reader, _, err := openReader(model, engine, tasks.ReaderOptions{})
 			if err != nil {

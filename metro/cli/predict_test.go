@@ -169,6 +169,9 @@ func TestCorrectRefusesWhatItWouldCut(t *testing.T) {
 	require.Error(t, err)
 	require.Equal(t, 2, cmd.ProcessState.ExitCode())
 	require.Contains(t, string(out), fmt.Sprintf("the text is longer than %d bytes", maxText))
+	_, said, code := l.metro("correct", "--model", filepath.Join(l.dir, "electra"), "caf\xe9 with a text")
+	require.Equal(t, exitUser, code, said)
+	require.Contains(t, said, "the text is not UTF-8")
 }
 
 // The threshold that is said to mark a word does, and is a number of two digits.

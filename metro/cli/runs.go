@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"metrolab/internal/usererr"
 	"metrolab/metro/runs"
 	"metrolab/viz/table"
 )
@@ -95,6 +96,7 @@ func listRuns(cmd *cobra.Command, store runs.Store, chosen []string) error {
 	for _, key := range chosen {
 		t.Columns = append(t.Columns, table.Column{Name: key, Align: table.Right, Format: "%.4f"})
 	}
+	var all []runs.Row
 	for _, s := range list {
 		row := []any{s.ID}
 		if len(arms) > 0 {
@@ -108,12 +110,17 @@ func listRuns(cmd *cobra.Command, store runs.Store, chosen []string) error {
 				return err
 			}
 			rows, _ := run.ReadMetrics() // what is damaged is said below
-			latest = last(rows)
+			latest, all = last(rows), append(all, rows...)
 		}
 		for _, key := range chosen {
 			row = append(row, measured(latest, key))
 		}
 		t.Rows = append(t.Rows, row)
+	}
+	for _, key := range chosen {
+		if measured(last(all), key) == nil && len(all) > 0 {
+			return usererr.New("no run has a curve of %q; measured are %s", key, strings.Join(runs.Recorded(all), ", "))
+		}
 	}
 	printTable(cmd.OutOrStdout(), t)
 	for _, s := range list {

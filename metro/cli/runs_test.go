@@ -57,6 +57,7 @@ func TestRunsCommands(t *testing.T) {
 	require.Contains(t, do(exitUser, "runs", "show", trunk, "--metrics", "los"), "it has measured")
 	said = do(exitDone, "runs", "ls", "--metrics", "frozen_auc_unigram")
 	require.Contains(t, said, "frozen_auc_unigram")
+	require.Contains(t, do(exitUser, "runs", "ls", "--metrics", "val_los"), `no run has a curve of "val_los"; measured are`)
 	said = do(exitDone, "runs", "compare", trunk, fork, "--metrics", "val_loss", "--plot", "val.png")
 	require.Regexp(t, `objective.rtd_weight +50 +10`, said)
 	require.FileExists(t, filepath.Join(l.dir, "val.png"))

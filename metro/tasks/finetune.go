@@ -184,7 +184,11 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 	c.Training.Steps = asked.Training.Steps
 	if o.Epochs > 0 {
 		rows := trainingRows(p, t, asked.Data.SeqLen)
-		c.Training.Steps = max(1, int(math.Round(o.Epochs*float64(rows)/float64(asked.Training.BatchSize))))
+		steps := math.Round(o.Epochs * float64(rows) / float64(asked.Training.BatchSize))
+		if !(steps <= mostSteps) {
+			return c, usererr.New("fine-tuning: %g epochs of %d texts are %g steps, and %d are the most", o.Epochs, rows, steps, int64(mostSteps))
+		}
+		c.Training.Steps = max(1, int(steps))
 	}
 	c.Training.LogEvery, c.Training.EvalEvery = max(1, c.Training.Steps/100), c.Training.Steps
 	c.Training.CheckpointEvery, c.Training.KeepCheckpoints = max(1, c.Training.Steps/4), 1
@@ -211,6 +215,9 @@ func (o Options) config(p training.Pretrained, t Task) (metro.Config, error) {
 	}
 	return c, nil
 }
+
+// mostSteps is the most that training.steps may be.
+const mostSteps = 1 << 40
 
 // trainingRows is the number of examples that an epoch has: of tasks that read a text in several rows, of these.
 func trainingRows(p training.Pretrained, t Task, seqLen int) int {

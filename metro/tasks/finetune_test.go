@@ -329,6 +329,9 @@ func TestFinetuneSettingsBesideOptions(t *testing.T) {
 		require.ErrorContains(t, err, "leave one of the two out", assignment)
 		require.True(t, usererr.Is(err))
 	}
+	_, err := Options{Epochs: 1e300}.config(p, task)
+	require.True(t, usererr.Is(err), "%v", err)
+	require.ErrorContains(t, err, "1e+300 epochs of")
 	c, err := Options{FromScratch: true, Epochs: 50, Warmup: 0.5, Set: []string{"training.eval_every=3", "optimizer.warmup_steps=2", "training.checkpoint_every=4"}}.config(p, task)
 	require.NoError(t, err)
 	require.Equal(t, []int{3, 2, 4}, []int{c.Training.EvalEvery, c.Optimizer.WarmupSteps, c.Training.CheckpointEvery})
