@@ -3,6 +3,7 @@
 package ablations
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -36,7 +37,8 @@ func (q Queue) Kubernetes() string { return q.write(kubernetesManifest) }
 // Runs is how many the study has.
 func (q Queue) Runs() int { return (1 + len(q.Study.Changes)) * len(q.Study.Seeds) }
 
-// ID is the study's name as Kubernetes takes names: lower-case letters, digits and dashes.
+// ID is the study's name as Kubernetes takes names: lower-case letters, digits and dashes. What that loses of a name stands in
+// digits behind it, so that two studies are two jobs.
 func (q Queue) ID() string {
 	const longest = 40 // the names of pods are made of it
 	plain := strings.Map(func(r rune) rune {
@@ -45,7 +47,12 @@ func (q Queue) ID() string {
 		}
 		return '-'
 	}, strings.ToLower(q.Study.Name))
-	return strings.Trim("metro-"+plain[:min(len(plain), longest)], "-")
+	if name := q.Study.Name; len(name) <= longest && strings.Trim(plain, "-") == name {
+		return "metro-" + name
+	}
+	sum := sha256.Sum256([]byte(q.Study.Name))
+	kept := strings.Trim(plain[:min(len(plain), longest-9)], "-")
+	return strings.ReplaceAll(fmt.Sprintf("metro-%s-%x", kept, sum[:4]), "--", "-")
 }
 
 // Line is the command for a shell, with the index that an expression of the shell counts from 1.

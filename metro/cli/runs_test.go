@@ -83,6 +83,9 @@ func TestRunsCommands(t *testing.T) {
 	text[len(text)/3] ^= 4
 	require.NoError(t, os.WriteFile(weights, text, 0o600))
 	require.Contains(t, do(exitUser, "runs", "verify", trunk), "SHA-256")
+	require.NoError(t, os.Rename(filepath.Join(l.dir, "runs", trunk, runs.TokenizerFile), filepath.Join(l.dir, "aside")))
+	require.Regexp(t, `tokenizer.json +no tokenizer`, do(exitUser, "runs", "verify", trunk), "one that is gone")
+	require.NoError(t, os.Rename(filepath.Join(l.dir, "aside"), filepath.Join(l.dir, "runs", trunk, runs.TokenizerFile)))
 
 	old := time.Now().Add(-30 * 24 * time.Hour)
 	stopped := filepath.Join(l.dir, "runs", "micro-0000000000")

@@ -25,12 +25,13 @@ func Verify(run *runs.Run) (parts []Part) {
 	add := func(name string, err error) { parts = append(parts, Part{name, err}) }
 	identity, err := ReadIdentity(run.Dir)
 	add(runs.ConfigFile, err)
-	if _, statErr := os.Stat(run.Path(runs.TokenizerFile)); !errors.Is(statErr, os.ErrNotExist) && err == nil {
+	checkpoints := runs.Checkpoints{Dir: run.Path(runs.CheckpointsDir)}
+	steps, listing := checkpoints.Steps()
+	_, there := os.Stat(run.Path(runs.TokenizerFile))
+	if begun := len(steps) > 0 || !errors.Is(there, os.ErrNotExist); begun && err == nil { // it is written before the first step
 		add(runs.TokenizerFile, sameTokenizer(run, identity))
 	}
-	checkpoints := runs.Checkpoints{Dir: run.Path(runs.CheckpointsDir)}
-	steps, err := checkpoints.Steps()
-	if err != nil {
+	if err = listing; err != nil {
 		add(runs.CheckpointsDir, err)
 	}
 	var newest runs.Mark
