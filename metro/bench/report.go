@@ -110,10 +110,14 @@ func (r Report) Write(path string) error {
 
 // CheckNew returns the user's error if there is something at path.
 func CheckNew(path string) error {
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+	switch _, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return usererr.New("%s cannot be written: %w; choose another name", path, err)
+	default:
 		return usererr.New("%s is there already, and nothing is written over; choose another name, or remove it", path)
 	}
-	return nil
 }
 
 // ReadReport reads what [Report.Write] has written. A file that is none is the user's error.

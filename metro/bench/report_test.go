@@ -45,6 +45,9 @@ func sampleReport(scale float64) Report {
 // What is written is read again, and nothing is written over.
 func TestReportRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new.json")
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o666))
+	require.ErrorContains(t, CheckNew(filepath.Join(file, "new.json")), "cannot be written", "a file is no folder")
 	r := sampleReport(1)
 	require.NoError(t, r.Write(path))
 	again, err := ReadReport(path)

@@ -163,7 +163,11 @@ func TestNoFlagIsEmpty(t *testing.T) {
 		}
 	}
 	require.Greater(t, flags, 30)
-	_, said, code := l.inProcess(t.Context(), "plan", "--recipe", "tiny,")
+	file := l.write("file", "")
+	_, said, code := l.inProcess(t.Context(), "serve", "--port", "0", "--out", file)
+	require.Equal(t, exitUser, code, said)
+	require.Contains(t, said, "is a file; it must be the folder of the runs")
+	_, said, code = l.inProcess(t.Context(), "plan", "--recipe", "tiny,")
 	require.Equal(t, exitUser, code, said)
 	require.Contains(t, said, "--recipe has nothing in it")
 }

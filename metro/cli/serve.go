@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -31,6 +32,9 @@ Ctrl-C ends it.`,
 		Example: "  metro serve\n  metro serve --out /shared/runs --port 8123",
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if found, err := os.Stat(out); err == nil && !found.IsDir() {
+				return usererr.New("%s is a file; it must be the folder of the runs, or not exist yet", out)
+			}
 			listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 			if err != nil {
 				return usererr.New("cannot listen on port %d of 127.0.0.1: %w; name another with --port, or 0 for a free one", port, err)
