@@ -71,7 +71,7 @@ func parseLedger(path string, text []byte) (l Ledger, err error) {
 
 // Write writes the ledger's file, in the order of the claims.
 func (l Ledger) Write(path string) error {
-	l = slices.Clone(l)
+	l = append(Ledger{}, l...) // an empty one is a list too
 	slices.SortStableFunc(l, func(a, b Entry) int {
 		if c := compareIDs(a.Claim, b.Claim); c != 0 {
 			return c
