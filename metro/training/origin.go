@@ -129,7 +129,9 @@ func (o origins) apply(p *Program) error {
 	}
 	if o.frozen != nil {
 		const advice = "; name the folder of a run that trained one"
-		if err := o.frozen.start(p.store, p.model.Config, p.weights.Of(metro.OwnerGenerator), advice); err != nil {
+		asItIs := p.model.Config
+		asItIs.Growth = metro.Growth{} // which is of training.init_from
+		if err := o.frozen.start(p.store, asItIs, p.weights.Of(metro.OwnerGenerator), advice); err != nil {
 			return usererr.New("replacements.checkpoint: %w", err)
 		}
 	}
