@@ -25,16 +25,19 @@ type Pretraining struct {
 	origins origins
 	dataset *data.Dataset       // nil where the caller makes the batches
 	stored  *corruptions.Reader // what was drawn before; nil where samples are drawn in the step
+	options []string            // the config's InputOptions, which every step asks for
 }
 
 // NewPretraining pretrains m on batches that the caller makes, with weights that are drawn: for programs that run steps of
 // their own. [Runner] trains whole runs.
-func NewPretraining(m metro.Model) *Pretraining { return &Pretraining{model: m} }
+func NewPretraining(m metro.Model) *Pretraining {
+	return &Pretraining{model: m, options: m.Config.InputOptions()}
+}
 
 // NewPretrainingOn is [NewPretraining] on the training split of d, whose validation and test splits may be missing: it makes
 // batches and has a tokenizer, and is not measured on held-out text.
 func NewPretrainingOn(m metro.Model, d *data.Dataset) *Pretraining {
-	return &Pretraining{model: m, dataset: d, loader: loader(m.Config, d, d.Train)}
+	return &Pretraining{model: m, dataset: d, loader: loader(m.Config, d, d.Train), options: m.Config.InputOptions()}
 }
 
 // Model implements [Workload].
@@ -64,7 +67,7 @@ func (w *Pretraining) Stream() string { return "" }
 
 // Inputs implements [Workload].
 func (w *Pretraining) Inputs() ([]shapes.Shape, int) {
-	return batchShapes(w.model.Config), lossScalars + len(w.model.Config.InputOptions())
+	return batchShapes(w.model.Config), lossScalars + len(w.options)
 }
 
 // lossScalars is the number of scalars that every pretraining step has: four loss weights, bias scale, temperature.
@@ -79,7 +82,7 @@ func (w *Pretraining) Scalars(step int) []float32 {
 func (w *Pretraining) scalars(step int, losses []float32, rests func(path string) bool) []float32 {
 	c := w.model.Config
 	values := append(losses, float32(c.Positions.Scale), float32(c.TemperatureAt(step)))
-	for _, path := range c.InputOptions() {
+	for _, path := range w.options {
 		value := float32(c.Option(path).(float64))
 		if rests(path) {
 			value = 0
@@ -96,7 +99,7 @@ func (w *Pretraining) scalarNodes(v *Node) metro.Scalars {
 		GeneratorWeight: at(0), RTDWeight: at(1), CLMWeight: at(2), SCLWeight: at(3), BiasScale: at(4), Temperature: at(5),
 		Options: map[string]*Node{},
 	}
-	for i, path := range w.model.Config.InputOptions() {
+	for i, path := range w.options {
 		s.Options[path] = at(lossScalars + i)
 	}
 	return s

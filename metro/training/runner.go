@@ -251,7 +251,7 @@ func (r *Runner) RunID(name string, identity RunIdentity) (string, error) {
 
 // newPretraining gathers what pretraining works on.
 func (r *Runner) newPretraining(config metro.Config, d *data.Dataset, o origins) (*Pretraining, error) {
-	w := &Pretraining{origins: o, dataset: d, loader: loader(config, d, d.Train)}
+	w := &Pretraining{origins: o, dataset: d, loader: loader(config, d, d.Train), options: config.InputOptions()}
 	var err error
 	if w.heldOut, err = r.heldOut(d, config); err != nil {
 		return nil, err
