@@ -7,7 +7,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +61,10 @@ func execute(ctx context.Context, cmd *cobra.Command, args []string, out io.Writ
 		if run := c.RunE; run != nil {
 			c.RunE = func(c *cobra.Command, given []string) error {
 				begun = true
-				if err := cmp.Or(checkFilled(c), checkLists(c)); err != nil {
+				if err := checkFilled(c); err != nil {
+					return err
+				}
+				if err := checkLists(c); err != nil {
 					return err
 				}
 				return run(c, given)

@@ -229,9 +229,12 @@ func readRows(path string, rows rowReader, header bool, columns []string, take f
 		if err != nil {
 			return err
 		}
+		if bad == nil {
+			bad = areUTF8(fields)
+		}
 		if names == nil && header {
-			if err := cmp.Or(bad, areUTF8(fields)); err != nil {
-				return fmt.Errorf("line %d: %w", line, err)
+			if bad != nil {
+				return fmt.Errorf("line %d: %w", line, bad)
 			}
 			names = fields
 			if err := haveColumns(names, columns); err != nil {
@@ -247,7 +250,6 @@ func readRows(path string, rows rowReader, header bool, columns []string, take f
 				return err
 			}
 		}
-		bad = cmp.Or(bad, areUTF8(fields))
 		if bad == nil && len(fields) != len(names) {
 			bad = fmt.Errorf("%d columns where the first line has %d", len(fields), len(names))
 		}
