@@ -356,6 +356,9 @@ func (c Claim) Hash(study ablations.Study) (string, error) {
 	}
 	for _, arm := range arms {
 		plan["arm "+arm.Name] = arm.Config.Identity()
+		if tuned := slices.DeleteFunc(slices.Clone(arm.Set), func(a string) bool { return !strings.HasPrefix(a, "finetune.") }); len(tuned) > 0 {
+			plan["finetune "+arm.Name] = tuned
+		}
 	}
 	if len(c.lowRank) > 0 {
 		plan["low rank"] = c.lowRank
