@@ -106,11 +106,15 @@ var (
 // compile with flags. A plugin of another version of the interface is left to go-xla, which loads it as it is. Its caller holds
 // opening.
 func hook(path string, flags []xlaFlag) error {
+	kind, _ := kindOf(path)
 	api, known := interfaces[path]
 	if !known {
 		if api = pjrtOf(path); api != nil {
 			if err := pjrt.RegisterPreloadedPlugin(path, uintptr(unsafe.Pointer(C.hooking(api)))); err != nil {
 				return err
+			}
+			if kind == XLACPU {
+				keepBlocks(path)
 			}
 		}
 		interfaces[path] = api
@@ -118,7 +122,6 @@ func hook(path string, flags []xlaFlag) error {
 	if api == nil && len(flags) > 0 {
 		return usererr.New("plugin %s is of another version of PJRT, to whose compilations nothing can be added; remove it and run ./scripts/setup", path)
 	}
-	kind, _ := kindOf(path)
 	next = client{plugin: path, api: api, kind: kind, threads: os.Getenv(threadsVar), flags: flags}
 	return nil
 }

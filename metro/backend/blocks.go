@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && amd64 && cgo && !noxla
+
+package backend
+
+/*
+#cgo LDFLAGS: -ldl
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { PAGE = 2 << 20, LEAST = 4 << 20, BLOCKS = 4096 };
+
+typedef struct { void *at; size_t size; int used; } Block;
+
+static Block blocks[BLOCKS];
+static int count;
+static size_t used, kept, most; // bytes in use, free, and the most that were ever in use at once
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+// give_back frees blocks that nobody uses until size more bytes come to no more than were, or then are, in use at once.
+static void give_back(size_t size) {
+	size_t limit = used + size > most ? used + size : most;
+	for (int i = 0; i < count && used + kept + size > limit;) {
+		if (blocks[i].used) { i++; continue; }
+		kept -= blocks[i].size;
+		free(blocks[i].at);
+		blocks[i] = blocks[--count];
+	}
+}
+
+// use marks a block as in use.
+static void *use(Block *b) {
+	b->used = 1;
+	used += b->size;
+	if (used > most) most = used;
+	return b->at;
+}
+
+// fitting is the smallest block that nobody uses and that has the size, and an eighth more at most, or NULL.
+static Block *fitting(size_t size) {
+	Block *best = NULL;
+	for (Block *b = blocks; b < blocks + count; b++)
+		if (!b->used && b->size >= size && b->size <= size + size / 8 && (!best || b->size < best->size)) best = b;
+	return best;
+}
+
+// allocate takes the place of posix_memalign.
+static int allocate(void **at, size_t alignment, size_t size) {
+	if (size < LEAST || size > SIZE_MAX / 2 || alignment > PAGE) return posix_memalign(at, alignment, size);
+	int failed = 0;
+	size = (size + PAGE - 1) / PAGE * PAGE;
+	pthread_mutex_lock(&mutex);
+	Block *b = fitting(size);
+	if (b) {
+		kept -= b->size;
+		*at = use(b);
+	} else {
+		give_back(size);
+		failed = posix_memalign(at, PAGE, size);
+		if (!failed) madvise(*at, size, MADV_HUGEPAGE); // where the kernel has none, pages stay small
+		if (!failed && count < BLOCKS) {
+			blocks[count] = (Block){*at, size};
+			use(&blocks[count++]);
+		}
+	}
+	pthread_mutex_unlock(&mutex);
+	return failed;
+}
+
+// release takes the place of free.
+static void release(void *at) {
+	if (at && (uintptr_t)at % PAGE == 0) {
+		pthread_mutex_lock(&mutex);
+		for (Block *b = blocks; b < blocks + count; b++) {
+			if (b->at != at) continue;
+			b->used = 0;
+			used -= b->size;
+			kept += b->size;
+			pthread_mutex_unlock(&mutex);
+			return;
+		}
+		pthread_mutex_unlock(&mutex);
+	}
+	free(at);
+}
+
+// Imports are the tables of what a library imports: of functions that it calls, and of addresses.
+typedef struct {
+	Elf64_Addr base;
+	const Elf64_Sym *symbols;
+	const char *names;
+	struct { const Elf64_Rela *first; size_t bytes; } calls, addresses;
+} Imports;
+
+static int imports_of(const char *path, Imports *in) {
+#ifdef __GLIBC__ // other C libraries leave the tables' addresses without the library's own
+	void *handle = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+	struct link_map *library;
+	if (!handle || dlinfo(handle, RTLD_DI_LINKMAP, &library)) return 0;
+	*in = (Imports){library->l_addr};
+	for (const Elf64_Dyn *d = library->l_ld; d->d_tag != DT_NULL; d++) {
+		void *at = (void *)d->d_un.d_ptr;
+		switch (d->d_tag) {
+		case DT_SYMTAB: in->symbols = at; break;
+		case DT_STRTAB: in->names = at; break;
+		case DT_JMPREL: in->calls.first = at; break;
+		case DT_PLTRELSZ: in->calls.bytes = d->d_un.d_val; break;
+		case DT_RELA: in->addresses.first = at; break;
+		case DT_RELASZ: in->addresses.bytes = d->d_un.d_val; break;
+		}
+	}
+	return in->symbols && in->names && in->calls.first && in->addresses.first;
+#else
+	return 0;
+#endif
+}
+
+// redirect_entry writes an address over that of an imported function, if the entry is for one of that name.
+static int redirect_entry(const Imports *in, const Elf64_Rela *r, const char *name, void *to) {
+	unsigned symbol = ELF64_R_SYM(r->r_info), type = ELF64_R_TYPE(r->r_info);
+	if (!symbol || (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) || strcmp(in->names + in->symbols[symbol].st_name, name)) return 0;
+	void **slot = (void **)(in->base + r->r_offset);
+	size_t page = sysconf(_SC_PAGESIZE);
+	if (mprotect((void *)((uintptr_t)slot / page * page), page, PROT_READ | PROT_WRITE)) return 0;
+	__atomic_store_n(slot, to, __ATOMIC_RELEASE);
+	return 1;
+}
+
+// redirect has the library call another function in the place of that of a name, and returns in how many entries.
+static int redirect(const Imports *in, const char *name, void *to) {
+	int n = 0;
+	for (size_t i = 0; i < in->calls.bytes / sizeof(Elf64_Rela); i++) n += redirect_entry(in, in->calls.first + i, name, to);
+	for (size_t i = 0; i < in->addresses.bytes / sizeof(Elf64_Rela); i++) n += redirect_entry(in, in->addresses.first + i, name, to);
+	return n;
+}
+
+// keep_blocks has the library at path allocate and free by the functions above, and says whether it does. What frees comes first:
+// it takes what either kind of call has allocated.
+static int keep_blocks(const char *path) {
+	Imports in;
+	return imports_of(path, &in) && redirect(&in, "free", release) && redirect(&in, "posix_memalign", allocate);
+}
+
+static void block_bytes(size_t *in_use, size_t *free, size_t *at_most) {
+	pthread_mutex_lock(&mutex);
+	*in_use = used, *free = kept, *at_most = most;
+	pthread_mutex_unlock(&mutex);
+}
+*/
+import "C"
+
+import "unsafe"
+
+// A step of a model asks its plugin for a block of some 100 MB to several GB for what it holds in between, and gives it back at its
+// end. The C library takes so large a block from the kernel and returns it, so that each step meets each of its pages, of 4 kB, for
+// the first time: 120,000 faults a second at ELECTRA-small, where a seventh of all processor time was the kernel's. So the plugin's
+// blocks of 4 MB and more lie on pages of 2 MB, and stay for the next step, as long as used and unused together are no more than
+// was once in use: the most that a process takes does not change. No number changes either. docs/performance.md has what it is
+// worth.
+//
+// XLA has no hook for it that can be reached by PJRT's interface, so this reaches for the plugin's table of imported functions,
+// and leaves alone a plugin in which it does not find them.
+
+// keepBlocks has the plugin at path, which is for the processor, keep its large blocks.
+func keepBlocks(path string) bool {
+	name := C.CString(path)
+	defer C.free(unsafe.Pointer(name))
+	return C.keep_blocks(name) != 0
+}
+
+// blockBytes are the bytes of large blocks in use, of those that are kept for later, and the most that were in use at once.
+func blockBytes() (used, kept, most int) {
+	var u, k, m C.size_t
+	C.block_bytes(&u, &k, &m)
+	return int(u), int(k), int(m)
+}
