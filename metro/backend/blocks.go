@@ -26,14 +26,25 @@ static int count;
 static size_t used, kept, most; // bytes in use, free, and the most that were ever in use at once
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-// give_back frees blocks that nobody uses until size more bytes come to no more than were, or then are, in use at once.
+// superfluous is the smallest block that nobody uses and that has the size, or else the largest, or NULL.
+static Block *superfluous(size_t size) {
+	Block *best = NULL;
+	for (Block *b = blocks; b < blocks + count; b++) {
+		if (b->used) continue;
+		if (!best || (best->size < size ? b->size > best->size : b->size >= size && b->size < best->size)) best = b;
+	}
+	return best;
+}
+
+// give_back frees blocks that nobody uses until size more bytes come to at most an eighth more than were, or then are, in use at
+// once. Less room would have a few small blocks drive out the large one of every step.
 static void give_back(size_t size) {
 	size_t limit = used + size > most ? used + size : most;
-	for (int i = 0; i < count && used + kept + size > limit;) {
-		if (blocks[i].used) { i++; continue; }
-		kept -= blocks[i].size;
-		free(blocks[i].at);
-		blocks[i] = blocks[--count];
+	limit += limit / 8;
+	for (Block *b; used + kept + size > limit && (b = superfluous(used + kept + size - limit));) {
+		kept -= b->size;
+		free(b->at);
+		*b = blocks[--count];
 	}
 }
 
@@ -163,9 +174,8 @@ import "unsafe"
 // A step of a model asks its plugin for a block of some 100 MB to several GB for what it holds in between, and gives it back at its
 // end. The C library takes so large a block from the kernel and returns it, so that each step meets each of its pages, of 4 kB, for
 // the first time: 120,000 faults a second at ELECTRA-small, where a seventh of all processor time was the kernel's. So the plugin's
-// blocks of 4 MB and more lie on pages of 2 MB, and stay for the next step, as long as used and unused together are no more than
-// was once in use: the most that a process takes does not change. No number changes either. docs/performance.md has what it is
-// worth.
+// blocks of 4 MB and more lie on pages of 2 MB, and stay for the next step, as long as used and unused together are at most an eighth
+// more than was once in use: the most that a process takes hardly changes. No number does. docs/performance.md has what it is worth.
 //
 // XLA has no hook for it that can be reached by PJRT's interface, so this reaches for the plugin's table of imported functions,
 // and leaves alone a plugin in which it does not find them.

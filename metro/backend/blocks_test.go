@@ -22,7 +22,7 @@ func faults(t *testing.T) int64 {
 	return u.Minflt
 }
 
-// What a program holds in between stays for its next run, and never takes more than was in use at once.
+// What a program holds in between stays for its next run, and takes an eighth more than was in use at once at most.
 func TestLargeBlocksStay(t *testing.T) {
 	be, err := Open("xla:cpu")
 	if err != nil {
@@ -60,7 +60,7 @@ func TestLargeBlocksStay(t *testing.T) {
 		small()
 		large()
 		used, kept, most := blockBytes()
-		require.LessOrEqual(t, used+kept, most)
+		require.LessOrEqual(t, used+kept, most+most/8)
 		require.Equal(t, after, most, "programs in turn take what the largest takes")
 	}
 }
