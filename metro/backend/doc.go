@@ -23,6 +23,11 @@
 // XLA is linked on Linux amd64 with cgo. Everywhere else, and with the build tag noxla, the package builds without it and
 // is pure Go.
 //
+// # Memory
+//
+// What a program on the processor holds in between is kept for its next run, on huge pages where the kernel has them, as long as
+// that is at most an eighth more than was once in use at a time.
+//
 // # Determinism
 //
 // Pure Go and XLA CPU give the same bits for the same graph and inputs, run after run and whatever the number of cores;
