@@ -4,6 +4,7 @@ package training
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"github.com/gomlx/compute"
@@ -102,6 +103,26 @@ func (p *Program) Start(w Workload) error {
 			}
 		}
 	}
+	return nil
+}
+
+// place moves the variables onto the device and gives the host's copies of them back to the system, so that a step does not find
+// both in memory. Where devices share the rows of a batch, the first step places them.
+func (p *Program) place() error {
+	if p.devices != nil {
+		return nil
+	}
+	for _, v := range p.Variables() {
+		value, err := v.Value()
+		if err == nil {
+			err = value.MaterializeOnDevice(p.backend, false, 0)
+		}
+		if err != nil {
+			return fmt.Errorf("place %s: %w", v.Path(), err)
+		}
+		value.FinalizeLocal()
+	}
+	debug.FreeOSMemory()
 	return nil
 }
 
