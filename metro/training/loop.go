@@ -76,9 +76,6 @@ func (l *loop) run(ctx context.Context) (runs.Values, error) {
 	if err := l.resume(); err != nil {
 		return nil, err
 	}
-	if err := l.program.place(); err != nil {
-		return nil, err
-	}
 	l.progress = Progress{Step: l.state.Step, Steps: l.config.Training.Steps, Phase: "compiling", Loss: nan}
 	l.report(l.progress)
 	batches, stop := prefetch(l.workload, l.state.Step, l.config.Training.Steps)

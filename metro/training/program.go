@@ -30,6 +30,7 @@ type Program struct {
 	devices  *devices // that share the rows of a batch; nil for one
 	closes   func()   // gives the backend back; nil if it is not the program's own
 
+	placed      bool // the variables are on the device
 	asksNothing bool // no part of a step must know anything of the others; known after the first
 }
 
@@ -65,7 +66,7 @@ func (p *Program) Start(w Workload) error {
 	if w.GraphKey() != p.key {
 		return fmt.Errorf("start: workload %s does not belong to program %s", w.GraphKey(), p.key)
 	}
-	p.workload, p.model = w, w.Model()
+	p.workload, p.model, p.placed = w, w.Model(), false
 	fresh, inv, err := initialize(p.backend, w)
 	if err != nil {
 		return err
@@ -106,12 +107,13 @@ func (p *Program) Start(w Workload) error {
 	return nil
 }
 
-// place moves the variables onto the device and gives the host's copies of them back to the system, so that a step does not find
-// both in memory. Where devices share the rows of a batch, the first step places them.
+// place moves the variables onto the device before the first step, and gives the host's copies of them back to the system, so that
+// the step does not find both in memory. Where devices share the rows of a batch, the step places them.
 func (p *Program) place() error {
-	if p.devices != nil {
+	if p.placed || p.devices != nil {
 		return nil
 	}
+	p.placed = true
 	for _, v := range p.Variables() {
 		value, err := v.Value()
 		if err == nil {
@@ -273,6 +275,9 @@ func inputs(b Batch, part int, vector *tensors.Tensor, first ...any) []any {
 
 // Step runs training step number step (1, 2, …) on batch.
 func (p *Program) Step(batch Batch, step int) (StepOutput, error) {
+	if err := p.place(); err != nil {
+		return StepOutput{}, fmt.Errorf("training step %d: %w", step, err)
+	}
 	t, vector := p.trainedBy(step), p.vector(p.workload.Scalars(step), step)
 	if p.model.Config.Training.Accumulate > 1 {
 		return t.stepInParts(batch, vector, step)
