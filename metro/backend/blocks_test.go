@@ -41,7 +41,7 @@ func TestLargeBlocksStay(t *testing.T) {
 			values[i] = float32(i%7) / 8
 		}
 		x := tensors.FromFlatDataAndDimensions(values, rows, 8)
-		return func() float32 { return tensors.ToScalar[float32](exec.MustExec(x)[0]) }
+		return func() float32 { return tensors.ToScalar[float32](exec.MustCall(x)[0]) }
 	}
 	large, small := attend(4096), attend(1536)
 	const table = 4096 * 4096 * 4
