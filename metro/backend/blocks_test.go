@@ -25,14 +25,7 @@ func faults(t *testing.T) int64 {
 
 // What a program holds in between stays for its next run, and takes an eighth more than was in use at once at most.
 func TestLargeBlocksStay(t *testing.T) {
-	be, err := Open("xla:cpu")
-	if err != nil {
-		if os.Getenv("METROLAB_REQUIRE_XLA") == "1" {
-			t.Fatal(err)
-		}
-		t.Skipf("no XLA here: %v", err)
-	}
-	t.Cleanup(be.Finalize)
+	be := xlaCPU(t)
 	attend := func(rows int) func() float32 { // by a table of rows × rows, in float32, that lives while the program runs
 		exec := graph.MustNewExec(be, func(x *graph.Node) *graph.Node {
 			return graph.ReduceAllSum(graph.Dot(graph.Softmax(graph.Dot(x, graph.Transpose(x, 0, 1)).Product()), x).Product())

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomlx/compute"
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 	"github.com/stretchr/testify/require"
@@ -29,9 +30,8 @@ func warnings(t *testing.T, f func()) string {
 	return said.String()
 }
 
-// softmaxes computes something of which XLA reorders sums, by a graph that is compiled or loaded anew at every call, and returns
-// its bits and what that took.
-func softmaxes(t *testing.T) (bits []uint32, compiled, loaded int64) {
+// xlaCPU opens XLA's backend for the processor until the test ends. Without one the test is skipped, or fails if it must not be.
+func xlaCPU(t *testing.T) compute.Backend {
 	t.Helper()
 	be, err := Open("xla:cpu")
 	if err != nil {
@@ -41,6 +41,14 @@ func softmaxes(t *testing.T) (bits []uint32, compiled, loaded int64) {
 		t.Skipf("no XLA here: %v", err)
 	}
 	t.Cleanup(be.Finalize)
+	return be
+}
+
+// softmaxes computes something of which XLA reorders sums, by a graph that is compiled or loaded anew at every call, and returns
+// its bits and what that took.
+func softmaxes(t *testing.T) (bits []uint32, compiled, loaded int64) {
+	t.Helper()
+	be := xlaCPU(t)
 	values := make([]float32, 64*100)
 	for i := range values {
 		values[i] = float32(math.Sin(float64(i)))
