@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"metrolab/internal/jsonlines"
+	"metrolab/internal/packed"
 	"metrolab/internal/usererr"
 	"metrolab/metro/backend"
 	"metrolab/metro/tasks"
@@ -126,7 +127,7 @@ func predict(cmd *cobra.Command, f predictFlags) error {
 	}
 	reader, model, err := openReader(f.model, f.backend, f.options)
 	if err == nil {
-		err = answerAll(cmd.Context(), reader, model, in, out)
+		err = answerAll(cmd.Context(), reader, model, f.input, in, out)
 	}
 	if err = out.close(err); err != nil || f.options.Exit == 0 {
 		return err
@@ -175,9 +176,13 @@ func (w *watchedFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answerAll answers line by line; memory does not grow with the input.
-func answerAll(ctx context.Context, reader *tasks.Reader, model training.Pretrained, in io.Reader, out *answers) error {
-	for line, err := range jsonlines.Lines(interruptible(ctx, in)) {
+// answerAll answers line by line what stands in the file of that name; memory does not grow with the input.
+func answerAll(ctx context.Context, reader *tasks.Reader, model training.Pretrained, name string, in io.Reader, out *answers) error {
+	in, err := packed.NewReader(name, interruptible(ctx, in))
+	if err != nil {
+		return err
+	}
+	for line, err := range jsonlines.Lines(in) {
 		if err != nil && ctx.Err() == nil {
 			return usererr.New("--input, %w", err)
 		}

@@ -22,7 +22,7 @@ that their development files are the test here.
 Anything else is said in a task file, mine.yaml:
 
   kind: classification     classification, regression, choice, tagging, spans or cloze
-  train: train.tsv         .jsonl, .tsv (quotes are characters) or .csv, .gz behind it or not; tagging: CoNLL columns;
+  train: train.tsv         .jsonl, .tsv (quotes are characters) or .csv, packed (.gz, .zst) or not; tagging: CoNLL columns;
   test: test.tsv           spans: SQuAD's JSON; cloze: ReCoRD's JSON lines. Without test, one in ten (hold_out) is held out, and one for validation
   text: sentence1          names of columns; header: false makes them numbers, from 1
   pair: sentence2          of two texts

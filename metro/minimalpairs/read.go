@@ -4,7 +4,6 @@ package minimalpairs
 
 import (
 	"cmp"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -18,6 +17,7 @@ import (
 	"strings"
 
 	"metrolab/internal/jsonlines"
+	"metrolab/internal/packed"
 	"metrolab/internal/usererr"
 )
 
@@ -50,8 +50,8 @@ type Options struct {
 	SkipBadRows           bool   // leave lines out that are no pairs, and say how many
 }
 
-// Read reads a file of JSON objects, a pair a line, or all such files of a folder: those named .jsonl, or .jsonl.gz where they
-// are packed by gzip. A pair that names no paradigm belongs to one of its file's name. A line that is no pair, a file that
+// Read reads a file of JSON objects, a pair a line, or all such files of a folder: those named .jsonl, or .jsonl.gz or .jsonl.zst where they
+// are packed. A pair that names no paradigm belongs to one of its file's name. A line that is no pair, a file that
 // cannot be read and a folder without files are the user's errors.
 func Read(path string, o Options) (*Set, error) {
 	r := reader{Options: o, paradigms: map[string]*Paradigm{}}
@@ -108,19 +108,22 @@ func filesOf(path string) (files, notes []string, err error) {
 	}
 	var others []string
 	for _, entry := range entries {
-		if name := entry.Name(); strings.HasSuffix(strings.TrimSuffix(name, ".gz"), ".jsonl") {
+		if name := entry.Name(); strings.HasSuffix(packed.Trim(name), ".jsonl") {
 			files = append(files, filepath.Join(path, name))
 		} else {
 			others = append(others, name)
 		}
 	}
+	seen := map[string]bool{}
 	for _, file := range files {
-		if slices.Contains(files, file+".gz") {
-			return nil, nil, usererr.New("%s lies there twice, as it is and packed, and its pairs would count twice; remove one", file)
+		plain := packed.Trim(file)
+		if seen[plain] {
+			return nil, nil, usererr.New("%s lies there twice, in more than one packing, and its pairs would count twice; remove one", plain)
 		}
+		seen[plain] = true
 	}
 	if len(files) == 0 {
-		return nil, nil, usererr.New("%s has no file of minimal pairs, NAME.jsonl or NAME.jsonl.gz", path)
+		return nil, nil, usererr.New("%s has no file of minimal pairs, NAME.jsonl, .jsonl.gz or .jsonl.zst", path)
 	}
 	if len(others) > 0 {
 		notes = append(notes, fmt.Sprintf("passed over in %s: %s", path, some(others, ", ", "others")))
@@ -147,22 +150,16 @@ type reader struct {
 }
 
 func (r *reader) file(path string) error {
-	file, err := os.Open(path)
+	file, err := packed.Open(path)
 	if err != nil {
 		return usererr.New("no minimal pairs: %w", err)
 	}
 	defer file.Close()
-	var text io.Reader = file
-	name, packed := strings.CutSuffix(filepath.Base(path), ".gz")
-	if packed {
-		if text, err = gzip.NewReader(file); err != nil {
-			return usererr.New("%s is not packed by gzip, as its name says: %w", path, err)
-		}
-	}
+	name := packed.Trim(filepath.Base(path))
 	name = strings.TrimSuffix(name, filepath.Ext(name))
-	for line, err := range jsonlines.Lines(text) {
+	for line, err := range jsonlines.Lines(file) {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return usererr.New("%s ends in the midst of what gzip has packed: %w; get it again", path, err)
+			return usererr.New("%s ends in the midst of what is packed: %w; get it again", path, err)
 		}
 		if err != nil {
 			return usererr.New("%s: %w", path, err)

@@ -105,11 +105,11 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	for path, want := range map[string]string{
 		filepath.Join(dir, "absent"):                            "no minimal pairs: stat ",
 		write("empty.jsonl", "\n\n"):                            "holds no minimal pair",
-		write("cut.jsonl.gz", packed.String()[:90]):             "ends in the midst of what gzip has packed",
-		write("plain.jsonl.gz", pair):                           "is not packed by gzip, as its name says",
+		write("cut.jsonl.gz", packed.String()[:90]):             "ends in the midst of what is packed",
+		write("plain.jsonl.gz", pair):                           "plain.jsonl.gz cannot be read as a gzip file",
 		write("latin.jsonl", pair+`{"sentence_good": "`+"\xe9"): "line 2 is not UTF-8",
-		filepath.Join(dir, "twice"):                             "lies there twice, as it is and packed",
-		filepath.Join(dir, "none"):                              "has no file of minimal pairs, NAME.jsonl or NAME.jsonl.gz",
+		filepath.Join(dir, "twice"):                             "a.jsonl lies there twice, in more than one packing",
+		filepath.Join(dir, "none"):                              "has no file of minimal pairs, NAME.jsonl, .jsonl.gz or .jsonl.zst",
 	} {
 		_, err := minimalpairs.Read(path, minimalpairs.Options{SkipBadRows: true})
 		require.ErrorContains(t, err, want, path)

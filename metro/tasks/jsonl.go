@@ -10,18 +10,18 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"metrolab/internal/jsonlines"
+	"metrolab/internal/packed"
 	"metrolab/internal/usererr"
 	"metrolab/metro/runs"
 )
 
-// ReadTask reads the user's own labelled texts: a file of JSON objects, one a line, each with a "text" and a "label"
+// ReadTask reads the user's own labelled texts: a file of JSON objects, packed or not, one a line, each with a "text" and a "label"
 // (a string, a number or a truth value); other keys and blank lines are passed over. Labels that are equal as numbers, 1
 // and 1.0, are one; strings that are, and a label that is a string here and a number there, are an error. A text's hash says which part it
 // is in, one in five being for testing, so that equal texts are always in the same.
@@ -29,7 +29,7 @@ import (
 // A line that is something else, fewer than two labels, and a label that one of the parts lacks are the user's
 // mistakes.
 func ReadTask(path string) (Classification, error) {
-	file, err := os.Open(path)
+	file, err := packed.Open(path)
 	if err != nil {
 		return Classification{}, usererr.New("labelled texts: %w", err)
 	}
@@ -45,7 +45,8 @@ func ReadTask(path string) (Classification, error) {
 	for _, l := range labelled {
 		labels[l.label] = 0
 	}
-	t := Classification{Name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), Source: path}
+	name := packed.Trim(filepath.Base(path))
+	t := Classification{Name: strings.TrimSuffix(name, filepath.Ext(name)), Source: path}
 	t.Classes = slices.Sorted(maps.Keys(labels))
 	if err := oneWriting(t.Classes); err != nil {
 		return Classification{}, usererr.New("%s: %w", path, err)
@@ -80,6 +81,25 @@ func oneWriting(labels []string) error {
 	return nil
 }
 
+// writings are what each label of a file is written as, where it stands first.
+type writings map[string]struct {
+	kind string
+	line int
+}
+
+// add is the error for a label that is a string here and a number there.
+func (w writings) add(label, kind string, line int) error {
+	before, ok := w[label]
+	if !ok {
+		before.kind, before.line = kind, line
+		w[label] = before
+	}
+	if before.kind != kind {
+		return fmt.Errorf("line %d: the label %s is a %s, and in line %d it is a %s; write the label of a class in one way", line, label, kind, before.line, before.kind)
+	}
+	return nil
+}
+
 func forTest(text string) bool {
 	sum := sha256.Sum256([]byte(text))
 	return binary.BigEndian.Uint64(sum[:])%5 == 4
@@ -90,12 +110,8 @@ type labelled struct{ text, label, kind string }
 
 // parseLabelled reads the lines of r. Its errors begin with the number of the line.
 func parseLabelled(r io.Reader) ([]labelled, error) {
-	type writing struct {
-		kind string
-		line int
-	}
 	var all []labelled
-	first := map[string]writing{} // of each label
+	written := writings{}
 	for line, err := range jsonlines.Lines(r) {
 		if err != nil {
 			return nil, err
@@ -104,11 +120,8 @@ func parseLabelled(r io.Reader) ([]labelled, error) {
 		if err != nil {
 			return nil, fmt.Errorf(`line %d: %w; it should be such as {"text": "…", "label": "…"}`, line.Number, err)
 		}
-		if before, ok := first[l.label]; !ok {
-			first[l.label] = writing{l.kind, line.Number}
-		} else if before.kind != l.kind {
-			return nil, fmt.Errorf("line %d: the label %s is a %s, and in line %d it is a %s; write the label of a class in one way",
-				line.Number, l.label, l.kind, before.line, before.kind)
+		if err := written.add(l.label, l.kind, line.Number); err != nil {
+			return nil, err
 		}
 		all = append(all, l)
 	}

@@ -19,14 +19,14 @@ import (
 
 // readTable reads JSONL, TSV or CSV.
 func readTable(path string, s Spec, bad *badRows, visit func(item)) error {
-	var columns []string
-	for _, column := range append([]string{s.Text, s.Pair, s.Label}, s.Choices...) {
-		if column != "" {
-			columns = append(columns, column)
-		}
-	}
-	return readRecords(path, !s.NoHeader, columns, bad, func(r record) error {
+	written := writings{}
+	return readRecords(path, !s.NoHeader, s.columns(), bad, func(r record) error {
 		i, err := s.item(r)
+		if err == nil && s.Kind == "classification" {
+			if err := written.add(i.label, r.kind(s.Label), r.line); err != nil {
+				bad.fail(usererr.New("%s: %w", path, err))
+			}
+		}
 		if err == nil {
 			i.path, i.line = path, r.line
 			visit(i)
@@ -191,6 +191,7 @@ func readSQuAD(path string, _ Spec, bad *badRows, visit func(item)) error {
 	if err := readJSON(path, &file); err != nil {
 		return err
 	}
+	asked := map[string]bool{}
 	for _, article := range file.Data {
 		for _, p := range article.Paragraphs {
 			bytes := byteOf(p.Context)
@@ -203,15 +204,26 @@ func readSQuAD(path string, _ Spec, bad *badRows, visit func(item)) error {
 						break
 					}
 					start, ok := bytes(a.Start)
+					if ok && strings.TrimSpace(a.Text) == "" {
+						err = fmt.Errorf("question %s: an answer is empty", q.ID)
+						break
+					}
 					if !ok || !strings.HasPrefix(p.Context[start:], a.Text) {
 						err = fmt.Errorf("question %s: the answer %q does not stand at character %d of its text of %d", q.ID, a.Text, a.Start, utf8.RuneCountInString(p.Context))
 						break
 					}
 					i.answers = append(i.answers, Answer{a.Text, start})
 				}
-				if err == nil && strings.TrimSpace(q.Question) == "" {
+				switch {
+				case err != nil:
+				case strings.TrimSpace(q.Question) == "":
 					err = fmt.Errorf("question %s is empty", q.ID)
+				case strings.TrimSpace(p.Context) == "":
+					err = fmt.Errorf("question %s: its text is empty", q.ID)
+				case q.ID != "" && asked[q.ID]:
+					err = fmt.Errorf("there are two questions of the id %s", q.ID)
 				}
+				asked[q.ID] = true
 				if err != nil {
 					bad.add(path, bad.rows, err)
 					continue

@@ -5,7 +5,6 @@ package tasks
 import (
 	"bufio"
 	"cmp"
-	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"metrolab/internal/jsonlines"
+	"metrolab/internal/packed"
 	"metrolab/internal/usererr"
 	"metrolab/metro/runs"
 )
@@ -79,6 +79,18 @@ func (r record) label(column string) (string, error) {
 	return "", fmt.Errorf("the field %q is no text, number or truth value", column)
 }
 
+// kind is what a label is written as: a string, a number or a truth value.
+func (r record) kind(column string) string {
+	v, _ := r.find(column)
+	switch v.(type) {
+	case bool:
+		return "truth value"
+	case json.Number:
+		return "number"
+	}
+	return "string"
+}
+
 // badRows are the rows of a task's files that cannot be read. They are refused all together, or passed over and counted, as
 // the user says.
 type badRows struct {
@@ -86,10 +98,18 @@ type badRows struct {
 	rows    int      // of all files, good and bad
 	reasons []string // of the bad ones: file, line, and why
 	whole   error    // of no row, and not passed over
+	remarks []string // of the task, that no row is refused for
 }
 
 // fail takes note of what is wrong with the rows together.
 func (b *badRows) fail(err error) { b.whole = cmp.Or(b.whole, err) }
+
+// remark takes note of what is to be known of the examples, unless it is nothing.
+func (b *badRows) remark(text string) {
+	if text != "" {
+		b.remarks = append(b.remarks, text)
+	}
+}
 
 // add takes note of a row.
 func (b *badRows) add(path string, line int, err error) {
@@ -116,50 +136,41 @@ func (b *badRows) err() error {
 	return usererr.New("%s. Mend them, or pass them over with --skip-bad-rows", b)
 }
 
-// notes says what was passed over.
+// notes says what was passed over, and what else is to be known.
 func (b *badRows) notes() []string {
 	if len(b.reasons) == 0 {
-		return nil
+		return b.remarks
 	}
-	return []string{b.String() + "; they are passed over"}
+	return append([]string{b.String() + "; they are passed over"}, b.remarks...)
 }
 
-// open opens a file of examples, which may be compressed: of a name that is not there, the same with .gz behind it is.
+// open opens a file of examples, which may be packed: of a name that is not there, the same with .gz or .zst behind it is.
 func open(path string) (io.ReadCloser, error) {
-	file, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) && !strings.HasSuffix(path, ".gz") {
-		if zipped, other := os.Open(path + ".gz"); other == nil {
-			file, err, path = zipped, nil, path+".gz"
+	file, err := packed.Open(path)
+	for _, end := range packedEnds {
+		if !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		if other, e := packed.Open(path + end); !errors.Is(e, os.ErrNotExist) {
+			file, err = other, e
 		}
 	}
 	if err != nil {
 		return nil, usererr.New("examples: %w", err)
 	}
-	if !strings.HasSuffix(path, ".gz") {
-		return file, nil
-	}
-	unzipped, err := gzip.NewReader(file)
-	if err != nil {
-		file.Close()
-		return nil, usererr.New("%s: %w", path, err)
-	}
-	return &zipped{unzipped, file}, nil
+	return file, nil
 }
 
-type zipped struct {
-	*gzip.Reader
-	file *os.File
-}
-
-func (z *zipped) Close() error { return errors.Join(z.Reader.Close(), z.file.Close()) }
+// packedEnds may stand behind the name of a file that a task names.
+var packedEnds = []string{".gz", ".zst"}
 
 // format is how a file says its rows: "jsonl", "tsv" or "csv", by its name.
 func format(path string) (string, error) {
-	switch ext := filepath.Ext(strings.TrimSuffix(path, ".gz")); ext {
+	switch ext := filepath.Ext(packed.Trim(path)); ext {
 	case ".jsonl", ".tsv", ".csv":
 		return ext[1:], nil
 	default:
-		return "", usererr.New("%s: rows are read from files that end in .jsonl, .tsv or .csv (and .gz behind it)", path)
+		return "", usererr.New("%s: rows are read from files that end in .jsonl, .tsv or .csv (and .gz or .zst behind it)", path)
 	}
 }
 
@@ -267,12 +278,20 @@ func haveColumns(names, columns []string) error {
 		first := slices.Index(names, column)
 		switch {
 		case first < 0:
-			return fmt.Errorf("there is no column %q; there are %s", column, strings.Join(names, ", "))
+			return fmt.Errorf("there is no column %q; there are %s%s", column, strings.Join(names, ", "), otherwiseParted(names))
 		case slices.Contains(names[first+1:], column):
 			return fmt.Errorf("there are two columns %q; name one of them otherwise", column)
 		}
 	}
 	return nil
+}
+
+// otherwiseParted is a hint for a table whose first line is one column with other separators in it.
+func otherwiseParted(names []string) string {
+	if len(names) == 1 && strings.ContainsAny(names[0], "\t;,|") {
+		return "; columns are parted by commas in a .csv and by tabs in a .tsv"
+	}
+	return ""
 }
 
 // errNotUTF8 is said of a line.

@@ -149,7 +149,8 @@ func TestSQuADInItsFormat(t *testing.T) {
 // All sets of the shared data are read, without a bad row but for seven, and are as large as their descriptions say.
 func TestSharedSets(t *testing.T) {
 	dir := testdata.Shared(t, "tasks")
-	for name, want := range map[string][3]int{ // all examples, of which test, classes
+	shared := map[string]string{"clinc150": "2 of 4500", "restaurant8k": "149 of 3731", "ud-ewt": "73 of 2077"} // of their publishers, short sentences
+	for name, want := range map[string][3]int{                                                                  // all examples, of which test, classes
 		"rotten-tomatoes": {10662, 1046, 2}, "pros-cons": {45870, 0, 2}, "mnli": {14908, 4908, 3}, "clinc150": {22500, 4500, 150},
 		"sts-stackexchange": {1082, 0, 0}, "boolq": {1635, 0, 2}, "wsc": {606, 52, 2}, "copa": {1000, 500, 0},
 		"xquad-en": {1190, 0, 0}, "restaurant8k": {11929, 3731, 9}, "ud-ewt": {4078, 2077, 17},
@@ -175,8 +176,50 @@ func TestSharedSets(t *testing.T) {
 			require.Contains(t, about.Notes[0], "7 of 45877 rows cannot be read", "lines without a text")
 			continue
 		}
+		if n := shared[name]; n != "" {
+			require.Equal(t, []string{n + " test texts stand among the training texts too, so that their answers can be known by heart"}, about.Notes, name)
+			continue
+		}
 		require.Empty(t, about.Notes, name)
 	}
+}
+
+// Texts that are trained on and asked about are said, and what gives an answer away or asks nothing is refused.
+func TestTasksThatAskNothing(t *testing.T) {
+	const form = "kind: classification\ntrain: a.jsonl\n"
+	rows := `{"t": "one", "u": "x", "l": "a"}` + "\n" + `{"t": "two", "u": "y", "l": "b"}` + "\n"
+	dir := folderOf(t, map[string]string{
+		"a.jsonl": rows, "b.jsonl": rows[:33] + `{"t": "three", "u": "x", "l": "b"}`, "none.jsonl": "\n", "bad.jsonl": "{",
+		"mixed.jsonl": rows + `{"t": "three", "u": "x", "l": 1}` + "\n" + `{"t": "four", "u": "x", "l": "1"}`,
+		"half.yaml":   form + "test: b.jsonl\ntext: t\nlabel: l\n", "pair.yaml": form + "test: b.jsonl\ntext: t\npair: u\nlabel: l\n",
+		"label.yaml": form + "test: b.jsonl\ntext: l\nlabel: l\n", "twice.yaml": form + "test: b.jsonl\ntext: t\npair: t\nlabel: l\n",
+		"none.yaml": form + "test: none.jsonl\ntext: t\nlabel: l\n", "bad.yaml": form + "test: bad.jsonl\ntext: t\nlabel: l\n",
+		"mixed.yaml": "kind: classification\ntrain: mixed.jsonl\ntest: b.jsonl\ntext: t\nlabel: l\n",
+		"name.yaml":  "name: ../x\n" + form + "text: t\nlabel: l\n", "labels.yaml": form + "text: t\nlabel: l\nlabels: [a, b, a]\n", "questions.yaml": "kind: spans\ntrain: questions.json\n",
+		"questions.json": `{"data": [{"paragraphs": [{"context": "a b", "qas": [{"id": "1", "question": "?", "answers": [{"text": "a", "answer_start": 0}]},
+			{"id": "2", "question": "?", "answers": [{"text": "", "answer_start": 0}]}, {"id": "1", "question": "?", "answers": []}]}, {"context": "", "qas": [{"id": "3", "question": "?"}]}]}]}`,
+		"semi.csv": "t;l\na;b\n", "semi.yaml": "kind: classification\ntrain: semi.csv\ntext: t\nlabel: l\n",
+	})
+	for _, name := range []string{"half.yaml", "pair.yaml"} {
+		task, err := Read(filepath.Join(dir, name), ReadOptions{})
+		require.NoError(t, err)
+		require.Equal(t, []string{"1 of 2 test texts stand among the training texts too, so that their answers can be known by heart"}, task.About().Notes)
+		require.Equal(t, filepath.Join(dir, name), task.About().Source)
+	}
+	for name, want := range map[string]string{
+		"label.yaml": "the column l is named for two things", "twice.yaml": "the column t is named for two things",
+		"none.yaml": "none.jsonl: there are no examples in it", "bad.yaml": "bad.jsonl:1: no JSON object",
+		"mixed.yaml": "mixed.jsonl: line 4: the label 1 is a string, and in line 3 it is a number",
+		"name.yaml":  `name is "../x"; results are kept in files of that name`, "labels.yaml": `the label "a" stands in labels twice`,
+		"questions.yaml": "questions.json:2: question 2: an answer is empty; ", "semi.yaml": `there is no column "t"; there are t;l; columns are parted by commas in a .csv`,
+	} {
+		_, err := Read(filepath.Join(dir, name), ReadOptions{})
+		require.True(t, usererr.Is(err), name)
+		require.ErrorContains(t, err, want, name)
+	}
+	_, err := Read(filepath.Join(dir, "questions.yaml"), ReadOptions{})
+	require.ErrorContains(t, err, "questions.json:3: there are two questions of the id 1; ")
+	require.ErrorContains(t, err, "questions.json:4: question 3: its text is empty")
 }
 
 // What is wrong with a row is said with its file and its line, and all at once.
@@ -247,7 +290,7 @@ func TestFilesOfATaskFile(t *testing.T) {
 	})
 	for name, want := range map[string]string{
 		"space.yaml": "", "several.yaml": "", "path.yaml": "", "squad.yaml": "", "none.yaml": "no such.csv: no such file", "both.yaml": "my: rows are read from files that end in",
-		"empty.yaml": "there are no texts", "list.yaml": "list.json: byte 1: a JSON array stands where the format has none", "more.yaml": "more.json: invalid character",
+		"empty.yaml": "empty.csv: there are no examples in it", "list.yaml": "list.json: byte 1: a JSON array stands where the format has none", "more.yaml": "more.json: invalid character",
 		"latin.yaml": "latin.json: it is not UTF-8", "conll.yaml": "latin.conll:1: it is not UTF-8",
 	} {
 		task, err := Read(filepath.Join(dir, name), ReadOptions{})

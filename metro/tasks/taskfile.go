@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,12 +125,18 @@ func readSpec(path string) (s Spec, err error) {
 	return s, s.check(path)
 }
 
+// nameable are the names of tasks that files can be called after.
+var nameable = regexp.MustCompile(`^[\pL\pN_][\pL\pM\pN ._-]{0,99}$`)
+
 // check is the user's error for a task file that does not say enough, or says what nothing reads.
 func (s Spec) check(path string) error {
 	kind, ok := kinds[s.Kind]
 	if !ok {
 		names := slices.Sorted(maps.Keys(kinds))
 		return usererr.New("%s: kind is %q; did you mean %q? It is one of %s", path, s.Kind, spelling.Nearest(s.Kind, names), strings.Join(names, ", "))
+	}
+	if !nameable.MatchString(s.Name) {
+		return usererr.New("%s: name is %.60q; results are kept in files of that name, so that it is of letters, digits, spaces and . - _, 100 at most", path, s.Name)
 	}
 	if s.Train == "" {
 		return usererr.New("%s: train is missing; it names the file of the training examples", path)
@@ -139,6 +146,12 @@ func (s Spec) check(path string) error {
 	}
 	if slices.Contains(kind.needs(s), "") || s.Kind == "choice" && len(s.Choices) < 2 {
 		return usererr.New("%s: a task of the kind %s names its columns: text, label and, of a choice, two choices or more", path, s.Kind)
+	}
+	if twice := repeated(s.columns()); twice != "" {
+		return usererr.New("%s: the column %s is named for two things; a model would see the answer, or the same text twice", path, twice)
+	}
+	if label := repeated(s.Labels); label != "" {
+		return usererr.New("%s: the label %q stands in labels twice", path, label)
 	}
 	for _, idle := range []struct {
 		is   bool
@@ -155,6 +168,26 @@ func (s Spec) check(path string) error {
 	return nil
 }
 
+// columns are those of a table that every row must have.
+func (s Spec) columns() (columns []string) {
+	for _, column := range append([]string{s.Text, s.Pair, s.Label}, s.Choices...) {
+		if column != "" {
+			columns = append(columns, column)
+		}
+	}
+	return columns
+}
+
+// repeated is the first that stands in a list twice; "" if none does.
+func repeated(list []string) string {
+	for i, text := range list {
+		if slices.Contains(list[:i], text) {
+			return text
+		}
+	}
+	return ""
+}
+
 // ReadOptions say how the files of a task are read.
 type ReadOptions struct {
 	Data        string // the folder of a named set's files, or the folder that holds the set's
@@ -168,7 +201,7 @@ func Read(name string, o ReadOptions) (Task, error) {
 		if err != nil {
 			return nil, err
 		}
-		return s.load(filepath.Dir(name), o)
+		return s.load(filepath.Dir(name), name, o)
 	}
 	for _, s := range Sets() {
 		if s.Name != name {
@@ -177,7 +210,8 @@ func Read(name string, o ReadOptions) (Task, error) {
 		if o.Data == "" {
 			return nil, usererr.New("the task %s is read from files of yours: name their folder with --data", name)
 		}
-		return s.load(s.dir(o.Data), o)
+		dir := s.dir(o.Data)
+		return s.load(dir, dir, o)
 	}
 	if _, err := os.Stat(name); err == nil || strings.ContainsAny(name, "./") {
 		return ReadTask(name)
@@ -196,8 +230,8 @@ func (s Spec) dir(data string) string {
 	return data
 }
 
-// load reads the files of a task in a folder.
-func (s Spec) load(dir string, o ReadOptions) (Task, error) {
+// load reads the files of a task in a folder; source is what its messages call it.
+func (s Spec) load(dir, source string, o ReadOptions) (Task, error) {
 	bad := &badRows{skip: o.SkipBadRows}
 	var train, dev, test []item
 	for _, part := range []struct {
@@ -211,10 +245,14 @@ func (s Spec) load(dir string, o ReadOptions) (Task, error) {
 		if read == nil {
 			read = kinds[s.Kind].read
 		}
-		for _, file := range filesIn(dir, part.file) {
+		files := filesIn(dir, part.file)
+		for _, file := range files {
 			if err := read(file, s, bad, func(i item) { *part.items = append(*part.items, i) }); err != nil {
 				return nil, err
 			}
+		}
+		if len(*part.items) == 0 {
+			return nil, cmp.Or(bad.err(), usererr.New("%s: there are no examples in it", strings.Join(files, ", ")))
 		}
 	}
 	if s.Test == "" {
@@ -223,7 +261,8 @@ func (s Spec) load(dir string, o ReadOptions) (Task, error) {
 	if s.Metrics == nil {
 		s.Metrics = kinds[s.Kind].metrics
 	}
-	t, err := s.make(dir, train, dev, test, bad)
+	bad.remark(seenBefore(train, test))
+	t, err := s.make(source, train, dev, test, bad)
 	if err := errors.Join(bad.err(), err); err != nil {
 		return nil, err
 	}
@@ -243,9 +282,10 @@ func filesIn(dir, names string) (paths []string) {
 	}
 	there := func(path string) bool {
 		path, _, _ = strings.Cut(path, "#") // CLINC's
-		_, plain := os.Stat(path)
-		_, packed := os.Stat(path + ".gz")
-		return plain == nil || packed == nil
+		return slices.ContainsFunc(append([]string{""}, packedEnds...), func(end string) bool {
+			_, err := os.Stat(path + end)
+			return err == nil
+		})
 	}
 	if there(path(names)) || !slices.ContainsFunc(paths, there) {
 		return []string{path(names)}
@@ -268,6 +308,27 @@ func (s Spec) holdOut(all, dev []item) (train, validation, test []item) {
 		}
 	}
 	return train, append(validation, dev...), test
+}
+
+// seenBefore says how many examples for testing are among those for training, of whose answers a model learns by heart; "" if none is.
+func seenBefore(train, test []item) string {
+	asks := func(i item) string {
+		return strings.Join(slices.Concat([]string{i.text, i.pair}, i.choices, i.words), "\x00")
+	}
+	learned := make(map[string]bool, len(train))
+	for _, i := range train {
+		learned[asks(i)] = true
+	}
+	n := 0
+	for _, i := range test {
+		if learned[asks(i)] {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d test texts stand among the training texts too, so that their answers can be known by heart", n, len(test))
 }
 
 // make makes the task of its examples.

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 
 	"metrolab/internal/atomicfile"
+	"metrolab/internal/packed"
 	"metrolab/internal/usererr"
 )
 
@@ -149,7 +150,7 @@ func unpack(ctx context.Context, file string, total int, dir string, progress fu
 }
 
 func unpackEntries(r io.Reader, size int, dir string) error {
-	zip, err := unpacked(r, size)
+	zip, err := unpacked(packed.Gzip, r, size)
 	if err != nil {
 		return err
 	}

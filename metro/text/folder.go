@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"metrolab/internal/packed"
 )
 
 // listing is what lies at a path to text: the files to read, in lexical order, and what is passed over.
@@ -106,7 +108,7 @@ func isText(path string) bool { return slices.Contains([]string{".txt", ".md"}, 
 // hasFields reports whether a file's name is that of a kind whose texts are in fields.
 func hasFields(path string) bool {
 	k := byName[extension(path)]
-	return k == kindJSON || k == kindParquet && trimPacking(path) == path
+	return k == kindJSON || k == kindParquet && packed.Trim(path) == path
 }
 
 func mayRead(path string) bool {

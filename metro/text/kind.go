@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"metrolab/internal/packed"
 )
 
 // kind is what a file holds, in words that follow "is"; "" is text.
@@ -88,7 +90,7 @@ func binaryKind(head []byte) kind {
 
 // extension is the end of a file's name in lower case, that of what is packed if it is.
 func extension(name string) string {
-	return filepath.Ext(trimPacking(strings.ToLower(name)))
+	return filepath.Ext(packed.Trim(strings.ToLower(name)))
 }
 
 // zeros tells what has zero bytes near its beginning, as no text has.

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"metrolab/internal/bounded"
+	"metrolab/internal/packed"
 	"metrolab/internal/usererr"
 )
 
@@ -86,7 +87,7 @@ func contentSum(ctx context.Context, files []textFile) (string, error) {
 
 // corpusName is the name of a file or folder without the extensions of text.
 func corpusName(root string) string {
-	name := trimPacking(filepath.Base(root))
+	name := packed.Trim(filepath.Base(root))
 	return strings.TrimSuffix(strings.TrimSuffix(name, ".txt"), ".md")
 }
 
@@ -207,18 +208,18 @@ func (r textReader) each(f textFile, emit func(text string) error) (found, error
 	}
 	defer file.Close()
 	raw := &trackedReader{r: file, at: file, read: r.read}
-	packed := bufio.NewReaderSize(raw, 256<<10)
-	if start, _ := packed.Peek(bounded.PointerBytes); bounded.ErrPointer(f.path, string(start)) != nil {
+	buffered := bufio.NewReaderSize(raw, 256<<10)
+	if start, _ := buffered.Peek(bounded.PointerBytes); bounded.ErrPointer(f.path, string(start)) != nil {
 		return found{}, refuse(f, "is a pointer that Git LFS has left in the place of the file; git lfs pull fetches it")
 	}
-	start, _ := packed.Peek(4)
+	start, _ := buffered.Peek(packed.StartBytes)
 	if string(start) == "PAR1" || strings.HasSuffix(strings.ToLower(f.path), ".parquet") {
 		return r.rows(f, raw, emit)
 	}
-	var in io.Reader = packed
-	if p := packingOf(f.path, start); p != nil {
-		if in, err = p.unpacked(packed, f.size); err != nil {
-			return found{}, r.failed(raw, usererr.New("corpus file %s (%d bytes) is not a %s file: %w", f.path, f.size, p.name, err))
+	var in io.Reader = buffered
+	if p := packed.Of(f.path, start); p != nil {
+		if in, err = unpacked(p, buffered, f.size); err != nil {
+			return found{}, r.failed(raw, usererr.New("corpus file %s (%d bytes) is not a %s file: %w", f.path, f.size, p.Name, err))
 		}
 	}
 	what := found{bytes: tally{r: in}}

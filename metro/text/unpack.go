@@ -3,71 +3,11 @@
 package text
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
-	"strings"
 
-	"github.com/klauspost/compress/zstd"
+	"metrolab/internal/packed"
 )
-
-// packing is a way in which a file of text may be packed. It is known by the first bytes, and by the end of a name.
-type packing struct {
-	name, ext, magic string
-	open             func(packed io.Reader) (io.Reader, error)
-}
-
-var packings = []packing{
-	{"gzip", ".gz", "\x1F\x8B", func(packed io.Reader) (io.Reader, error) { return gzip.NewReader(packed) }},
-	{"zstd", ".zst", "\x28\xB5\x2F\xFD", openZstd},
-}
-
-// packingOf returns how a file is packed that begins with start, or nil if it is not.
-func packingOf(path string, start []byte) *packing {
-	for i, p := range packings {
-		if bytes.HasPrefix(start, []byte(p.magic)) {
-			return &packings[i]
-		}
-	}
-	for i, p := range packings {
-		if strings.HasSuffix(strings.ToLower(path), p.ext) {
-			return &packings[i]
-		}
-	}
-	return nil
-}
-
-// trimPacking leaves out the end of a name that says how the file is packed.
-func trimPacking(name string) string {
-	for _, p := range packings {
-		if len(name) > len(p.ext) && strings.EqualFold(name[len(name)-len(p.ext):], p.ext) {
-			return name[:len(name)-len(p.ext)]
-		}
-	}
-	return name
-}
-
-// zstdWindow bounds the memory of reading zstd: what `zstd --ultra --long` asks for at most.
-const zstdWindow = 128 << 20
-
-// openZstd reads what zstd has packed, on the caller's goroutine. The decoder takes a file that is cut in its first bytes for
-// an empty one, so that these are looked at here.
-func openZstd(packed io.Reader) (io.Reader, error) {
-	in := bufio.NewReader(packed)
-	start, err := in.Peek(4)
-	if err == io.EOF {
-		return nil, io.ErrUnexpectedEOF
-	}
-	if err != nil {
-		return nil, err
-	}
-	if skippable := start[0]&0xF0 == 0x50 && string(start[1:]) == "\x2A\x4D\x18"; !skippable && string(start) != "\x28\xB5\x2F\xFD" {
-		return nil, zstd.ErrMagicMismatch
-	}
-	return zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindow))
-}
 
 // What is packed is unpacked up to so many bytes, or up to so many times its size if that is more. Text is packed to a
 // quarter or a third, a text that says the same all over to a hundredth.
@@ -76,18 +16,13 @@ const (
 	unpackedTimes = 200
 )
 
-// unpacked reads what gzip has packed into size bytes, and fails where it is more than any text would be.
-func unpacked(packed io.Reader, size int) (io.Reader, error) {
-	return packings[0].unpacked(packed, size)
-}
-
 // unpacked reads what is packed into size bytes, and fails where it is more than any text would be.
-func (p packing) unpacked(packed io.Reader, size int) (io.Reader, error) {
-	in, err := p.open(packed)
+func unpacked(f *packed.Format, in io.Reader, size int) (io.Reader, error) {
+	text, err := f.Open(in)
 	if err != nil {
 		return nil, err
 	}
-	return &limited{r: in, left: max(unpackedBytes, unpackedTimes*int64(size)), size: size}, nil
+	return &limited{r: text, left: max(unpackedBytes, unpackedTimes*int64(size)), size: size}, nil
 }
 
 type limited struct {
