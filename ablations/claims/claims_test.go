@@ -154,6 +154,14 @@ func TestLedgerTable(t *testing.T) {
 	for _, s := range standings[1:4] {
 		require.Greater(t, s.HolmP, s.Comparison.P, "corrected for %s", s.Claim.ID)
 	}
+	again := ledger[1]
+	again.Withheld = ablations.Interim + "1 of 4 seeds"
+	ended, underWay := ledger.With(again).Ended(ledger)
+	require.ElementsMatch(t, ledger, ended, "what is asked again keeps its entry")
+	require.Equal(t, claims.Ledger{again}, underWay)
+	ended, _ = ledger.With(again).Ended(nil)
+	require.Len(t, ended, 4)
+
 	rows := ledger.Table(all).Rows
 	require.Contains(t, rows[0][8], "half rate")
 	require.Equal(t, "not run", rows[5][3])

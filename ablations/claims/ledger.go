@@ -85,13 +85,17 @@ func (l Ledger) Write(path string) error {
 	return atomicfile.WriteFile(path, append(text, '\n'))
 }
 
-// Ended parts the entries whose studies have ended from those that are under way.
-func (l Ledger) Ended() (ended, underWay Ledger) {
+// Ended parts the entries whose studies have ended from those that are under way. Of what is asked again, and is under way, the
+// entry of before stays.
+func (l Ledger) Ended(before Ledger) (ended, underWay Ledger) {
 	for _, e := range l {
-		if strings.HasPrefix(e.Withheld, ablations.Interim) {
-			underWay = append(underWay, e)
-		} else {
+		if !strings.HasPrefix(e.Withheld, ablations.Interim) {
 			ended = append(ended, e)
+			continue
+		}
+		underWay = append(underWay, e)
+		if old, there := before.Of(e.Claim, e.variant()); there {
+			ended = append(ended, old)
 		}
 	}
 	return ended, underWay

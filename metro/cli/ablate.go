@@ -127,14 +127,22 @@ func trainStudy(cmd *cobra.Command, runner *training.Runner, study ablations.Stu
 	return results, share, err
 }
 
+// counted is a number of things in words: 1 arm, 2 arms.
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
 // announce says what is coming and how long it may take.
 func announce(s ablations.Study, kind string, workers int) {
 	most := ""
 	if s.UntilDecided {
 		most = "until decided, at most "
 	}
-	fmt.Fprintf(stderr, "study %s: %s\n  %d arms × %s%d seeds, %d steps each, %d at a time\n",
-		s.Name, s.Question, 1+len(s.Changes), most, len(s.Seeds), s.Baseline.Training.Steps, workers)
+	fmt.Fprintf(stderr, "study %s: %s\n  %s × %s%s, %d steps each, %d at a time\n",
+		s.Name, s.Question, counted(1+len(s.Changes), "arm"), most, counted(len(s.Seeds), "seed"), s.Baseline.Training.Steps, workers)
 	for _, change := range s.Changes {
 		fmt.Fprintf(stderr, "  %s: %s\n", change.Name, strings.Join(change.Set, " "))
 	}

@@ -335,7 +335,7 @@ func claimsRecordCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "record", Short: "Write what the claims' studies have left into a ledger, and its page and picture", Args: args(cobra.NoArgs),
 		Long: `Takes the claims' studies that lie in the folder of runs into a ledger, beside the entries that are there, and writes the
-page that shows it, with its picture in a folder images beside it. A study that has not ended is left out, and said.`,
+page that shows it, with its picture in a folder images beside it. A study that has not ended is left out, and said; what the ledger has of its claim stays.`,
 		Example: "  metro claims record --ledger ablations/claims/ledger.json --page docs/claims.md",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			before, err := claims.ReadLedger(ledgerFile)
@@ -349,7 +349,7 @@ page that shows it, with its picture in a folder images beside it. A study that 
 			if err != nil {
 				return err
 			}
-			ledger, underWay := ledger.Ended()
+			ledger, underWay := ledger.Ended(before)
 			if err := ledger.Write(ledgerFile); err != nil {
 				return err
 			}
