@@ -34,19 +34,26 @@ type guessLine struct {
 	Prob  float32 `json:"prob"`
 }
 
-// answerOne asks the model.
-func answerOne(ctx context.Context, reader *tasks.Reader, model training.Pretrained, q question) (a answer, err error) {
-	var readings []tasks.Reading
-	if q.Text != nil {
-		readings, err = reader.Texts(ctx, *q.Text)
-	} else {
-		readings, err = reader.Rows(ctx, q.IDs)
+// ask asks the model questions of one kind, texts or ids.
+func ask(ctx context.Context, reader *tasks.Reader, questions []question) ([]tasks.Reading, error) {
+	var texts []string
+	var rows [][]int32
+	for _, q := range questions {
+		if q.Text != nil {
+			texts = append(texts, *q.Text)
+		} else {
+			rows = append(rows, q.IDs)
+		}
 	}
-	if err != nil {
-		return a, err
+	if texts != nil {
+		return reader.Texts(ctx, texts...)
 	}
-	r := readings[0]
-	a = answer{IDs: r.IDs, RTDLogits: r.RTDLogits, ExitLayers: r.ExitLayers, Hidden: r.Hidden}
+	return reader.Rows(ctx, rows...)
+}
+
+// answerOf is the line of a reading.
+func answerOf(r tasks.Reading, model training.Pretrained) answer {
+	a := answer{IDs: r.IDs, RTDLogits: r.RTDLogits, ExitLayers: r.ExitLayers, Hidden: r.Hidden}
 	if a.IDs == nil {
 		a.IDs = []int32{}
 	}
@@ -71,5 +78,5 @@ func answerOne(ctx context.Context, reader *tasks.Reader, model training.Pretrai
 		return named
 	}
 	a.Corrections, a.Generator = named(r.Corrections), named(r.Generator)
-	return a, nil
+	return a
 }

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -127,7 +128,7 @@ func predict(cmd *cobra.Command, f predictFlags) error {
 	}
 	reader, model, err := openReader(f.model, f.backend, f.options)
 	if err == nil {
-		err = answerAll(cmd.Context(), reader, model, f.input, in, out)
+		err = answerAll(cmd.Context(), reader, model, f, in, out)
 	}
 	if err = out.close(err); err != nil || f.options.Exit == 0 {
 		return err
@@ -176,28 +177,90 @@ func (w *watchedFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answerAll answers line by line what stands in the file of that name; memory does not grow with the input.
-func answerAll(ctx context.Context, reader *tasks.Reader, model training.Pretrained, name string, in io.Reader, out *answers) error {
-	in, err := packed.NewReader(name, interruptible(ctx, in))
+// answerAll answers each line of the file of that name; memory does not grow with it. Lines of a file are asked several at once. Those
+// of a stream are not, since who writes to it may wait for each answer, and neither are lines with early exits, which depend on
+// what they are asked with.
+func answerAll(ctx context.Context, reader *tasks.Reader, model training.Pretrained, f predictFlags, in io.Reader, out *answers) error {
+	in, err := packed.NewReader(f.input, interruptible(ctx, in))
 	if err != nil {
 		return err
 	}
+	a := asking{reader: reader, model: model, out: out, atOnce: 1}
+	if f.input != "-" && f.options.Exit == 0 {
+		a.atOnce = askedAtOnce
+	}
 	for line, err := range jsonlines.Lines(in) {
-		if err != nil && ctx.Err() == nil {
-			return usererr.New("--input, %w", err)
-		}
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return fmt.Errorf("before %w", err)
 		}
 		var q question
-		if err := line.Decode(&q); err != nil || (q.Text == nil) == (q.IDs == nil) {
-			return usererr.New(`--input, line %d: write {"text": "…"} or {"ids": [2, 17, …]}, not %.60q`, line.Number, line.Text)
-		}
-		a, err := answerOne(ctx, reader, model, q)
 		if err != nil {
-			return fmt.Errorf("at line %d: %w", line.Number, err)
+			err = usererr.New("--input, %w", err)
+		} else if e := line.Decode(&q); e != nil || (q.Text == nil) == (q.IDs == nil) {
+			err = usererr.New(`--input, line %d: write {"text": "…"} or {"ids": [2, 17, …]}, not %.60q`, line.Number, line.Text)
 		}
-		if err := out.write(line.Number, a); err != nil {
+		if err != nil {
+			return cmp.Or(a.flush(ctx), err)
+		}
+		if err := a.add(ctx, line.Number, q); err != nil {
+			return err
+		}
+	}
+	return a.flush(ctx)
+}
+
+// askedAtOnce is how many lines wait for each other: as many as a reader reads at once, or a few times that.
+const askedAtOnce = 32
+
+// longText is the length in bytes of a text that fills batches on its own, and does not wait.
+const longText = 16 << 10
+
+// asking gathers questions of one kind, which are asked together.
+type asking struct {
+	reader    *tasks.Reader
+	model     training.Pretrained
+	out       *answers
+	atOnce    int
+	lines     []int
+	questions []question
+}
+
+// add asks a question, or has it wait for others.
+func (a *asking) add(ctx context.Context, line int, q question) error {
+	if len(a.questions) > 0 && (a.questions[0].Text == nil) != (q.Text == nil) {
+		if err := a.flush(ctx); err != nil {
+			return err
+		}
+	}
+	a.lines, a.questions = append(a.lines, line), append(a.questions, q)
+	if len(a.questions) < a.atOnce && (q.Text == nil || len(*q.Text) < longText) {
+		return nil
+	}
+	return a.flush(ctx)
+}
+
+// flush asks what waits. If that cannot be answered together, each is asked alone, as far as it goes, so that the error is of its line.
+func (a *asking) flush(ctx context.Context) error {
+	lines, questions := a.lines, a.questions
+	a.lines, a.questions = nil, nil
+	if len(questions) == 0 {
+		return nil
+	}
+	readings, err := ask(ctx, a.reader, questions)
+	if err != nil && len(questions) > 1 && ctx.Err() == nil {
+		for i, line := range lines {
+			a.lines, a.questions = []int{line}, questions[i:i+1]
+			if err := a.flush(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("at line %d: %w", lines[0], err)
+	}
+	for i, r := range readings {
+		if err := a.out.write(lines[i], answerOf(r, a.model)); err != nil {
 			return err
 		}
 	}

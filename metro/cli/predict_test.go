@@ -5,6 +5,8 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -95,6 +97,59 @@ func TestPredictKeepsAnswers(t *testing.T) {
 	require.Equal(t, 2, code)
 	require.Contains(t, stderr, "--output: ")
 	require.Contains(t, stderr, "cannot be written")
+}
+
+// A file's lines, packed or not, are asked several at once, and have the answers that those of a stream have, up to the one that has none.
+func TestPredictAsksSeveralAtOnce(t *testing.T) {
+	l := newLab(t)
+	model := l.folder()
+	var text strings.Builder
+	for i := range 2*askedAtOnce + 5 {
+		switch {
+		case i%7 == 3:
+			fmt.Fprintf(&text, "{\"ids\": [%d, 4, 3]}\n", i%9)
+		case i == 5:
+			fmt.Fprintf(&text, "{\"text\": %q}\n", strings.Repeat("the [MASK] ", longText/10))
+		default:
+			fmt.Fprintf(&text, "{\"text\": %q}\n", strings.Repeat("the [MASK] of ", i%4))
+		}
+	}
+	good := strings.Count(text.String(), "\n")
+	text.WriteString(`{"text": "the"}` + "\n" + `{"ids": [1, 2]}` + "\n" + `{"ids": [1, 999999]}` + "\n" + `{"ids": [1]}` + "\n")
+	var zipped bytes.Buffer
+	zip := gzip.NewWriter(&zipped)
+	_, err := io.WriteString(zip, text.String())
+	require.NoError(t, err)
+	require.NoError(t, zip.Close())
+
+	var all [][]answer
+	for _, input := range []string{l.write("in.jsonl", text.String()), l.write("in.gz", zipped.String()), "-"} {
+		cmd := l.command("predict", "--model", model, "--input", input, "--top-k", "2")
+		cmd.Stdin = strings.NewReader(text.String())
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		stdout, err := cmd.Output()
+		require.Error(t, err)
+		require.Equal(t, 2, cmd.ProcessState.ExitCode(), stderr.String())
+		require.Contains(t, stderr.String(), fmt.Sprintf("at line %d: row 1 has id 999999", good+3))
+		require.Equal(t, good+2, bytes.Count(stdout, []byte("\n")), input)
+		var answers []answer
+		for line := range bytes.Lines(stdout) {
+			var a answer
+			require.NoError(t, json.Unmarshal(line, &a))
+			answers = append(answers, a)
+		}
+		all = append(all, answers)
+	}
+	for i, want := range all[2] {
+		for _, got := range []answer{all[0][i], all[1][i]} {
+			require.Equal(t, want.IDs, got.IDs)
+			require.Len(t, got.RTDLogits, len(want.RTDLogits))
+			for j, z := range want.RTDLogits {
+				require.InDelta(t, z, got.RTDLogits[j], 1e-5, "line %d", i+1) // pure Go rounds by where a row stands
+			}
+		}
+	}
 }
 
 // Ctrl-C ends predict and correct though their pipe stays open; each answer was there before the next question.
