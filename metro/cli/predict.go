@@ -47,6 +47,7 @@ up to the layer behind which all its tokens have left or, with --exit-share, tha
 the command says how deep tokens went, which is theoretical, how many layers were computed, and what that took of the time that all layers
 take, measured in turns on the first texts. Above 1 no token leaves early.
 
+The lines of a file, which gzip or zstd may have packed, are asked several at once; those of - are answered one by one, as they come.
 Each answer is written when it is there. If the command ends early, at a line that cannot be read, on a full disk, or by
 Ctrl-C, it says how many lines are answered. FILE of --output gets its name when all are, and is never overwritten; until
 then the answers are in a temporary file, and after an early end in FILE.partial.`,
