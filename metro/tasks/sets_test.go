@@ -195,6 +195,7 @@ func TestTasksThatAskNothing(t *testing.T) {
 		"label.yaml": form + "test: b.jsonl\ntext: l\nlabel: l\n", "twice.yaml": form + "test: b.jsonl\ntext: t\npair: t\nlabel: l\n",
 		"none.yaml": form + "test: none.jsonl\ntext: t\nlabel: l\n", "bad.yaml": form + "test: bad.jsonl\ntext: t\nlabel: l\n",
 		"mixed.yaml": "kind: classification\ntrain: mixed.jsonl\ntest: b.jsonl\ntext: t\nlabel: l\n",
+		"held.yaml":  form + "text: t\nlabel: l\nhold_out: 1000\n",
 		"name.yaml":  "name: ../x\n" + form + "text: t\nlabel: l\n", "labels.yaml": form + "text: t\nlabel: l\nlabels: [a, b, a]\n", "questions.yaml": "kind: spans\ntrain: questions.json\n",
 		"questions.json": `{"data": [{"paragraphs": [{"context": "a b", "qas": [{"id": "1", "question": "?", "answers": [{"text": "a", "answer_start": 0}]},
 			{"id": "2", "question": "?", "answers": [{"text": "", "answer_start": 0}]}, {"id": "1", "question": "?", "answers": []}]}, {"context": "", "qas": [{"id": "3", "question": "?"}]}]}]}`,
@@ -209,6 +210,7 @@ func TestTasksThatAskNothing(t *testing.T) {
 	for name, want := range map[string]string{
 		"label.yaml": "the column l is named for two things", "twice.yaml": "the column t is named for two things",
 		"none.yaml": "none.jsonl: there are no examples in it", "bad.yaml": "bad.jsonl:1: no JSON object",
+		"held.yaml":  "held.yaml: of 2 examples none is held out for testing, which is one in 1000 by",
 		"mixed.yaml": "mixed.jsonl: line 4: the label 1 is a string, and in line 3 it is a number",
 		"name.yaml":  `name is "../x"; results are kept in files of that name`, "labels.yaml": `the label "a" stands in labels twice`,
 		"questions.yaml": "questions.json:2: question 2: an answer is empty; ", "semi.yaml": `there is no column "t"; there are t;l; columns are parted by commas in a .csv`,

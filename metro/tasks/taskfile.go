@@ -256,6 +256,7 @@ func (s Spec) load(dir, source string, o ReadOptions) (Task, error) {
 		}
 	}
 	if s.Test == "" {
+		s.HoldOut = cmp.Or(s.HoldOut, usualHoldOut)
 		train, dev, test = s.holdOut(train, dev)
 	}
 	if s.Metrics == nil {
@@ -265,6 +266,10 @@ func (s Spec) load(dir, source string, o ReadOptions) (Task, error) {
 	t, err := s.make(source, train, dev, test, bad)
 	if err := errors.Join(bad.err(), err); err != nil {
 		return nil, err
+	}
+	if len(test) == 0 {
+		return nil, usererr.New("%s: of %d examples none is held out for testing, which is one in %d by the hashes of their texts; give more, a smaller hold_out, or a file for testing",
+			source, len(train)+len(dev), s.HoldOut)
 	}
 	return t, t.Check()
 }
@@ -293,9 +298,12 @@ func filesIn(dir, names string) (paths []string) {
 	return paths
 }
 
+// usualHoldOut is HoldOut of a spec that says none.
+const usualHoldOut = 10
+
 // holdOut divides the examples of a single file by the hashes of their texts, so that equal texts are in the same part.
 func (s Spec) holdOut(all, dev []item) (train, validation, test []item) {
-	n := uint64(cmp.Or(s.HoldOut, 10))
+	n := uint64(s.HoldOut)
 	for _, i := range all {
 		sum := sha256.Sum256([]byte(cmp.Or(i.text, strings.Join(i.words, " "))))
 		switch bucket := binary.BigEndian.Uint64(sum[:]) % n; {
