@@ -5,6 +5,8 @@ package cli
 import (
 	"fmt"
 
+	"github.com/dustin/go-humanize"
+
 	"metrolab/metro/minimalpairs"
 	"metrolab/viz"
 	"metrolab/viz/table"
@@ -78,7 +80,7 @@ func blimpTable(r minimalpairs.Report, paradigms bool) table.Table {
 func blimpFigure(r minimalpairs.Report) viz.Bars {
 	b := viz.Bars{
 		Name: "minimal-pairs", Title: "Which of two sentences is acceptable?", Label: "accuracy, %",
-		Note:    fmt.Sprintf("%d pairs of %d paradigms, models: %d; intervals of 95 %% over both", r.Data.Pairs, r.Data.Paradigms, len(r.Models)),
+		Note:    fmt.Sprintf("%s pairs of %d paradigms, models: %d; intervals of 95 %% over both", humanize.Comma(int64(r.Data.Pairs)), r.Data.Paradigms, len(r.Models)),
 		Caption: "Who guesses is at 50 with ties half. What has no more than an anchor need not know any grammar.",
 	}
 	rules := []viz.BarSeries{{Name: "ties right"}, {Name: "ties half"}, {Name: "ties wrong"}}
