@@ -38,7 +38,7 @@ func (e *Estimate) Left(remaining int) time.Duration {
 	if e.done == 0 || remaining <= 0 {
 		return 0
 	}
-	return time.Since(e.started) * time.Duration(remaining) / time.Duration(e.done)
+	return time.Duration(float64(time.Since(e.started)) * float64(remaining) / float64(e.done)) // their product overflows for gigabytes
 }
 
 // Words is Left in words, such as "3 min left"; empty while it is not known.

@@ -28,6 +28,17 @@ func TestWhatWasFoundDoneDoesNotCount(t *testing.T) {
 	})
 }
 
+// Units may be bytes, of which there are many.
+func TestGigabytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var e Estimate
+		e.Reach(1)
+		time.Sleep(10 * time.Minute)
+		e.Reach(1 + 5<<30)
+		require.Equal(t, "20 min left", e.Words(10<<30))
+	})
+}
+
 func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		300 * time.Millisecond: "0 s", 89 * time.Second: "89 s", 90 * time.Second: "2 min", 12 * time.Minute: "12 min", 210 * time.Minute: "3.5 h",
