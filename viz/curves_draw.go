@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"metrolab/internal/spelling"
 	"metrolab/viz/internal/typeset"
 )
 
@@ -54,9 +55,9 @@ func (d *curvesDrawing) note(i int) string {
 	case m.runs == 0:
 		return "no runs"
 	case m.runs < d.mostRuns():
-		return typeset.Plural(m.runs, "seed")
+		return spelling.Plural(m.runs, "seed")
 	case d.Spikes:
-		return typeset.Plural(d.spikes[i], "spike")
+		return spelling.Plural(d.spikes[i], "spike")
 	default:
 		return ""
 	}

@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"metrolab/internal/spelling"
 	"metrolab/viz/internal/typeset"
 )
 
@@ -110,9 +111,9 @@ func (d *forestDrawing) pairs(e Effect) string {
 	case e.Pairs == 0:
 		return "no complete pair"
 	case !typeset.Finite(e.Low):
-		return typeset.Plural(e.Pairs, "pair") + ", no interval"
+		return spelling.Plural(e.Pairs, "pair") + ", no interval"
 	default:
-		return typeset.Plural(e.Pairs, "pair") + ", p " + typeset.Probability(e.HolmP)
+		return spelling.Plural(e.Pairs, "pair") + ", p " + typeset.Probability(e.HolmP)
 	}
 }
 

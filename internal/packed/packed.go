@@ -26,7 +26,9 @@ type Format struct {
 // Gzip is what archives are packed by.
 var Gzip = &Format{"gzip", ".gz", "\x1F\x8B", func(packed io.Reader) (io.Reader, error) { return gzip.NewReader(packed) }}
 
-var formats = []*Format{Gzip, {"zstd", ".zst", "\x28\xB5\x2F\xFD", openZstd}}
+var formats = []*Format{Gzip, {"zstd", ".zst", zstdMagic, openZstd}}
+
+const zstdMagic = "\x28\xB5\x2F\xFD"
 
 // StartBytes is how much of a file's start [Of] looks at.
 const StartBytes = 4
@@ -103,14 +105,14 @@ const zstdWindow = 128 << 20
 // an empty one, so that these are looked at here.
 func openZstd(packed io.Reader) (io.Reader, error) {
 	in := bufio.NewReader(packed)
-	start, err := in.Peek(4)
+	start, err := in.Peek(len(zstdMagic))
 	if err == io.EOF {
 		return nil, io.ErrUnexpectedEOF
 	}
 	if err != nil {
 		return nil, err
 	}
-	if skippable := start[0]&0xF0 == 0x50 && string(start[1:]) == "\x2A\x4D\x18"; !skippable && string(start) != "\x28\xB5\x2F\xFD" {
+	if skippable := start[0]&0xF0 == 0x50 && string(start[1:]) == "\x2A\x4D\x18"; !skippable && string(start) != zstdMagic {
 		return nil, zstd.ErrMagicMismatch
 	}
 	return zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindow))

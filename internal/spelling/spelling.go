@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package spelling finds the name that somebody most likely meant.
+// Package spelling finds the name that somebody most likely meant, and writes numbers with their nouns.
 package spelling
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -61,4 +62,12 @@ func Distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// Plural is the number with its noun: "1 seed", "3 seeds".
+func Plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.Itoa(n) + " " + noun
 }

@@ -28,3 +28,7 @@ func TestDistance(t *testing.T) {
 		require.Equal(t, c.want, Distance(c.b, c.a))
 	}
 }
+
+func TestPlural(t *testing.T) {
+	require.Equal(t, []string{"0 arms", "1 arm", "2 arms"}, []string{Plural(0, "arm"), Plural(1, "arm"), Plural(2, "arm")})
+}

@@ -15,6 +15,7 @@ import (
 
 	"metrolab/ablations"
 	"metrolab/internal/progress"
+	"metrolab/internal/spelling"
 	"metrolab/metro/runs"
 	"metrolab/metro/training"
 	"metrolab/viz"
@@ -127,14 +128,6 @@ func trainStudy(cmd *cobra.Command, runner *training.Runner, study ablations.Stu
 	return results, share, err
 }
 
-// counted is a number of things in words: 1 arm, 2 arms.
-func counted(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return fmt.Sprintf("%d %s", n, noun)
-}
-
 // announce says what is coming and how long it may take.
 func announce(s ablations.Study, kind string, workers int) {
 	most := ""
@@ -142,7 +135,7 @@ func announce(s ablations.Study, kind string, workers int) {
 		most = "until decided, at most "
 	}
 	fmt.Fprintf(stderr, "study %s: %s\n  %s × %s%s, %d steps each, %d at a time\n",
-		s.Name, s.Question, counted(1+len(s.Changes), "arm"), most, counted(len(s.Seeds), "seed"), s.Baseline.Training.Steps, workers)
+		s.Name, s.Question, spelling.Plural(1+len(s.Changes), "arm"), most, spelling.Plural(len(s.Seeds), "seed"), s.Baseline.Training.Steps, workers)
 	for _, change := range s.Changes {
 		fmt.Fprintf(stderr, "  %s: %s\n", change.Name, strings.Join(change.Set, " "))
 	}

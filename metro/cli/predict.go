@@ -210,7 +210,7 @@ func answerAll(ctx context.Context, reader *tasks.Reader, model training.Pretrai
 	return a.flush(ctx)
 }
 
-// askedAtOnce is how many lines wait for each other: as many as a reader reads at once, or a few times that.
+// askedAtOnce is how many lines wait for each other: some batches of a reader, so that the last one of them is seldom half empty.
 const askedAtOnce = 32
 
 // longText is the length in bytes of a text that fills batches on its own, and does not wait.
@@ -240,25 +240,30 @@ func (a *asking) add(ctx context.Context, line int, q question) error {
 	return a.flush(ctx)
 }
 
-// flush asks what waits. If that cannot be answered together, each is asked alone, as far as it goes, so that the error is of its line.
+// flush asks what waits.
 func (a *asking) flush(ctx context.Context) error {
 	lines, questions := a.lines, a.questions
 	a.lines, a.questions = nil, nil
 	if len(questions) == 0 {
 		return nil
 	}
+	return a.answer(ctx, lines, questions)
+}
+
+// answer writes the answers to the questions of some lines. If they cannot be answered together, each is asked alone, as far as it
+// goes, so that the error is of its line.
+func (a *asking) answer(ctx context.Context, lines []int, questions []question) error {
 	readings, err := ask(ctx, a.reader, questions)
-	if err != nil && len(questions) > 1 && ctx.Err() == nil {
-		for i, line := range lines {
-			a.lines, a.questions = []int{line}, questions[i:i+1]
-			if err := a.flush(ctx); err != nil {
+	if err != nil && (len(questions) == 1 || ctx.Err() != nil) {
+		return fmt.Errorf("at line %d: %w", lines[0], err)
+	}
+	if err != nil {
+		for i := range questions {
+			if err := a.answer(ctx, lines[i:i+1], questions[i:i+1]); err != nil {
 				return err
 			}
 		}
 		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("at line %d: %w", lines[0], err)
 	}
 	for i, r := range readings {
 		if err := a.out.write(lines[i], answerOf(r, a.model)); err != nil {

@@ -3,11 +3,91 @@
 package tasks
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
+
+// readSQuAD reads SQuAD 1.1 and 2.0. Where an answer begins is counted in characters there.
+func readSQuAD(path string, _ Spec, bad *badRows, visit func(item)) error {
+	var file struct {
+		Data []struct {
+			Paragraphs []struct {
+				Context string
+				QAs     []struct {
+					ID         string
+					Question   string
+					Impossible bool `json:"is_impossible"`
+					Answers    []struct {
+						Text  string
+						Start int `json:"answer_start"`
+					}
+				}
+			}
+		}
+	}
+	if err := readJSON(path, &file); err != nil {
+		return err
+	}
+	asked := map[string]bool{}
+	for _, article := range file.Data {
+		for _, p := range article.Paragraphs {
+			bytes := byteOf(p.Context)
+			for _, q := range p.QAs {
+				bad.rows++
+				i := item{path: path, text: p.Context, pair: q.Question, group: q.ID}
+				var err error
+				for _, a := range q.Answers {
+					if q.Impossible { // SQuAD 2 has plausible answers apart
+						break
+					}
+					start, ok := bytes(a.Start)
+					if ok && strings.TrimSpace(a.Text) == "" {
+						err = fmt.Errorf("question %s: an answer is empty", q.ID)
+						break
+					}
+					if !ok || !strings.HasPrefix(p.Context[start:], a.Text) {
+						err = fmt.Errorf("question %s: the answer %q does not stand at character %d of its text of %d", q.ID, a.Text, a.Start, utf8.RuneCountInString(p.Context))
+						break
+					}
+					i.answers = append(i.answers, Answer{a.Text, start})
+				}
+				switch {
+				case err != nil:
+				case strings.TrimSpace(q.Question) == "":
+					err = fmt.Errorf("question %s is empty", q.ID)
+				case strings.TrimSpace(p.Context) == "":
+					err = fmt.Errorf("question %s: its text is empty", q.ID)
+				case q.ID != "" && asked[q.ID]:
+					err = fmt.Errorf("there are two questions of the id %s", q.ID)
+				}
+				asked[q.ID] = true
+				if err != nil {
+					bad.add(path, bad.rows, err)
+					continue
+				}
+				visit(i)
+			}
+		}
+	}
+	return nil
+}
+
+// byteOf says at which byte of a text a character stands.
+func byteOf(text string) func(char int) (int, bool) {
+	var at []int
+	for i := range text {
+		at = append(at, i)
+	}
+	return func(char int) (int, bool) {
+		if char < 0 || char >= len(at) {
+			return 0, false
+		}
+		return at[char], true
+	}
+}
 
 // asciiPunctuation is Python's string.punctuation.
 const asciiPunctuation = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"

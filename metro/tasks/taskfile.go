@@ -323,15 +323,15 @@ func seenBefore(train, test []item) string {
 	asks := func(i item) string {
 		return strings.Join(slices.Concat([]string{i.text, i.pair}, i.choices, i.words), "\x00")
 	}
-	learned := make(map[string]bool, len(train))
-	for _, i := range train {
-		learned[asks(i)] = true
+	asked := make(map[string]int, len(test)) // and not those for training, which may be a hundred times as many
+	for _, i := range test {
+		asked[asks(i)]++
 	}
 	n := 0
-	for _, i := range test {
-		if learned[asks(i)] {
-			n++
-		}
+	for _, i := range train {
+		key := asks(i)
+		n += asked[key]
+		delete(asked, key)
 	}
 	if n == 0 {
 		return ""

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"metrolab/internal/spelling"
 	"metrolab/viz"
 	"metrolab/viz/internal/typeset"
 	"metrolab/viz/table"
@@ -124,7 +125,7 @@ func (r Report) headline() string {
 	for _, verdict := range []viz.Verdict{viz.Better, viz.Worse, viz.Equivalent} {
 		who := strings.Join(names[verdict], ", ")
 		if len(strings.Join(decided, ", ")) > longest {
-			who = typeset.Plural(len(names[verdict]), "change")
+			who = spelling.Plural(len(names[verdict]), "change")
 		}
 		if len(names[verdict]) > 0 {
 			than := map[bool]string{false: "than", true: "to"}[verdict == viz.Equivalent]
@@ -132,10 +133,10 @@ func (r Report) headline() string {
 		}
 	}
 	if open > 0 {
-		parts = append(parts, fmt.Sprintf("undecided: %d of %s.", open, typeset.Plural(all, "change")))
+		parts = append(parts, fmt.Sprintf("undecided: %d of %s.", open, spelling.Plural(all, "change")))
 	}
 	if none > 0 {
-		parts = append(parts, fmt.Sprintf("no verdict: %d of %s.", none, typeset.Plural(all, "change")))
+		parts = append(parts, fmt.Sprintf("no verdict: %d of %s.", none, spelling.Plural(all, "change")))
 	}
 	for i, p := range parts {
 		parts[i] = strings.ToUpper(p[:1]) + p[1:]

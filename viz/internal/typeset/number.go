@@ -67,11 +67,3 @@ func Probability(p float64) string {
 		return strconv.FormatFloat(p, 'f', 3, 64)
 	}
 }
-
-// Plural is the number with its noun: "1 seed", "3 seeds".
-func Plural(n int, noun string) string {
-	if n != 1 {
-		noun += "s"
-	}
-	return strconv.Itoa(n) + " " + noun
-}
